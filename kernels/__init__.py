@@ -1,0 +1,152 @@
+"""The hot paths of minigan: raw arrays in, raw arrays out. Imported as `minigan_kernels`.
+
+Each kernel has one meaning, given here and defined by its version in `reference`. What is checked
+here, before any engine runs, is what the arrays have to be: shapes, dtypes, geometry.
+
+Arrays are NumPy or CuPy arrays of float32 or float64, in any stride order. Images are (N, C, H, W).
+Sizes, strides, paddings and dilations are pairs, rows first.
+"""
+
+from .arrays import array_module, sum_to
+from .engines import ENGINES, engine, engine_for
+from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
+from .reference.philox import normal, philox, uniform
+
+__all__ = [
+    "ENGINES",
+    "adam",
+    "array_module",
+    "avg_pool2d",
+    "avg_pool2d_input",
+    "conv2d",
+    "conv2d_input",
+    "conv2d_weight",
+    "engine",
+    "max_pool2d",
+    "normal",
+    "normalize",
+    "normalize_backward",
+    "out_size",
+    "philox",
+    "pixels_gather",
+    "pixels_scatter",
+    "rmsprop",
+    "sgd",
+    "sum_to",
+    "transposed_size",
+    "uniform",
+]
+
+
+# Convolution: three bilinear maps, each the adjoint of the other two.
+
+
+def conv2d(x, w, stride, padding, dilation, groups):
+    """y[n, o, i, j] = Σ x̂[n, c, s·i + d·a, s·j + d·b] · w[o, c, a, b], x̂ being x padded by zeros.
+
+    x (N, C, H, W), w (O, C/groups, KH, KW) -> (N, O, OH, OW).
+    ValueError for shapes that do not fit, TypeError for mixed dtypes.
+    """
+    check_dtypes("conv2d", x=x, w=w)
+    check_conv("conv2d", x.shape, w.shape, stride, padding, dilation, groups)
+    return engine_for(x).conv2d(x, w, stride, padding, dilation, groups)
+
+
+def conv2d_input(gy, w, size, stride, padding, dilation, groups):
+    """The x-adjoint of `conv2d`, for images of `size` (H, W): the transposed convolution.
+
+    gy (N, O, OH, OW), w (O, C/groups, KH, KW) -> (N, C, H, W). Errors as `conv2d`.
+    """
+    check_dtypes("conv2d_input", gy=gy, w=w)
+    shape = (gy.shape[0], w.shape[1] * groups, *size)
+    out = check_conv("conv2d_input", shape, w.shape, stride, padding, dilation, groups)
+    _check_outputs("conv2d_input", gy.shape, (gy.shape[0], w.shape[0], *out))
+    return engine_for(gy).conv2d_input(gy, w, size, stride, padding, dilation, groups)
+
+
+def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
+    """The w-adjoint of `conv2d`, for kernels of `kernel_size` (KH, KW).
+
+    x (N, C, H, W), gy (N, O, OH, OW) -> (O, C/groups, KH, KW). Errors as `conv2d`.
+    """
+    check_dtypes("conv2d_weight", x=x, gy=gy)
+    shape = (gy.shape[1], x.shape[1] // groups, *kernel_size)
+    out = check_conv("conv2d_weight", x.shape, shape, stride, padding, dilation, groups)
+    _check_outputs("conv2d_weight", gy.shape, (x.shape[0], gy.shape[1], *out))
+    return engine_for(x).conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups)
+
+
+def _check_outputs(name, given, expected):
+    if tuple(given) != expected:
+        raise ValueError(f"{name}: gy has shape {tuple(given)}, this geometry gives {expected}")
+
+
+# Pooling.
+
+
+def max_pool2d(x, kernel_size, stride, padding):
+    """The largest value of each window, and its flat position in the image (int64; first of equals).
+
+    x (N, C, H, W) -> two arrays (N, C, OH, OW). Padding never wins: at most half the kernel.
+    """
+    check_window("max_pool2d", x.shape[2:], kernel_size, stride, padding)
+    if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
+        raise ValueError(f"max_pool2d: padding {padding} is more than half of kernel_size {kernel_size}")
+    return engine_for(x).max_pool2d(x, kernel_size, stride, padding)
+
+
+def pixels_gather(x, index):
+    """x (N, C, H, W), index (N, C, ...) of flat pixel positions -> the pixels, in index's shape."""
+    return engine_for(x).pixels_gather(x, index)
+
+
+def pixels_scatter(y, index, size):
+    """The adjoint of `pixels_gather`, onto images of `size` (H, W): values add where positions meet."""
+    return engine_for(y).pixels_scatter(y, index, size)
+
+
+def avg_pool2d(x, kernel_size, stride, padding):
+    """The mean of each window, padding counted as zeros. x (N, C, H, W) -> (N, C, OH, OW)."""
+    check_window("avg_pool2d", x.shape[2:], kernel_size, stride, padding)
+    return engine_for(x).avg_pool2d(x, kernel_size, stride, padding)
+
+
+def avg_pool2d_input(gy, size, kernel_size, stride, padding):
+    """The adjoint of `avg_pool2d`, for images of `size` (H, W)."""
+    return engine_for(gy).avg_pool2d_input(gy, size, kernel_size, stride, padding)
+
+
+# Normalisation.
+
+
+def normalize(x, weight, bias, axes, eps):
+    """y = (x - mean) / √(var + eps) · weight + bias, with the mean and variance of x over `axes`.
+
+    var is the mean squared deviation. weight and bias broadcast against x, or are None.
+    Returns y, mean, var; the latter two keep the axes, with size 1.
+    """
+    return engine_for(x).normalize(x, weight, bias, axes, eps)
+
+
+def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
+    """The gradients of `normalize` in x, weight and bias (None where that is None)."""
+    return engine_for(x).normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
+
+
+# Optimiser steps, in place over flat arrays.
+
+
+def sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first):
+    """g += weight_decay·p; buf = momentum·buf + (1 - dampening)·g (g itself at the `first` step);
+    p -= lr·buf, or lr·(g + momentum·buf) with nesterov. buf is None without momentum."""
+    engine_for(p).sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first)
+
+
+def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
+    """square_avg = alpha·square_avg + (1 - alpha)·g²; p -= lr·g / (√square_avg + eps)."""
+    engine_for(p).rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay)
+
+
+def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
+    """Kingma, Ba, "Adam", 2015, Algorithm 1; `step` counts from 1, weight decay is added to g."""
+    engine_for(p).adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)

@@ -1,0 +1,69 @@
+"""Pooling over windows of an image, and the adjoint of each kind."""
+
+from ..arrays import array_module
+from ..geometry import out_size
+
+
+def max_pool2d(x, kernel_size, stride, padding):
+    """The largest value of each window, and where in the image it stood (the first of equals)."""
+    xp = array_module(x)
+    N, C, H, W = x.shape
+    OH, OW = out_size((H, W), kernel_size, stride, padding)
+    windows = _windows(x, kernel_size, stride, padding, (OH, OW), fill=-xp.inf)
+    flat = windows.reshape(N, C, OH, OW, -1)
+    tap = flat.argmax(axis=-1)
+    row = xp.arange(OH)[:, None] * stride[0] - padding[0] + tap // kernel_size[1]
+    col = xp.arange(OW) * stride[1] - padding[1] + tap % kernel_size[1]
+    return xp.take_along_axis(flat, tap[..., None], axis=-1)[..., 0], row * W + col
+
+
+def pixels_gather(x, index):
+    """y[n, c, i, j] = the pixel of image x[n, c] whose flat position is index[n, c, i, j]."""
+    N, C = x.shape[:2]
+    picked = array_module(x).take_along_axis(x.reshape(N, C, -1), index.reshape(N, C, -1), axis=2)
+    return picked.reshape(index.shape)
+
+
+def pixels_scatter(y, index, size):
+    """The adjoint of `pixels_gather`: values meant for one pixel add up."""
+    xp = array_module(y)
+    N, C = y.shape[:2]
+    pixels = size[0] * size[1]
+    image = xp.arange(N * C).reshape(N, C, 1) * pixels
+    flat = xp.zeros(N * C * pixels, dtype=y.dtype)
+    xp.add.at(flat, (image + index.reshape(N, C, -1)).reshape(-1), y.reshape(-1))
+    return flat.reshape(N, C, *size)
+
+
+def avg_pool2d(x, kernel_size, stride, padding):
+    """The mean of each window; the padding counts as zeros."""
+    out = out_size(x.shape[2:], kernel_size, stride, padding)
+    return _windows(x, kernel_size, stride, padding, out, fill=0).mean(axis=(4, 5))
+
+
+def avg_pool2d_input(gy, size, kernel_size, stride, padding):
+    """The adjoint of `avg_pool2d`: each window's share goes back to its pixels."""
+    xp = array_module(gy)
+    N, C, OH, OW = gy.shape
+    (H, W), (KH, KW), (PH, PW) = size, kernel_size, padding
+    share = gy / (KH * KW)
+    gx = xp.zeros((N, C, H + 2 * PH, W + 2 * PW), dtype=gy.dtype)
+    for i in range(KH):
+        for j in range(KW):
+            rows = slice(i, i + (OH - 1) * stride[0] + 1, stride[0])
+            cols = slice(j, j + (OW - 1) * stride[1] + 1, stride[1])
+            gx[:, :, rows, cols] += share
+    return gx[:, :, PH : PH + H, PW : PW + W]
+
+
+def _windows(x, kernel_size, stride, padding, out, fill):
+    """A view (N, C, OH, OW, KH, KW) of x, padded with `fill`."""
+    xp = array_module(x)
+    N, C, H, W = x.shape
+    PH, PW = padding
+    padded = xp.full((N, C, H + 2 * PH, W + 2 * PW), fill, dtype=x.dtype)
+    padded[:, :, PH : PH + H, PW : PW + W] = x
+    sn, sc, sh, sw = padded.strides
+    return xp.lib.stride_tricks.as_strided(
+        padded, (N, C, *out, *kernel_size), (sn, sc, sh * stride[0], sw * stride[1], sh, sw)
+    )

@@ -1,0 +1,33 @@
+"""minigan: a from-scratch autograd engine, and the GAN training loops it drives."""
+
+from . import functional
+from .autograd import (
+    Function,
+    Tensor,
+    detect_anomaly,
+    enable_grad,
+    grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .errors import MiniganError, NonFiniteError
+from .random import Generator, manual_seed
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Function",
+    "Generator",
+    "MiniganError",
+    "NonFiniteError",
+    "Tensor",
+    "detect_anomaly",
+    "enable_grad",
+    "functional",
+    "grad",
+    "is_grad_enabled",
+    "manual_seed",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -1,0 +1,24 @@
+"""Tensors, ops and reverse-mode differentiation, to any order."""
+
+from .function import (
+    Function,
+    detect_anomaly,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .grad import blame, grad
+from .tensor import Tensor
+
+__all__ = [
+    "Function",
+    "Tensor",
+    "blame",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

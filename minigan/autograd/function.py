@@ -1,0 +1,209 @@
+"""Function: one op of a computation, and the switches that say whether it is recorded."""
+
+import contextlib
+import itertools
+import threading
+import traceback
+
+import numpy as np
+
+from minigan.errors import NonFiniteError
+
+from .tensor import Tensor
+
+
+class Function:
+    """A differentiable op. A subclass gives `forward` and `backward`; settings go into `__init__`.
+
+        class Mul(Function):
+            def forward(self, a, b):          # arrays in, array out
+                return a * b
+
+            def backward(self, gy):           # tensors in, tensors out
+                a, b = self.inputs
+                return gy * b, gy * a
+
+        y = Mul()(x1, x2)
+
+    An input is a Tensor, or a constant: an array or a Python number, which reaches `forward` and
+    `self.inputs` as it is. `forward` must not change its inputs, and returns one array.
+
+    `backward` takes the gradient of the output and returns one gradient per input, None where the
+    op has none. Because it is written in differentiable ops, it can be differentiated in its turn:
+    that is all there is to second derivatives. What it may use of the forward pass:
+
+    - `self.inputs` and `self.output`, as tensors, each only if `saves` names it. A tensor that was
+      changed in place since then is refused.
+    - masks, indices and shapes, kept by `forward` on `self`. Anything else that `forward` computed
+      from its inputs is no constant, and treating it as one makes the second derivative wrong.
+    - `self.wanted[i]`: whether the gradient of input i is used. Skip the others where they cost.
+
+    The engine sums a gradient over the axes along which its input was broadcast, and gives it the
+    input's dtype.
+    """
+
+    saves = "inputs"  # "inputs", "output" or "": what `backward` needs; the rest is not kept alive
+
+    hooks = None
+    wanted = ()
+    origin = None
+
+    def __call__(self, *inputs):
+        y = self.forward(*[x.data if isinstance(x, Tensor) else x for x in inputs])
+        if type(y) is not np.ndarray and not hasattr(y, "__cuda_array_interface__"):
+            y = np.asarray(y)  # a reduction of a NumPy array to one value gives a scalar
+        record = _mode.record and any(isinstance(x, Tensor) and x._requires_grad for x in inputs)
+        out = Tensor.made_by(self if record else None, y, _version_of_view(y, inputs))
+        if record:
+            self._record(inputs, out)
+        if _mode.anomaly:
+            _check_forward(self, inputs, out)
+        return out
+
+    def forward(self, *arrays):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, gy):
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def _record(self, inputs, out):
+        self.serial = next(_serials)  # a node's inputs are older than itself
+        self.parents = tuple(
+            (x.creator or x) if isinstance(x, Tensor) and x._requires_grad else None for x in inputs
+        )
+        self.like = tuple(x.data.dtype if isinstance(x, Tensor) else None for x in inputs)
+        self.shapes = tuple(x.data.shape if isinstance(x, Tensor) else None for x in inputs)
+        if self.saves == "inputs":
+            self._saved = inputs
+            self._versions = tuple(x._version[0] if isinstance(x, Tensor) else 0 for x in inputs)
+        elif self.saves == "output":  # its array and version only: the tensor would be a cycle
+            self._saved = out.data, out._version, out._version[0]
+
+    @property
+    def inputs(self):
+        """The inputs, as they were given to the op."""
+        for x, version in zip(self._saved, self._versions, strict=True):
+            if isinstance(x, Tensor) and x._version[0] != version:
+                self._refuse("an input")
+        return self._saved
+
+    @property
+    def output(self):
+        """The output, as a tensor at this op's place in the graph."""
+        data, version, saved_version = self._saved
+        if version[0] != saved_version:
+            self._refuse("its output")
+        return Tensor.made_by(self, data, version)
+
+    def _refuse(self, what):
+        raise RuntimeError(
+            f"the gradient of {describe(self)} needs {what}, which was changed in place after it was used"
+        )
+
+
+_serials = itertools.count()
+
+
+def _version_of_view(y, inputs):
+    """The version counter of the input whose memory `y` shares, None when it has memory of its own."""
+    if y.base is None:
+        return None
+    for x in inputs:
+        if isinstance(x, Tensor) and np.may_share_memory(y, x.data):
+            return x._version
+    return None
+
+
+# What is recorded, and what is checked: per thread.
+
+
+class _Mode(threading.local):
+    record = True
+    anomaly = False  # check every op, forward and backward
+    check_roots = False  # check only the values that gradients start from
+
+
+_mode = _Mode()
+
+
+@contextlib.contextmanager
+def _set(**switches):
+    before = {name: getattr(_mode, name) for name in switches}
+    _mode.__dict__.update(switches)
+    try:
+        yield
+    finally:
+        _mode.__dict__.update(before)
+
+
+def no_grad():
+    """Inside the block, or the decorated function, ops are computed but not recorded."""
+    return _set(record=False)
+
+
+def enable_grad():
+    """Inside the block, ops are recorded again."""
+    return _set(record=True)
+
+
+def set_grad_enabled(enabled: bool):
+    """Inside the block, ops are recorded if `enabled`."""
+    return _set(record=bool(enabled))
+
+
+def is_grad_enabled() -> bool:
+    return _mode.record
+
+
+def detect_anomaly(every_op=True):
+    """Inside the block, a value that is NaN or infinite raises NonFiniteError and names its maker.
+
+    every_op=True looks at each output and each gradient as it is made, and says where in the
+    caller's code the op was called: a thorough, slower search. every_op=False looks only at the
+    values that `grad` and `backward` start from, which costs next to nothing; when one is not
+    finite, the graph behind it is searched for the first op that is to blame.
+    """
+    return _set(anomaly=every_op, check_roots=True)
+
+
+def checks_roots() -> bool:
+    return _mode.check_roots
+
+
+def checks_every_op() -> bool:
+    return _mode.anomaly
+
+
+# Telling the user which op is meant.
+
+
+def describe(node) -> str:
+    """The op's name, and where it was called if that was recorded (in anomaly mode)."""
+    return type(node).__name__ + (f" (called at {node.origin})" if node.origin else "")
+
+
+def is_finite(array) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _check_forward(node, inputs, out):
+    node.origin = _caller()
+    if is_finite(out.data):
+        return
+    given = ", ".join(
+        "not finite" if not is_finite(x.data) else f"{x.data.min():.4g} to {x.data.max():.4g}"
+        for x in inputs
+        if isinstance(x, Tensor) and x.data.size
+    )
+    raise NonFiniteError(f"{describe(node)} made a value that is not finite; its inputs were {given}")
+
+
+def _caller() -> str:
+    """file:line of the newest frame outside the engine and its ops."""
+    for frame in reversed(traceback.extract_stack()):
+        if not any(part in frame.filename for part in _ENGINE):
+            return f"{frame.filename}:{frame.lineno}"
+    return "unknown"
+
+
+_ENGINE = tuple(f"minigan{sep}{part}" for sep in "/\\" for part in ("autograd", "functional", "nn"))

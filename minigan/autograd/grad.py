@@ -1,0 +1,211 @@
+"""Reverse-mode differentiation: from outputs back to inputs, along the paths that join them.
+
+A place in the graph is the Function that made a tensor, or a leaf tensor itself. Functions are
+numbered as they are called, so that descending numbers are an order in which every op comes after
+all its users: the walk is a loop over a sorted list, however deep the graph.
+"""
+
+import copy
+
+from minigan.errors import NonFiniteError
+from minigan_kernels import array_module
+
+from .function import (
+    Function,
+    checks_every_op,
+    checks_roots,
+    describe,
+    is_finite,
+    no_grad,
+    set_grad_enabled,
+)
+from .tensor import Tensor
+
+
+def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=False):
+    """The gradients of `outputs` in `inputs`: Σ grad_outputs · ∂outputs/∂inputs.
+
+    outputs, inputs: a Tensor or a sequence of them. Inputs may stand anywhere in the graph; only
+        the paths that lead to them are walked.
+    grad_outputs: one Tensor or array per output, of its shape; None means one, for an output of
+        one element.
+    create_graph: record the walk, so that the gradients can be differentiated in their turn.
+    allow_unused: give None for an input that the outputs do not depend on, instead of raising.
+
+    Returns a tuple with one Tensor per input. Raises RuntimeError when an output does not require
+    a gradient, an input was not used, or a saved tensor was changed in place.
+    """
+    outputs, inputs = _sequence(outputs), _sequence(inputs)
+    for x in inputs:
+        if not x.requires_grad:
+            raise RuntimeError(f"grad: an input of shape {x.shape} does not require a gradient")
+    places = [_place(x) for x in inputs]
+    found = _walk(outputs, _seeds(outputs, grad_outputs), set(places), create_graph)
+    gradients = tuple(found.get(place) for place in places)
+    for x, g in zip(inputs, gradients, strict=True):
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on an input of shape {x.shape}; "
+                f"allow_unused=True gives None for it"
+            )
+    return gradients
+
+
+def backward(self, gradient=None, create_graph=False):
+    """Add the gradient of this tensor in every leaf it depends on to that leaf's `grad`.
+
+    gradient: what to start from, of this tensor's shape; None for a tensor of one element.
+    """
+    outputs = (self,)
+    leaves = {n for n in _ancestors([_place(self)]) if isinstance(n, Tensor)}
+    found = _walk(outputs, _seeds(outputs, gradient), leaves, create_graph)
+    with set_grad_enabled(create_graph):
+        for leaf, g in found.items():
+            leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+
+Tensor.backward = backward
+
+
+def _walk(outputs, seeds, wanted, create_graph):
+    """{place: gradient} for the places in `wanted` that the outputs depend on."""
+    nodes = _ancestors([_place(y) for y in outputs])
+    order = sorted((n for n in nodes if isinstance(n, Function)), key=lambda n: n.serial)
+    useful = set(wanted)  # the wanted places, and every op downstream of one
+    for node in order:
+        if any(parent in useful for parent in node.parents):
+            useful.add(node)
+
+    pending, found = {}, {}
+    with set_grad_enabled(create_graph):
+        for y, seed in zip(outputs, seeds, strict=True):
+            _add(pending, _place(y), seed)
+        for node in reversed(order):
+            if node not in useful or node not in pending:
+                continue
+            gy = _hooked(node, pending.pop(node))
+            if node in wanted:
+                found[node] = gy
+            node.wanted = tuple(parent in useful for parent in node.parents)
+            if any(node.wanted):
+                for parent, g in _input_gradients(node, gy):
+                    _add(pending, parent, g)
+        for leaf in [n for n in pending if n in wanted]:
+            found[leaf] = _hooked(leaf, pending.pop(leaf))
+    return found
+
+
+def _input_gradients(node, gy):
+    """(parent, gradient) for each wanted input, in the shape and dtype of that input."""
+    gradients = node.backward(gy)
+    if not isinstance(gradients, tuple):
+        gradients = (gradients,)
+    if len(gradients) != len(node.parents):
+        raise RuntimeError(
+            f"{describe(node)} has {len(node.parents)} inputs, its backward gave {len(gradients)} gradients"
+        )
+    for i, (parent, g) in enumerate(zip(node.parents, gradients, strict=True)):
+        if g is None or not node.wanted[i]:
+            continue
+        if checks_every_op() and not is_finite(g.data):
+            raise NonFiniteError(f"the gradient of {describe(node)} in its input {i} is not finite")
+        if g.data.shape != node.shapes[i]:
+            g = g.sum_to(node.shapes[i])
+        if g.data.dtype != node.like[i]:
+            g = g.to(node.like[i])
+        yield parent, g
+
+
+def _add(pending, place, g):
+    before = pending.get(place)
+    pending[place] = g if before is None else before + g
+
+
+def _hooked(place, g):
+    for hook in place.hooks or ():
+        replaced = hook(g)
+        g = g if replaced is None else replaced
+    return g
+
+
+def _place(tensor):
+    return tensor if tensor.creator is None else tensor.creator
+
+
+def _ancestors(places):
+    """The set of all places that `places` were computed from, themselves included."""
+    seen, stack = set(places), list(places)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Function):
+            for parent in node.parents:
+                if parent is not None and parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
+    return seen
+
+
+def _seeds(outputs, grad_outputs):
+    given = [None] * len(outputs) if grad_outputs is None else _sequence(grad_outputs)
+    if len(given) != len(outputs):
+        raise ValueError(f"grad: {len(outputs)} outputs, but {len(given)} grad_outputs")
+    seeds = []
+    for y, seed in zip(outputs, given, strict=True):
+        if not y.requires_grad:
+            raise RuntimeError(
+                f"grad: an output of shape {y.shape} does not require a gradient: "
+                f"none of what it was computed from does, or it was computed under no_grad()"
+            )
+        if checks_roots() and not is_finite(y.data):
+            raise NonFiniteError(blame(y))
+        if seed is None:
+            if y.data.size != 1:
+                raise RuntimeError(
+                    f"grad: an output of shape {y.shape} has no single gradient; reduce it to one value "
+                    f"or give grad_outputs"
+                )
+            seed = array_module(y.data).ones_like(y.data)
+        seed = seed if isinstance(seed, Tensor) else Tensor(seed)
+        if seed.shape != y.shape:
+            raise ValueError(f"grad: grad_outputs of shape {seed.shape} for an output of shape {y.shape}")
+        seeds.append(seed)
+    return seeds
+
+
+def _sequence(tensors):
+    return (
+        (tensors,)
+        if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple))
+        else tuple(tensors)
+    )
+
+
+# Finding the culprit.
+
+
+def blame(tensor) -> str:
+    """One sentence on the first op behind `tensor` that made a value that is not finite.
+
+    The ops are looked at in the order in which they ran. One that saved its inputs is run again;
+    of one that saved its output that is looked at. Ops that saved nothing (sums, views) only pass
+    on what they were given, and are skipped.
+    """
+    ops = sorted((n for n in _ancestors([_place(tensor)]) if isinstance(n, Function)), key=lambda n: n.serial)
+    for node in ops:
+        if node.saves == "inputs":
+            arrays = [x.data if isinstance(x, Tensor) else x for x in node.inputs]
+            for i, array in enumerate(arrays):
+                if hasattr(array, "dtype") and not is_finite(array) and isinstance(node.parents[i], Tensor):
+                    return (
+                        f"a weight or input of shape {array.shape} that {describe(node)} was given "
+                        f"is not finite: an earlier step spoiled it"
+                    )
+            with no_grad():
+                made = copy.copy(node).forward(*arrays)
+        elif node.saves == "output":
+            made = node.output.data
+        else:
+            continue
+        if not is_finite(made):
+            return f"the loss is not finite: {describe(node)} is the first op that made such a value"
+    return "the loss is not finite: a sum or a view of finite values overflowed"

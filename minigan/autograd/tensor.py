@@ -1,0 +1,180 @@
+"""Tensor: an array that knows which op made it.
+
+The arithmetic of a Tensor is defined in `minigan.functional`, which adds its ops to this class as
+methods and operators. Here is what the graph needs, and how a Tensor meets the world of arrays.
+"""
+
+import numpy as np
+
+from minigan import backend
+
+
+class Tensor:
+    """A NumPy or CuPy array with a place in the graph of a computation.
+
+    data: an array, kept without a copy; or numbers and nested lists of them, which become float32,
+        int64 or bool. A Tensor gives a constant that shares its array.
+    requires_grad: True for a leaf that gradients are wanted for; floating dtypes only.
+    dtype: what to convert `data` to.
+
+    `creator` is the Function that made the tensor, None for a leaf. `grad` is filled by `backward()`,
+    on leaves alone. Raises TypeError for data that is no array of numbers, and for a
+    requires_grad=True that the dtype does not allow.
+    """
+
+    __slots__ = ("__weakref__", "_requires_grad", "_version", "creator", "data", "grad", "hooks")
+    __array_ufunc__ = None  # in `array * tensor`, NumPy leaves the product to the tensor
+
+    def __init__(self, data, requires_grad=False, dtype=None):
+        version = data._version if isinstance(data, Tensor) else None
+        data = backend.as_array(data.data if isinstance(data, Tensor) else data, dtype)
+        self._set(data, None, version)
+        self.requires_grad = requires_grad
+
+    def _set(self, data, creator, version=None):
+        self.data = data
+        self.creator = creator
+        self.grad = None
+        self.hooks = None
+        self._requires_grad = creator is not None
+        self._version = [0] if version is None else version  # shared by all tensors on one memory
+        return self
+
+    @classmethod
+    def made_by(cls, creator, data, version=None):
+        """The tensor at a place in the graph: the output `data` of the Function `creator`, or None."""
+        return cls.__new__(Tensor)._set(data, creator, version)
+
+    # Place in the graph
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        if self.creator is not None and not wanted:
+            raise RuntimeError("only a leaf can stop requiring a gradient; detach() gives a constant copy")
+        if wanted and self.dtype.kind != "f":
+            raise TypeError(f"only floating tensors can require a gradient, this one is {self.dtype}")
+        self._requires_grad = bool(wanted)
+
+    def requires_grad_(self, requires_grad=True):
+        """Set `requires_grad` and return the tensor itself."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.creator is None
+
+    def detach(self) -> "Tensor":
+        """A constant that shares this tensor's array, and its guard against in-place changes."""
+        return Tensor.made_by(None, self.data, self._version)
+
+    def register_hook(self, hook):
+        """Call `hook(gradient)` when this tensor's gradient is known; what it returns, if not None,
+        takes the gradient's place. Returns a function that removes the hook."""
+        if not self.requires_grad:
+            raise RuntimeError("a hook needs a tensor that requires a gradient")
+        place = self if self.creator is None else self.creator
+        if place.hooks is None:
+            place.hooks = []
+        place.hooks.append(hook)
+        return lambda: place.hooks.remove(hook)
+
+    # In-place changes
+
+    @property
+    def version(self) -> int:
+        """How often the memory of this tensor was changed in place."""
+        return self._version[0]
+
+    def bump(self):
+        """Tell the graph that `data` was changed in place: whoever saved it for a gradient must know."""
+        self._version[0] += 1
+        return self
+
+    def copy_(self, source):
+        """Overwrite the values by those of `source`, broadcast to this shape."""
+        return self._write(..., source)
+
+    def fill_(self, value):
+        return self._write(..., value)
+
+    def zero_(self):
+        return self._write(..., 0)
+
+    def __setitem__(self, key, value):
+        self._write(key, value)
+
+    def _write(self, key, value):
+        from .function import is_grad_enabled
+
+        if self.requires_grad and is_grad_enabled():
+            raise RuntimeError(
+                "a tensor that requires a gradient can be changed in place only under no_grad()"
+            )
+        key = (
+            tuple(getattr(k, "data", k) for k in key) if isinstance(key, tuple) else getattr(key, "data", key)
+        )
+        self.data[key] = value.data if isinstance(value, Tensor) else value
+        return self.bump()
+
+    # Array
+
+    @property
+    def shape(self) -> tuple:
+        return self.data.shape
+
+    @property
+    def dtype(self):
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    def numel(self) -> int:
+        return self.data.size
+
+    def item(self):
+        """The one value of a tensor of one element, as a Python number. ValueError otherwise."""
+        if self.data.size != 1:
+            raise ValueError(f"item() needs a tensor of one element, this one has shape {self.shape}")
+        return self.data.item()
+
+    def numpy(self):
+        """The values as a NumPy array: the tensor's own array where it is one."""
+        return backend.to_numpy(self.data)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        if self.data.size != 1:
+            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; use any() or all()")
+        return bool(self.item())
+
+    def __len__(self):
+        if self.data.ndim == 0:
+            raise TypeError("a tensor without axes has no length")
+        return self.data.shape[0]
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    __hash__ = object.__hash__  # `==` compares values, so say that a tensor is a key by identity
+
+    def __repr__(self):
+        values = np.array2string(self.numpy(), separator=", ", prefix="tensor(", threshold=200)
+        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        if self.creator is not None:
+            return f"tensor({values}{dtype}, creator={type(self.creator).__name__})"
+        return f"tensor({values}{dtype}{', requires_grad=True' if self.requires_grad else ''})"

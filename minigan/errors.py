@@ -1,0 +1,19 @@
+"""The errors a user can cause. The command line prints them as one sentence, without a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class MiniganError(Exception):
+    """Something the user gave cannot be used; the message says what was given and what was expected."""
+
+
+class NonFiniteError(MiniganError, ArithmeticError):
+    """A value or a gradient became NaN or infinite; the message names the first op that made it."""
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A closing clause for an error: the nearest known name, or all of them when none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(given, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"

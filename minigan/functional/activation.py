@@ -1,0 +1,186 @@
+"""Activations, with derivatives of every order. At a kink the gradient is that of the left side."""
+
+import numpy as np
+
+from minigan import random
+from minigan.autograd import Function
+
+from .elementwise import erf
+
+
+def relu(x):
+    """max(x, 0)."""
+    return LeakyReLU(0.0)(x)
+
+
+def leaky_relu(x, negative_slope=0.01):
+    """x where it is positive, negative_slope · x elsewhere, for a slope in [0, 1]."""
+    if not 0 <= negative_slope <= 1:
+        raise ValueError(f"leaky_relu: negative_slope must be in [0, 1], got {negative_slope}")
+    return LeakyReLU(negative_slope)(x)
+
+
+def elu(x, alpha=1.0):
+    """x where it is positive, alpha · (eˣ - 1) elsewhere. Clevert et al. 2016, equation 6."""
+    return ELU(alpha)(x)
+
+
+def selu(x):
+    """scale · elu(x, alpha), with the two constants that keep mean 0 and variance 1.
+
+    Klambauer et al., "Self-normalizing neural networks", 2017, equation 2.
+    """
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return scale * elu(x, alpha)
+
+
+def tanh(x):
+    """The hyperbolic tangent."""
+    return Tanh()(x)
+
+
+def sigmoid(x):
+    """1 / (1 + e⁻ˣ), without overflow."""
+    return Sigmoid()(x)
+
+
+def softplus(x):
+    """log(1 + eˣ), without overflow."""
+    return Softplus()(x)
+
+
+def gelu(x, approximate="none"):
+    """x · Φ(x), Φ the normal distribution; or its approximation by "tanh".
+
+    Hendrycks, Gimpel, "Gaussian error linear units", 2016.
+    """
+    if approximate == "none":
+        return 0.5 * x * (1.0 + erf(x * 0.5**0.5))
+    if approximate == "tanh":
+        return 0.5 * x * (1.0 + tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3)))
+    raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+
+
+def softmax(x, axis=-1):
+    """exp x / Σ exp x along `axis`, without overflow."""
+    return Softmax(axis)(x)
+
+
+def log_softmax(x, axis=-1):
+    """x - log Σ exp x along `axis`, without overflow."""
+    return LogSoftmax(axis)(x)
+
+
+def maxout(x, pieces, axis=1):
+    """The largest of each `pieces` neighbours along `axis`: C · pieces -> C channels.
+
+    Goodfellow et al., "Maxout networks", 2013, section 3.
+    """
+    axis %= x.ndim
+    if x.shape[axis] % pieces:
+        raise ValueError(f"maxout: {x.shape[axis]} channels are no multiple of {pieces} pieces")
+    return x.reshape(*x.shape[:axis], -1, pieces, *x.shape[axis + 1 :]).max(axis + 1)
+
+
+def dropout(x, p=0.5, training=True, generator=None):
+    """Each entry set to 0 with probability p, the others divided by 1 - p; x itself outside training.
+
+    generator: a `random.Generator`, by default the one that `minigan.manual_seed` seeds.
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p must be in [0, 1), got {p}")
+    if not training or p == 0:
+        return x
+    generator = generator or random.default_generator
+    keep = generator.uniform(x.shape) >= p
+    return x * (keep.astype(x.dtype) * (1 / (1 - p)))
+
+
+class LeakyReLU(Function):
+    saves = "output"  # has the sign of the input, and the next layer keeps it anyway
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def forward(self, x):
+        return np.maximum(x, x * self.slope if self.slope else 0)  # 0 · ∞ would be NaN
+
+    def backward(self, gy):
+        slope = np.where(self.output.data > 0, gy.dtype.type(1), gy.dtype.type(self.slope))
+        return gy * slope
+
+
+class ELU(Function):
+    saves = "output"
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def forward(self, x):
+        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+
+    def backward(self, gy):
+        y = self.output
+        positive = y.data > 0
+        return gy * (positive + ~positive * (y + self.alpha))
+
+
+class Tanh(Function):
+    saves = "output"
+
+    def forward(self, x):
+        return np.tanh(x)
+
+    def backward(self, gy):
+        y = self.output
+        return gy * (1.0 - y * y)
+
+
+class Sigmoid(Function):
+    saves = "output"
+
+    def forward(self, x):
+        return np.exp(-np.logaddexp(0, -x)).astype(x.dtype)
+
+    def backward(self, gy):
+        y = self.output
+        return gy * (y * (1.0 - y))
+
+
+class Softplus(Function):
+    def forward(self, x):
+        return np.logaddexp(0, x).astype(x.dtype)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy * sigmoid(x)
+
+
+class Softmax(Function):
+    saves = "output"
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def forward(self, x):
+        e = np.exp(x - x.max(axis=self.axis, keepdims=True))
+        return e / e.sum(axis=self.axis, keepdims=True)
+
+    def backward(self, gy):
+        y = self.output
+        return y * (gy - (gy * y).sum(self.axis, keepdims=True))
+
+
+class LogSoftmax(Function):
+    saves = "output"
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def forward(self, x):
+        x = x - x.max(axis=self.axis, keepdims=True)
+        return x - np.log(np.exp(x).sum(axis=self.axis, keepdims=True))
+
+    def backward(self, gy):
+        y = self.output
+        return gy - y.exp() * gy.sum(self.axis, keepdims=True)

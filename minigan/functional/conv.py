@@ -1,0 +1,122 @@
+"""Convolution as a closed trio: three bilinear ops, the gradients of each are the other two.
+
+With y = conv2d(x, w), and ⟨·,·⟩ the sum of products,
+
+    ⟨conv2d(x, w), gy⟩ = ⟨x, conv_transpose2d(gy, w)⟩ = ⟨w, conv2d_weight(x, gy)⟩
+
+so three ops give derivatives of every order. A stride, padding or dilation is an integer or a
+pair, rows first. Dumoulin, Visin, "A guide to convolution arithmetic for deep learning", 2016.
+"""
+
+from dataclasses import dataclass
+
+import minigan_kernels as kernels
+from minigan.autograd import Function
+
+
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation: x (N, C, H, W), w (O, C/groups, KH, KW), b (O,) -> (N, O, OH, OW).
+
+    OH = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1. float32 or float64.
+    ValueError for shapes that do not fit, TypeError for mixed dtypes.
+    """
+    geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
+    return _with_bias("conv2d", Conv2d(geometry)(x, w), b)
+
+
+def conv_transpose2d(x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The x-adjoint of `conv2d`: x (N, O, H, W), w (O, C/groups, KH, KW), b (C,) -> (N, C, OH, OW).
+
+    OH = (H - 1)·stride - 2·padding + dilation·(KH - 1) + output_padding + 1. Errors as `conv2d`;
+    ValueError also for an output_padding that is not below the stride or the dilation.
+    """
+    geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
+    extra = pair(output_padding)
+    if any(not 0 <= e < max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation, strict=True)):
+        raise ValueError(f"conv_transpose2d: output_padding {extra} must be below the stride or the dilation")
+    if x.ndim != 4 or w.ndim != 4:
+        raise ValueError(f"conv_transpose2d: x and w need 4 axes, got shapes {x.shape} and {w.shape}")
+    if x.shape[1] != w.shape[0]:
+        raise ValueError(f"conv_transpose2d: x has {x.shape[1]} channels, w expects {w.shape[0]}")
+    size = kernels.transposed_size(x.shape[2:], w.shape[2:], *geometry.window, extra)
+    return _with_bias("conv_transpose2d", ConvTranspose2d(geometry, size)(x, w), b)
+
+
+def conv2d_weight(x, gy, kernel_size, stride=1, padding=0, dilation=1, groups=1):
+    """The w-adjoint of `conv2d`: x (N, C, H, W), gy (N, O, OH, OW) -> (O, C/groups, KH, KW).
+
+    Errors as `conv2d`.
+    """
+    geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
+    return Conv2dWeight(geometry, pair(kernel_size))(x, gy)
+
+
+def pair(n):
+    """An integer for both axes of an image, or the two as they are."""
+    return (n, n) if isinstance(n, int) else tuple(n)
+
+
+def _with_bias(name, y, b):
+    if b is None:
+        return y
+    if b.shape != y.shape[1:2]:
+        raise ValueError(f"{name}: the bias has shape {b.shape}, expected ({y.shape[1]},)")
+    return y + b.reshape(1, -1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int
+
+    @property
+    def window(self):
+        return self.stride, self.padding, self.dilation
+
+    @property
+    def args(self):
+        return self.stride, self.padding, self.dilation, self.groups
+
+
+class Conv2d(Function):
+    def __init__(self, geometry):
+        self.geometry = geometry
+
+    def forward(self, x, w):
+        return kernels.conv2d(x, w, *self.geometry.args)
+
+    def backward(self, gy):
+        x, w = self.inputs
+        gx = ConvTranspose2d(self.geometry, x.shape[2:])(gy, w) if self.wanted[0] else None
+        gw = Conv2dWeight(self.geometry, w.shape[2:])(x, gy) if self.wanted[1] else None
+        return gx, gw
+
+
+class ConvTranspose2d(Function):
+    def __init__(self, geometry, size):
+        self.geometry, self.size = geometry, size
+
+    def forward(self, x, w):
+        return kernels.conv2d_input(x, w, self.size, *self.geometry.args)
+
+    def backward(self, gy):
+        x, w = self.inputs
+        gx = Conv2d(self.geometry)(gy, w) if self.wanted[0] else None
+        gw = Conv2dWeight(self.geometry, w.shape[2:])(gy, x) if self.wanted[1] else None
+        return gx, gw
+
+
+class Conv2dWeight(Function):
+    def __init__(self, geometry, kernel_size):
+        self.geometry, self.kernel_size = geometry, kernel_size
+
+    def forward(self, x, gy):
+        return kernels.conv2d_weight(x, gy, self.kernel_size, *self.geometry.args)
+
+    def backward(self, gw):
+        x, gy = self.inputs
+        ggx = ConvTranspose2d(self.geometry, x.shape[2:])(gy, gw) if self.wanted[0] else None
+        ggy = Conv2d(self.geometry)(x, gw) if self.wanted[1] else None
+        return ggx, ggy

@@ -1,0 +1,284 @@
+"""Arithmetic, entry by entry. All ops broadcast, and all have derivatives of every order.
+
+At a kink (abs at 0, a tie of maximum, an end of clip) the gradient is one choice of subgradient,
+the same as PyTorch's.
+"""
+
+import numpy as np
+
+from minigan import backend
+from minigan.autograd import Function, Tensor
+
+
+def add(a, b):
+    """a + b."""
+    return Add()(_operand(a), _operand(b))
+
+
+def sub(a, b):
+    """a - b."""
+    return Sub()(_operand(a), _operand(b))
+
+
+def mul(a, b):
+    """a · b."""
+    return Mul()(_operand(a), _operand(b))
+
+
+def div(a, b):
+    """a / b."""
+    return Div()(_operand(a), _operand(b))
+
+
+def neg(x):
+    """-x."""
+    return Neg()(x)
+
+
+def pow(a, b):
+    """a ** b, by a number or by a tensor. The gradient in b is 0 where a is 0."""
+    a, b = _operand(a), _operand(b)
+    return Power()(a, b) if isinstance(b, Tensor) or backend.is_array(b) else PowerByNumber(b)(a)
+
+
+def abs(x):
+    """|x|, with gradient 0 at 0."""
+    return Abs()(x)
+
+
+def exp(x):
+    """e ** x."""
+    return Exp()(x)
+
+
+def log(x):
+    """The natural logarithm."""
+    return Log()(x)
+
+
+def sqrt(x):
+    """The square root. Its gradient at 0 is infinite; `norm` has a finite one."""
+    return Sqrt()(x)
+
+
+def erf(x):
+    """The error function, 2/√π ∫₀ˣ exp(-t²) dt."""
+    return Erf()(x)
+
+
+def maximum(a, b):
+    """The larger of a and b; of a tie, each gets half the gradient."""
+    return Extremum(np.maximum, np.greater)(_operand(a), _operand(b))
+
+
+def minimum(a, b):
+    """The smaller of a and b; of a tie, each gets half the gradient."""
+    return Extremum(np.minimum, np.less)(_operand(a), _operand(b))
+
+
+def clip(x, min=None, max=None):
+    """x limited to [min, max], numbers or None; the gradient is 1 inside and at the ends, else 0."""
+    if min is None and max is None:
+        raise ValueError("clip: needs min or max")
+    return Clip(-np.inf if min is None else min, np.inf if max is None else max)(x)
+
+
+def where(condition, a, b):
+    """a where `condition` (a bool tensor or array) holds, else b."""
+    mask = getattr(condition, "data", condition) if isinstance(condition, Tensor) else condition
+    if mask.dtype != bool:
+        raise TypeError(f"where: condition must be bool, got {mask.dtype}")
+    return Where(mask)(_operand(a), _operand(b))
+
+
+def cast(x, dtype):
+    """x in another dtype. Its gradient comes back in the dtype of x."""
+    return x if x.dtype == np.dtype(dtype) else Cast(dtype)(x)
+
+
+def compare(op, a, b):
+    """The bool tensor op(a, b), a constant."""
+    return Tensor(op(*(x.data if isinstance(x, Tensor) else x for x in (a, b))))
+
+
+def _operand(x):
+    """NumPy's scalars as Python's, so that they take the dtype of the other operand."""
+    return x.item() if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and x.ndim == 0) else x
+
+
+class Add(Function):
+    saves = ""
+
+    def forward(self, a, b):
+        return a + b
+
+    def backward(self, gy):
+        return gy, gy
+
+
+class Sub(Function):
+    saves = ""
+
+    def forward(self, a, b):
+        return a - b
+
+    def backward(self, gy):
+        return gy, -gy if self.wanted[1] else None
+
+
+class Mul(Function):
+    def forward(self, a, b):
+        return a * b
+
+    def backward(self, gy):
+        a, b = self.inputs
+        return gy * b if self.wanted[0] else None, gy * a if self.wanted[1] else None
+
+
+class Div(Function):
+    def forward(self, a, b):
+        return a / b
+
+    def backward(self, gy):
+        a, b = self.inputs
+        ga = gy / b
+        return ga, -ga * (a / b) if self.wanted[1] else None
+
+
+class Neg(Function):
+    saves = ""
+
+    def forward(self, x):
+        return -x
+
+    def backward(self, gy):
+        return -gy
+
+
+class PowerByNumber(Function):
+    def __init__(self, exponent):
+        self.exponent = exponent
+
+    def forward(self, x):
+        return x**self.exponent
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        p = self.exponent
+        if p in (0, 1):  # p · x ** (p - 1) would be 0 · ∞ at x = 0, here or one order later
+            return gy * p
+        return gy * (p * x ** (p - 1))
+
+
+class Power(Function):
+    def forward(self, a, b):
+        return a**b
+
+    def backward(self, gy):
+        a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in self.inputs)
+        ga = gb = None
+        if self.wanted[0]:
+            ga = gy * b * a ** (b - 1.0 + (b.data == 0))  # where b is 0: 0 · a, not 0 · a ** -1
+        if self.wanted[1]:
+            gb = gy * a**b * log(a + (a.data == 0))  # where a is 0: log 1
+        return ga, gb
+
+
+class Abs(Function):
+    def forward(self, x):
+        return np.abs(x)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy * np.sign(x.data)
+
+
+class Exp(Function):
+    saves = "output"
+
+    def forward(self, x):
+        return np.exp(x)
+
+    def backward(self, gy):
+        return gy * self.output
+
+
+class Log(Function):
+    def forward(self, x):
+        with np.errstate(divide="ignore", invalid="ignore"):  # log 0 is -inf, of a negative NaN
+            return np.log(x)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy / x
+
+
+class Sqrt(Function):
+    saves = "output"
+
+    def forward(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(x)
+
+    def backward(self, gy):
+        return 0.5 * gy / self.output
+
+
+class Erf(Function):
+    def forward(self, x):
+        return backend.erf(x)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy * (2 / np.pi**0.5 * exp(-x * x))
+
+
+class Extremum(Function):
+    def __init__(self, choose, wins):
+        self.choose, self.wins = choose, wins
+
+    def forward(self, a, b):
+        return self.choose(a, b)
+
+    def backward(self, gy):
+        a, b = (x.data if isinstance(x, Tensor) else x for x in self.inputs)
+        share = (self.wins(a, b) + 0.5 * (a == b)).astype(gy.dtype)
+        return gy * share, gy * (1 - share)
+
+
+class Clip(Function):
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+
+    def forward(self, x):
+        return np.clip(x, self.low, self.high)
+
+    def backward(self, gy):
+        x = self.inputs[0].data
+        return gy * ((x >= self.low) & (x <= self.high))
+
+
+class Where(Function):
+    saves = ""
+
+    def __init__(self, mask):
+        self.mask = mask
+
+    def forward(self, a, b):
+        return np.where(self.mask, a, b)
+
+    def backward(self, gy):
+        return Where(self.mask)(gy, 0.0), Where(self.mask)(0.0, gy)
+
+
+class Cast(Function):
+    saves = ""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def forward(self, x):
+        return x.astype(self.dtype)
+
+    def backward(self, gy):
+        return gy  # the engine gives it the dtype of x

@@ -1,0 +1,90 @@
+"""Picking entries by position, and the tables that are read so. Linear: every derivative order is exact."""
+
+import numpy as np
+
+from minigan.autograd import Function, Tensor
+from minigan_kernels import array_module
+
+
+def index(x, key):
+    """x[key], for any key that NumPy takes: integers, slices, `...`, None, arrays of integers or bools."""
+    return Index(tuple(map(_array, key)) if isinstance(key, tuple) else _array(key))(x)
+
+
+def gather(x, axis, index):
+    """y[i, j, k] = x[index[i, j, k], j, k] for axis 0, and so on. x and index have equally many axes.
+
+    ValueError if they do not, IndexError for an index out of range.
+    """
+    index = _array(index)
+    if index.ndim != x.ndim:
+        raise ValueError(f"gather: index has {index.ndim} axes, x has {x.ndim}")
+    key = list(np.indices(index.shape, sparse=True))
+    key[axis] = index
+    return x[tuple(key)]
+
+
+def embedding(input, weight):
+    """Rows of a table: input, integers of any shape (...), weight (V, D) -> (..., D).
+
+    Raises TypeError for an input that is not integers, ValueError for one out of range.
+    """
+    rows = _integers("embedding", input, weight.shape[0], "rows")
+    return weight[rows]
+
+
+def one_hot(labels, num_classes, dtype=np.float32):
+    """Integers of any shape (...) -> (..., num_classes), 1 at the label and 0 elsewhere: a constant."""
+    labels = _integers("one_hot", labels, num_classes, "classes")
+    return Tensor((labels[..., None] == array_module(labels).arange(num_classes)).astype(dtype))
+
+
+def _integers(name, labels, n, what):
+    """`labels` as an array, checked to be integers in [0, n)."""
+    labels = _array(labels)
+    labels = np.asarray(labels) if isinstance(labels, (int, list, tuple)) else labels
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
+    if labels.size and not (0 <= labels.min() and labels.max() < n):
+        bad = labels[(labels < 0) | (labels >= n)].flat[0]
+        raise ValueError(f"{name}: label {bad} is out of range for {n} {what}")
+    return labels
+
+
+def _array(key):
+    return key.data if isinstance(key, Tensor) else key
+
+
+class Index(Function):
+    saves = ""
+
+    def __init__(self, key):
+        self.key = key
+
+    def forward(self, x):
+        return x[self.key]
+
+    def backward(self, gy):
+        return IndexAdd(self.key, self.shapes[0])(gy)
+
+
+class IndexAdd(Function):
+    """Zeros of `shape` with the input added at `key`: the adjoint of Index."""
+
+    saves = ""
+
+    def __init__(self, key, shape):
+        self.key, self.shape = key, shape
+
+    def forward(self, g):
+        xp = array_module(g)
+        x = xp.zeros(self.shape, dtype=g.dtype)
+        keys = self.key if isinstance(self.key, tuple) else (self.key,)
+        if all(k is None or k is Ellipsis or isinstance(k, (int, slice, np.integer)) for k in keys):
+            x[self.key] = g  # a plain slice meets no entry twice
+        else:
+            xp.add.at(x, self.key, g)
+        return x
+
+    def backward(self, gy):
+        return Index(self.key)(gy)

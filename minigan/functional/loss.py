@@ -1,0 +1,67 @@
+"""Losses. Each takes `reduction`: "mean" over all entries, "sum", or "none". Differentiable to every order."""
+
+import numpy as np
+
+from minigan.autograd import Tensor
+
+from .activation import log_softmax, relu, softplus
+from .index import _integers
+
+
+def binary_cross_entropy_with_logits(input, target, reduction="mean"):
+    """-t log σ(x) - (1 - t) log(1 - σ(x)) = softplus(x) - t x, on logits of any size.
+
+    target: of input's shape, or a number for all entries; in [0, 1].
+    """
+    _check_shapes("binary_cross_entropy_with_logits", input, target)
+    return _reduced(softplus(input) - target * input, reduction)
+
+
+def mse_loss(input, target, reduction="mean"):
+    """(x - t)²."""
+    _check_shapes("mse_loss", input, target)
+    difference = input - target
+    return _reduced(difference * difference, reduction)
+
+
+def l1_loss(input, target, reduction="mean"):
+    """|x - t|."""
+    _check_shapes("l1_loss", input, target)
+    return _reduced((input - target).abs(), reduction)
+
+
+def cross_entropy(input, target, reduction="mean"):
+    """-log softmax(x)[t]: logits (N, C), integer labels (N,) in [0, C).
+
+    ValueError for other shapes or a label out of range, TypeError for labels that are not integers.
+    """
+    if input.ndim != 2:
+        raise ValueError(f"cross_entropy: logits must have shape (N, C), got {input.shape}")
+    labels = _integers("cross_entropy", target, input.shape[1], "classes")
+    if labels.shape != input.shape[:1]:
+        raise ValueError(
+            f"cross_entropy: {input.shape[0]} rows of logits, but labels of shape {labels.shape}"
+        )
+    return _reduced(-log_softmax(input)[np.arange(len(labels)), labels], reduction)
+
+
+def hinge_loss(input, target, reduction="mean"):
+    """max(0, 1 - t x), with targets of +1 and -1: of input's shape, or one number for all entries."""
+    _check_shapes("hinge_loss", input, target)
+    return _reduced(relu(1.0 - target * input), reduction)
+
+
+def _check_shapes(name, input, target):
+    shape = getattr(target, "shape", ())
+    if shape not in ((), input.shape):  # broadcasting (N, 1) against (N,) would give (N, N)
+        raise ValueError(f"{name}: input has shape {input.shape}, target {shape}")
+
+
+def _reduced(x: Tensor, reduction):
+    if reduction == "mean":
+        return x.mean()
+    if reduction == "sum":
+        return x.sum()
+    if reduction == "none":
+        return x
+    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")

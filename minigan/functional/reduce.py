@@ -1,0 +1,157 @@
+"""Sums, means, extrema and norms over axes; and `expand`, the adjoint of a sum.
+
+`axis` is an integer, a tuple of them, or None for all; negative counts from the end. With
+`keepdims` the reduced axes stay, with size 1. All ops have derivatives of every order.
+"""
+
+import math
+
+import numpy as np
+
+from minigan.autograd import Function
+from minigan_kernels import sum_to as sum_array_to
+
+
+def sum(x, axis=None, keepdims=False):
+    """Σ x over `axis`."""
+    return Sum(_axes(axis, x.ndim), keepdims)(x)
+
+
+def mean(x, axis=None, keepdims=False):
+    """The mean of x over `axis`. ValueError if there is nothing to average."""
+    return sum(x, axis, keepdims) * (1 / _count(x, axis, "mean"))
+
+
+def var(x, axis=None, keepdims=False, correction=1):
+    """The variance of x over `axis`: squared deviations over n - correction, as in PyTorch."""
+    n = _count(x, axis, "var") - correction
+    if n <= 0:
+        raise ValueError(f"var: {n + correction} values are too few for correction={correction}")
+    deviation = x - mean(x, axis, keepdims=True)
+    return sum(deviation * deviation, axis, keepdims) * (1 / n)
+
+
+def max(x, axis=None, keepdims=False):
+    """The largest value over `axis`; equal ones share the gradient, as in PyTorch's `amax`."""
+    _count(x, axis, "max")
+    return Max(_axes(axis, x.ndim), keepdims)(x)
+
+
+def min(x, axis=None, keepdims=False):
+    """The smallest value over `axis`; equal ones share the gradient."""
+    return -max(-x, axis, keepdims)
+
+
+def logsumexp(x, axis=None, keepdims=False):
+    """log Σ exp x over `axis`, without overflow."""
+    _count(x, axis, "logsumexp")
+    axes = _axes(axis, x.ndim)
+    peak = x.data.max(axis=axes, keepdims=True)
+    peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)  # a constant: any shift gives the same sum
+    y = (x - peak).exp().sum(axes, keepdims=True).log() + peak
+    return y if keepdims else y.reshape(_dropped(x.shape, axes))
+
+
+def norm(x, axis=None, keepdims=False):
+    """The Euclidean norm √Σx² over `axis`, with gradient 0 where it is 0.
+
+    Where all x are 0 the norm has no derivative. There Σx² is replaced by the constant 1 + Σx², and
+    1 taken off again: the value is 0, and all derivatives are finite.
+    """
+    squares = sum(x * x, axis, keepdims)
+    zero = squares.data == 0
+    return (squares + zero).sqrt() - zero if zero.any() else squares.sqrt()
+
+
+def expand(x, shape):
+    """x broadcast to `shape`, where -1 keeps an axis as it is. ValueError where that cannot be."""
+    lead = len(shape) - x.ndim
+    shape = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
+    return Expand(shape)(x)
+
+
+def sum_to(x, shape):
+    """x summed down to `shape`: the adjoint of `expand`."""
+    return SumTo(tuple(shape))(x)
+
+
+def _axes(axis, ndim):
+    """`axis` as a sorted tuple of axes counted from the front."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    if any(not -ndim <= a < ndim for a in given):
+        raise ValueError(f"axis {axis} does not exist in a tensor of {ndim} axes")
+    axes = tuple(sorted({a % ndim for a in given}))
+    if len(axes) != len(given):
+        raise ValueError(f"axis {axis} names an axis twice")
+    return axes
+
+
+def _count(x, axis, name):
+    n = math.prod(x.shape[a] for a in _axes(axis, x.ndim))
+    if n == 0:
+        raise ValueError(f"{name}: no values to reduce in a tensor of shape {x.shape} over axis {axis}")
+    return n
+
+
+def _kept(shape, axes):
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _dropped(shape, axes):
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+class Sum(Function):
+    saves = ""
+
+    def __init__(self, axes, keepdims):
+        self.axes, self.keepdims = axes, keepdims
+
+    def forward(self, x):
+        return x.sum(axis=self.axes, keepdims=self.keepdims, dtype=x.dtype)
+
+    def backward(self, gy):
+        shape = self.shapes[0]
+        return gy.reshape(_kept(shape, self.axes)).expand(shape)
+
+
+class Max(Function):
+    def __init__(self, axes, keepdims):
+        self.axes, self.keepdims = axes, keepdims
+
+    def forward(self, x):
+        return x.max(axis=self.axes, keepdims=self.keepdims)
+
+    def backward(self, gy):
+        x = self.inputs[0].data
+        largest = x == x.max(axis=self.axes, keepdims=True)
+        share = largest / largest.sum(axis=self.axes, keepdims=True, dtype=x.dtype)
+        return gy.reshape(_kept(x.shape, self.axes)) * share
+
+
+class Expand(Function):
+    saves = ""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def forward(self, x):
+        return np.broadcast_to(x, self.shape)
+
+    def backward(self, gy):
+        return gy  # the engine sums it down
+
+
+class SumTo(Function):
+    saves = ""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def forward(self, x):
+        return sum_array_to(x, self.shape)
+
+    def backward(self, gy):
+        return gy.expand(self.shapes[0])

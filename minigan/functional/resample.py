@@ -1,0 +1,77 @@
+"""Images of another size. Made of differentiable ops, so differentiable to every order."""
+
+import numpy as np
+
+from minigan.autograd import Tensor
+from minigan_kernels import array_module
+
+from .conv import pair
+
+
+def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=False):
+    """x (N, C, H, W) -> (N, C, OH, OW), of `size` or of `scale_factor` times its own.
+
+    mode: "nearest" or "bilinear". With align_corners the corner pixels keep their values, else
+    pixels are areas, as in PyTorch. ValueError for any other mode, or unless exactly one of size
+    and scale_factor is given.
+    """
+    if (size is None) == (scale_factor is None):
+        raise ValueError("interpolate: give either size or scale_factor")
+    if size is None:
+        factors = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else scale_factor
+        size = tuple(int(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
+    size = pair(size)
+    if x.ndim != 4 or min(size) < 1:
+        raise ValueError(f"interpolate: cannot make images of {size} from a tensor of shape {x.shape}")
+    if mode == "nearest":
+        return _nearest(x, size)
+    if mode == "bilinear":
+        return _bilinear(x, size, align_corners)
+    raise ValueError(f"interpolate: mode must be 'nearest' or 'bilinear', got {mode!r}")
+
+
+def pixel_shuffle(x, upscale_factor):
+    """(N, C·r², H, W) -> (N, C, H·r, W·r): each r² channels become an r by r block of pixels.
+
+    Shi et al., "Real-time single image and video super-resolution", 2016, equation 4.
+    """
+    N, C, H, W = x.shape
+    r = upscale_factor
+    if C % (r * r):
+        raise ValueError(f"pixel_shuffle: {C} channels are no multiple of {r}²")
+    blocks = x.reshape(N, C // (r * r), r, r, H, W).permute(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(N, C // (r * r), H * r, W * r)
+
+
+def _nearest(x, size):
+    N, C, H, W = x.shape
+    OH, OW = size
+    if OH % H or OW % W:
+        rows, cols = np.arange(OH) * H // OH, np.arange(OW) * W // OW
+        return x[:, :, rows][:, :, :, cols]
+    blocks = x.reshape(N, C, H, 1, W, 1).expand((N, C, H, OH // H, W, OW // W))
+    return blocks.reshape(N, C, OH, OW)
+
+
+def _bilinear(x, size, align_corners):
+    """Along each axis a product with a matrix that has two weights a row."""
+    xp = array_module(x.data)
+    rows, cols = (
+        xp.asarray(_weights(n, m, align_corners), dtype=x.dtype)
+        for n, m in zip(x.shape[2:], size, strict=True)
+    )
+    return Tensor(rows) @ x @ Tensor(cols.T)
+
+
+def _weights(n, m, align_corners):
+    """(m, n): output pixel i as a mean of the two input pixels it lies between."""
+    if align_corners:
+        at = np.arange(m) * ((n - 1) / max(m - 1, 1))
+    else:
+        at = np.maximum((np.arange(m) + 0.5) * (n / m) - 0.5, 0)
+    low = np.minimum(at.astype(int), n - 1)
+    high = np.minimum(low + 1, n - 1)
+    weights = np.zeros((m, n))
+    np.add.at(weights, (np.arange(m), low), 1 - (at - low))
+    np.add.at(weights, (np.arange(m), high), at - low)
+    return weights

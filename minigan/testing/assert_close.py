@@ -1,0 +1,24 @@
+"""Comparison of arrays, with a message that helps."""
+
+import numpy as np
+
+
+def assert_close(actual, expected, rtol=1e-7, atol=0.0):
+    """Raise AssertionError unless |actual - expected| <= atol + rtol · |expected| everywhere.
+
+    Takes Tensors and arrays. The shapes must be equal, and NaN equals nothing, itself included. The
+    message names the worst entry by its index.
+    """
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.shape != expected.shape:
+        raise AssertionError(f"shapes differ: {actual.shape}, expected {expected.shape}")
+    with np.errstate(invalid="ignore"):  # ∞ - ∞
+        error = np.where(actual == expected, 0, np.abs(actual - expected))
+    bad = ~(error <= atol + rtol * np.abs(expected))
+    if bad.any():
+        worst = np.unravel_index(np.argmax(np.where(bad, np.nan_to_num(error, nan=np.inf), -1)), error.shape)
+        at = tuple(int(i) for i in worst)
+        raise AssertionError(
+            f"{int(bad.sum())} of {error.size} entries differ; the worst, at {at}: "
+            f"{actual[at]!r}, expected {expected[at]!r} (difference {error[at]:.3g})"
+        )
