@@ -12,7 +12,7 @@ def as_array(data, dtype=None):
     Python numbers and nested lists become float32, int64 or bool. TypeError for anything else.
     """
     if not is_array(data):
-        plain = isinstance(data, (bool, int, float, list, tuple))
+        plain = not isinstance(data, np.generic)
         data = np.asarray(data)
         if plain and dtype is None and data.dtype == np.float64:
             dtype = np.float32
