@@ -45,7 +45,7 @@ def _integers(name, labels, n, what):
     labels = np.asarray(labels) if isinstance(labels, (int, list, tuple)) else labels
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
-    if labels.size and not (0 <= labels.min() and labels.max() < n):
+    if labels.size and (labels.min() < 0 or labels.max() >= n):
         bad = labels[(labels < 0) | (labels >= n)].flat[0]
         raise ValueError(f"{name}: label {bad} is out of range for {n} {what}")
     return labels

@@ -1,4 +1,4 @@
-"""Losses. Each takes `reduction`: "mean" over all entries, "sum", or "none". Differentiable to every order."""
+"""Losses. Each takes `reduction`: "mean" over all entries, "sum" or "none". Differentiable to any order."""
 
 import numpy as np
 

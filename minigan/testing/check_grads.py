@@ -69,9 +69,9 @@ def _compare(f, arrays, generator):
 
 def _slope(along, step=1e-4):
     """The derivative at 0 by central differences, Richardson-extrapolated twice: error O(step⁶)."""
-    d = [(along(h) - along(-h)) / (2 * h) for h in (step, step / 2, step / 4)]
-    first = [(4 * b - a) / 3 for a, b in zip(d, d[1:], strict=False)]
-    return (16 * first[1] - first[0]) / 15
+    a, b, c = ((along(h) - along(-h)) / (2 * h) for h in (step, step / 2, step / 4))
+    coarse, fine = (4 * b - a) / 3, (4 * c - b) / 3
+    return (16 * fine - coarse) / 15
 
 
 def _vjp(f, arrays, generator):

@@ -1,0 +1,159 @@
+"""Module: parameters, buffers and other modules under names."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from minigan.autograd import Tensor, no_grad
+
+
+class Parameter(Tensor):
+    """A Tensor that a module learns: a leaf that requires a gradient."""
+
+    def __init__(self, data, dtype=None):
+        super().__init__(data, requires_grad=True, dtype=dtype)
+
+
+class Module:
+    """A part of a network. A subclass assigns parameters and modules in `__init__`, and gives `forward`.
+
+    Names, and so the keys of `state_dict`, are PyTorch's: "0.weight", "norm.running_mean".
+    """
+
+    training = True
+
+    def __init__(self):
+        self._parameters: dict[str, Parameter] = {}
+        self._buffers: dict[str, Tensor] = {}
+        self._modules: dict[str, Module] = {}
+
+    def forward(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *inputs):
+        return self.forward(*inputs)
+
+    def __setattr__(self, name, value):
+        if "_modules" not in self.__dict__ and isinstance(value, (Parameter, Module)):
+            raise RuntimeError(f"{type(self).__name__}: call super().__init__() before assigning {name}")
+        for kind, registry in ((Parameter, "_parameters"), (Tensor, "_buffers"), (Module, "_modules")):
+            self.__dict__.get(registry, {}).pop(name, None)
+            if isinstance(value, kind) and kind is not Tensor:
+                self.__dict__[registry][name] = value
+        object.__setattr__(self, name, value)
+
+    def register_buffer(self, name: str, value: Tensor):
+        """A tensor that is saved with the module, but not learned."""
+        self._buffers[name] = value
+        object.__setattr__(self, name, value)
+
+    # Walking
+
+    def named_modules(self, prefix="") -> Iterator[tuple[str, "Module"]]:
+        """This module and all within it, with their dotted names."""
+        yield prefix, self
+        for name, module in self._modules.items():
+            yield from module.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator["Module"]:
+        return (module for _, module in self.named_modules())
+
+    def children(self) -> Iterator["Module"]:
+        return iter(self._modules.values())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their dotted names, each once."""
+        return self._named("_parameters")
+
+    def parameters(self) -> list[Parameter]:
+        return [p for _, p in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        return self._named("_buffers")
+
+    def _named(self, registry):
+        seen = set()
+        for prefix, module in self.named_modules():
+            for name, tensor in module.__dict__[registry].items():
+                if tensor not in seen:
+                    seen.add(tensor)
+                    yield (f"{prefix}.{name}" if prefix else name), tensor
+
+    def apply(self, f) -> "Module":
+        """Call f(module) on this module and all within it."""
+        for module in self.modules():
+            f(module)
+        return self
+
+    # Modes
+
+    def train(self, mode=True) -> "Module":
+        """Training mode: batch norm uses and collects batch statistics, dropout drops."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self) -> "Module":
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad=True) -> "Module":
+        for p in self.parameters():
+            p.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self):
+        """Forget the gradients that `backward()` left in the parameters."""
+        for p in self.parameters():
+            p.grad = None
+
+    def to(self, dtype) -> "Module":
+        """Convert parameters and floating buffers to `dtype`, in place. Do so before making an optimiser."""
+        for t in [*self.parameters(), *(b for _, b in self.named_buffers())]:
+            if t.dtype.kind == "f":
+                t.data = t.data.astype(dtype)
+        return self
+
+    # State
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """{dotted name: array} of all parameters and buffers. The arrays are the module's own."""
+        return {name: t.data for name, t in [*self.named_parameters(), *self.named_buffers()]}
+
+    def load_state_dict(self, state: dict, strict=True):
+        """Overwrite parameters and buffers by the arrays of `state`, in place.
+
+        ValueError that lists every missing name, unexpected name and different shape; then nothing
+        has been changed. strict=False passes over names that only one side has.
+        """
+        own = dict([*self.named_parameters(), *self.named_buffers()])
+        problems = []
+        if strict:
+            problems += [f"{name} is missing" for name in own if name not in state]
+            problems += [f"{name} is unexpected" for name in state if name not in own]
+        shared = [name for name in own if name in state]
+        problems += [
+            f"{name} has shape {tuple(state[name].shape)}, expected {own[name].shape}"
+            for name in shared
+            if tuple(state[name].shape) != own[name].shape
+        ]
+        if problems:
+            raise ValueError(f"{type(self).__name__}: the state does not fit: {'; '.join(problems)}")
+        with no_grad():
+            for name in shared:
+                own[name].copy_(state[name])
+
+    # Describing
+
+    def extra_repr(self) -> str:
+        """The settings, as `repr` shows them."""
+        return ""
+
+    def __repr__(self):
+        own = {n: p.shape for n, p in self._parameters.items()}
+        details = [part for part in (self.extra_repr(), *(f"{n} {s}" for n, s in own.items())) if part]
+        count = sum(p.numel() for p in self.parameters())
+        if count:
+            details.append(f"{count:,} parameters")
+        head = f"{type(self).__name__}({', '.join(details)})"
+        rows = [f"({n}): {m!r}".replace("\n", "\n  ") for n, m in self._modules.items()]
+        return "\n  ".join([head, *rows])

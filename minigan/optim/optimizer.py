@@ -1,0 +1,147 @@
+"""What the optimisers share: one flat buffer for all parameters, so that a step is one kernel call."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from minigan.autograd import Tensor
+from minigan_kernels import array_module
+
+
+class Optimizer:
+    """Moves parameters against their gradients.
+
+    The parameters' arrays are moved into one flat buffer and become views of it, each in its own
+    memory order; so are the gradients and the state of a step. Convert a module (`to`) before.
+
+    params: tensors of one floating dtype, e.g. `module.parameters()`.
+    ValueError for no parameters, one given twice, mixed dtypes, or a setting out of range.
+    """
+
+    state_names: tuple[str, ...] = ()  # flat arrays of the parameters' size, zeros at first
+
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0):
+        self.params = list(params)
+        if not self.params:
+            raise ValueError(f"{type(self).__name__}: no parameters were given")
+        if len(set(self.params)) != len(self.params):
+            raise ValueError(f"{type(self).__name__}: a parameter was given twice")
+        dtypes = {str(p.dtype) for p in self.params}
+        if len(dtypes) != 1:
+            raise ValueError(
+                f"{type(self).__name__}: parameters of several dtypes: {', '.join(sorted(dtypes))}"
+            )
+        self._check(lr=lr, weight_decay=weight_decay)
+        self.lr, self.weight_decay = lr, weight_decay
+        self.steps = 0
+        self._flatten()
+
+    def step(self, gradients: Iterable[Tensor | None] | None = None):
+        """Move the parameters once, by `gradients` (as `grad` gives them), or by what `backward` left.
+
+        A parameter whose gradient is None stays, and so does its state. ValueError for gradients
+        that do not fit the parameters.
+        """
+        gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
+        runs = self._gather(gradients)
+        self.steps += 1
+        for run in runs:
+            self._update(self._flat[run], self._gradient[run], {k: v[run] for k, v in self._state.items()})
+        for p in self.params:
+            p.bump()
+
+    def zero_grad(self):
+        """Forget the gradients that `backward()` left in the parameters."""
+        for p in self.params:
+            p.grad = None
+
+    def _update(self, p, g, state):
+        """Change flat `p` by flat `g`, and the arrays of `state`, in place."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, float]:
+        """The numbers that steer a step, by name; all are attributes."""
+        return {"lr": self.lr, "weight_decay": self.weight_decay}
+
+    # State
+
+    def state_dict(self) -> dict:
+        """{"steps": n, settings, and "name.i": the state array of parameter i in its shape}.
+
+        The arrays are the optimiser's own.
+        """
+        arrays = {f"{k}.{i}": a for k, flat in self._state.items() for i, a in enumerate(self._views(flat))}
+        return {"steps": self.steps, **self.settings(), **arrays}
+
+    def load_state_dict(self, state: dict):
+        """Continue from a `state_dict`. ValueError, with nothing changed, if it does not fit."""
+        own = self.state_dict()
+        missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unexpected:
+            raise ValueError(
+                f"{type(self).__name__}: the state does not fit: missing {missing}, unexpected {unexpected}"
+            )
+        for name, value in own.items():
+            given, expected = np.shape(state[name]), np.shape(value)
+            if given != expected:
+                raise ValueError(f"{type(self).__name__}: {name} has shape {given}, expected {expected}")
+        for name, value in own.items():
+            if np.ndim(value):
+                value[...] = state[name]
+            else:
+                setattr(self, name, state[name])
+
+    # The flat buffer
+
+    def _flatten(self):
+        xp = array_module(self.params[0].data)
+        sizes = [p.data.size for p in self.params]
+        ends = np.cumsum(sizes).tolist()
+        self._runs = [slice(end - n, end) for n, end in zip(sizes, ends, strict=True)]
+        self._orders = [np.argsort([-s for s in p.data.strides], kind="stable") for p in self.params]
+        self._flat, self._gradient, *state = (
+            xp.zeros(ends[-1], self.params[0].dtype) for _ in range(2 + len(self.state_names))
+        )
+        self._state = dict(zip(self.state_names, state, strict=True))
+        self._gradient_views = self._views(self._gradient)
+        self._parameter_views = self._views(self._flat)
+        for p, view in zip(self.params, self._parameter_views, strict=True):
+            view[...] = p.data
+            p.data = view
+
+    def _views(self, flat):
+        """The parts of a flat array in the shapes and memory orders of the parameters."""
+        views = []
+        for p, run, order in zip(self.params, self._runs, self._orders, strict=True):
+            inner = flat[run].reshape([p.shape[i] for i in order])
+            views.append(inner.transpose(np.argsort(order)))
+        return views
+
+    def _gather(self, gradients):
+        """Copy the gradients into the flat buffer; return the slices of it that they fill."""
+        if len(gradients) != len(self.params):
+            raise ValueError(f"{len(self.params)} parameters, but {len(gradients)} gradients")
+        runs = []
+        for i, (p, g) in enumerate(zip(self.params, gradients, strict=True)):
+            if p.data is not self._parameter_views[i]:
+                raise RuntimeError(f"parameter {i} was given another array after the optimiser was made")
+            if g is None:
+                continue
+            if g.shape != p.shape:
+                raise ValueError(f"the gradient of parameter {i} has shape {g.shape}, expected {p.shape}")
+            self._gradient_views[i][...] = g.data
+            run = self._runs[i]
+            if runs and runs[-1].stop == run.start:
+                runs[-1] = slice(runs[-1].start, run.stop)
+            else:
+                runs.append(run)
+        return runs
+
+    def _check(self, **settings):
+        for name, value in settings.items():
+            if not value >= 0:
+                raise ValueError(f"{type(self).__name__}: {name} must be at least 0, got {value}")
+
+    def __repr__(self):
+        settings = ", ".join(f"{k}={v:g}" for k, v in self.settings().items())
+        return f"{type(self).__name__}({self._flat.size:,} parameters, {settings})"

@@ -1,0 +1,81 @@
+"""SGD, RMSprop and Adam: PyTorch's settings, defaults and update rules. Formulas: `minigan_kernels`."""
+
+import minigan_kernels as kernels
+
+from .optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum, plain or Nesterov's. Sutskever et al. 2013, as PyTorch has it."""
+
+    def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+        self._check(momentum=momentum)
+        if nesterov and (not momentum or dampening):
+            raise ValueError("SGD: nesterov needs a momentum, and no dampening")
+        self.state_names = ("momentum_buffer",) if momentum else ()
+        super().__init__(params, lr, weight_decay)
+        self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
+
+    def settings(self):
+        return {**super().settings(), "momentum": self.momentum, "dampening": self.dampening}
+
+    def _update(self, p, g, state):
+        kernels.sgd(
+            p,
+            g,
+            state.get("momentum_buffer"),
+            self.lr,
+            self.momentum,
+            self.dampening,
+            self.weight_decay,
+            self.nesterov,
+            first=self.steps == 1,
+        )
+
+
+class RMSprop(Optimizer):
+    """Steps divided by a running root mean square of the gradient. Tieleman, Hinton 2012."""
+
+    state_names = ("square_avg",)
+
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0):
+        self._check(alpha=alpha, eps=eps)
+        super().__init__(params, lr, weight_decay)
+        self.alpha, self.eps = alpha, eps
+
+    def settings(self):
+        return {**super().settings(), "alpha": self.alpha, "eps": self.eps}
+
+    def _update(self, p, g, state):
+        kernels.rmsprop(p, g, state["square_avg"], self.lr, self.alpha, self.eps, self.weight_decay)
+
+
+class Adam(Optimizer):
+    """Kingma, Ba, "Adam: a method for stochastic optimization", 2015, Algorithm 1."""
+
+    state_names = ("exp_avg", "exp_avg_sq")
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        if not all(0 <= b < 1 for b in betas):
+            raise ValueError(f"Adam: betas must be in [0, 1), got {tuple(betas)}")
+        self._check(eps=eps)
+        super().__init__(params, lr, weight_decay)
+        self.beta1, self.beta2 = betas
+        self.eps = eps
+
+    def settings(self):
+        return {**super().settings(), "beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+
+    def _update(self, p, g, state):
+        kernels.adam(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            self.steps,
+            self.lr,
+            self.beta1,
+            self.beta2,
+            self.eps,
+            self.weight_decay,
+        )
