@@ -1,0 +1,50 @@
+"""The datasets: `load` one by its name, draw `Batches` from it."""
+
+from pathlib import Path
+
+from minigan.data.batches import Batches
+from minigan.data.dataset import Dataset
+from minigan.data.digits import load_digits
+from minigan.data.download import URLS
+from minigan.data.folder import load_folder
+from minigan.data.mixtures import load_mixture
+from minigan.data.mnist import load_mnist
+from minigan.errors import MiniganError, did_you_mean
+
+__all__ = ["NAMES", "Batches", "Dataset", "load"]
+
+NAMES = {  # with the line that the command line's help has on each
+    "digits": "1,797 handwritten digits of 8x8 pixels, part of scikit-learn",
+    "mnist": "60,000 handwritten digits of 28x28 pixels",
+    "fashion-mnist": "60,000 pieces of clothing of 28x28 pixels",
+    "ring8": "8 Gaussians on a circle in the plane",
+    "grid25": "25 Gaussians on a grid in the plane",
+    "folder:PATH": "the images in the folder PATH; its sub-folders are the classes",
+}
+
+
+def load(
+    name: str, size: int | None = None, data_dir: str | Path | None = None, split: str = "train"
+) -> Dataset:
+    """The dataset `name`, one of NAMES.
+
+    size: height and width of the images; by default their own, and 64 in a folder.
+    data_dir: the folder with the files of mnist or fashion-mnist; the other datasets need none.
+    split: "train" or "test"; only mnist and fashion-mnist have a test split.
+    MiniganError for an unknown name or split, a size that cannot be, or files that cannot be used.
+    """
+    kind, _, path = name.partition(":")
+    is_folder = kind == "folder" and bool(path)
+    if name not in NAMES and not is_folder:
+        raise MiniganError(f"unknown dataset {name!r}; {did_you_mean(name, NAMES)}")
+    if split not in ("train", "test"):
+        raise MiniganError(f"split must be 'train' or 'test', got {split!r}")
+    if split == "test" and name not in URLS:
+        raise MiniganError(f"{name} has no test split; only {' and '.join(URLS)} have one")
+    if is_folder:
+        return load_folder(path) if size is None else load_folder(path, size)
+    if name in URLS:
+        dataset = load_mnist(name, split, data_dir)
+    else:
+        dataset = load_digits() if name == "digits" else load_mixture(name)
+    return dataset if size is None else dataset.to_size(size)

@@ -1,0 +1,66 @@
+"""Endless shuffled batches that can stop anywhere and go on with the very same samples."""
+
+from collections.abc import Iterator
+
+from minigan.data.dataset import Dataset
+from minigan.errors import MiniganError
+from minigan.random import Generator
+
+
+class Batches(Iterator):
+    """An infinite iterator over `dataset`, shuffled anew in every epoch.
+
+    Gives float32 (batch_size, *dataset.shape) arrays or, with labels=True, pairs of one and its
+    int64 (batch_size,) labels. What is left of an epoch after its last full batch is dropped.
+    The order is a function of `seed` and the epoch alone.
+
+    epoch: the epoch of the last batch given, from 0. position: the samples given in this epoch.
+    MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels it lacks;
+    ValueError for a seed outside [0, 2**64).
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int = 0, labels: bool = False):
+        if not len(dataset):
+            raise MiniganError(f"{dataset.name} has no samples to make batches of")
+        if not 1 <= batch_size <= len(dataset):
+            raise MiniganError(
+                f"batch size must be from 1 to the {len(dataset)} samples of {dataset.name}, got {batch_size}"
+            )
+        if labels and dataset.labels is None:
+            raise MiniganError(f"{dataset.name} has no labels")
+        self.dataset, self.batch_size, self.seed, self.labels = dataset, batch_size, seed, labels
+        self._start(epoch=0)
+
+    def __next__(self):
+        if self.position + self.batch_size > len(self.dataset):
+            self._start(self.epoch + 1)
+        indices = self._order[self.position : self.position + self.batch_size]
+        self.position += self.batch_size
+        batch = self.dataset.batch(indices)
+        return (batch, self.dataset.labels[indices]) if self.labels else batch
+
+    def state_dict(self) -> dict[str, int]:
+        """The place in the stream of batches."""
+        return {
+            "seed": self.seed,
+            "samples": len(self.dataset),
+            "epoch": self.epoch,
+            "position": self.position,
+        }
+
+    def load_state_dict(self, state: dict[str, int]):
+        """Go on from the place `state`. MiniganError when that was in a dataset of another length."""
+        if state["samples"] != len(self.dataset):
+            raise MiniganError(
+                f"the saved run had {state['samples']} samples, {self.dataset.name} has {len(self.dataset)}"
+            )
+        self.seed = state["seed"]
+        self._start(state["epoch"])
+        self.position = state["position"]
+
+    def _start(self, epoch):
+        generator = Generator(self.seed)
+        # 2**32 blocks of random words apart, no two epochs share any.
+        generator.state = (self.seed, epoch << 32)
+        self._order = generator.permutation(len(self.dataset))
+        self.epoch, self.position = epoch, 0

@@ -1,0 +1,91 @@
+"""A dataset: all its samples in memory, stored small, given out as the float32 batches a GAN eats."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from minigan.errors import MiniganError
+
+
+@dataclass(eq=False)
+class Dataset:
+    """Images or points of the plane, with or without labels.
+
+    samples: uint8 (N, C, H, W) images, or float32 (N, 2) points.
+    labels: int64 (N,) class of each sample counted from 0, or None.
+    MiniganError for samples of any other shape or dtype, or when there are not as many labels.
+    """
+
+    name: str
+    samples: np.ndarray = field(repr=False)
+    labels: np.ndarray | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        dtype, shape = self.samples.dtype, self.samples.shape
+        images = dtype == np.uint8 and len(shape) == 4
+        points = dtype == np.float32 and shape[1:] == (2,)
+        if not (images or points):
+            raise MiniganError(
+                f"{self.name}: samples are uint8 (N, C, H, W) or float32 (N, 2), not {dtype} {shape}"
+            )
+        if self.labels is not None:
+            if self.labels.shape != shape[:1]:
+                raise MiniganError(f"{self.name} has {shape[0]} samples but {len(self.labels)} labels")
+            self.labels = self.labels.astype(np.int64)
+
+    def __len__(self):
+        return len(self.samples)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample: (C, H, W), or (2,)."""
+        return self.samples.shape[1:]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes; 0 without labels."""
+        return 0 if self.labels is None else int(self.labels.max(initial=-1)) + 1
+
+    def batch(self, indices) -> np.ndarray:
+        """The samples at `indices`, float32: images with 0..255 mapped to [-1, 1], points as they are."""
+        batch = self.samples[indices].astype(np.float32)
+        if len(self.shape) == 3:
+            batch /= 127.5
+            batch -= 1
+        return batch
+
+    def to_size(self, size: int) -> "Dataset":
+        """The same images, `size` pixels high and wide.
+
+        Images at most 4 pixels too small get a black border, others are resized (bicubic).
+        MiniganError for a size below 1, and for a dataset of points.
+        """
+        check_size(size)
+        if len(self.shape) != 3:
+            raise MiniganError(f"{self.name} is made of points, which have no size; got size {size}")
+        missing = [size - side for side in self.shape[1:]]
+        if not any(missing):
+            return self
+        fits = all(0 <= pixels <= 4 for pixels in missing)
+        return replace(self, samples=_pad(self.samples, missing) if fits else _resize(self.samples, size))
+
+
+def check_size(size: int):
+    """MiniganError unless an image can be `size` pixels wide."""
+    if size < 1:
+        raise MiniganError(f"the size of an image must be at least 1 pixel, got {size}")
+
+
+def _pad(images, missing):
+    border = [(pixels // 2, pixels - pixels // 2) for pixels in missing]
+    return np.pad(images, [(0, 0), (0, 0), *border])
+
+
+def _resize(images, size):
+    from PIL import Image
+
+    planes = images.reshape(-1, *images.shape[2:])
+    resized = np.empty((len(planes), size, size), np.uint8)
+    for plane, target in zip(planes, resized, strict=True):
+        target[:] = Image.fromarray(plane).resize((size, size), Image.Resampling.BICUBIC)
+    return resized.reshape(*images.shape[:2], size, size)

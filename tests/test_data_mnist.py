@@ -1,0 +1,167 @@
+"""MNIST and Fashion-MNIST: where the files are looked for, and what is made of them."""
+
+import gzip
+import os
+
+import numpy as np
+import pooch
+import pytest
+
+from minigan.data import download, load
+from minigan.errors import MiniganError
+
+
+def idx(array):
+    dimensions = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + dimensions + array.tobytes()
+
+
+def write(folder, value=0, labels=(0, 9, 3), split="train", suffix="", mark="-"):
+    """A tiny dataset of three 28x28 images in which every pixel is `value`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = np.full((3, 28, 28), value, np.uint8)
+    for kind, array in ((f"images{mark}idx3", images), (f"labels{mark}idx1", np.array(labels, np.uint8))):
+        content = idx(array)
+        path = folder / f"{split}-{kind}-ubyte{suffix}"
+        path.write_bytes(gzip.compress(content) if suffix else content)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    """An empty cache, no environment variable, and an address where nothing listens."""
+    monkeypatch.delenv("MINIGAN_DATA_DIR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    for name in download.URLS:
+        monkeypatch.setitem(download.URLS, name, "http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("mark", ["-", "."])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_data_dir(tmp_path, name, mark, suffix, nested):
+    folder = tmp_path / "files"
+    write(folder / name if nested else folder, 7, suffix=suffix, mark=mark)
+    dataset = load(name, data_dir=folder)
+    assert (dataset.name, dataset.shape, dataset.classes) == (name, (1, 28, 28), 10)
+    assert dataset.samples.dtype == np.uint8
+    assert (dataset.samples == 7).all()
+    assert dataset.labels.tolist() == [0, 9, 3]
+
+
+def test_size(tmp_path):
+    assert load("mnist", size=32, data_dir=str(write(tmp_path))).shape == (1, 32, 32)
+
+
+def test_splits_are_different_files(tmp_path):
+    write(tmp_path, 1)
+    write(tmp_path, 2, split="t10k")
+    assert load("mnist", data_dir=tmp_path).samples[0, 0, 0, 0] == 1
+    assert load("mnist", data_dir=tmp_path, split="train").samples[0, 0, 0, 0] == 1
+    assert load("mnist", data_dir=tmp_path, split="test").samples[0, 0, 0, 0] == 2
+
+
+def test_the_folder_of_the_dataset_comes_before_the_folder_itself(tmp_path):
+    write(tmp_path, 1)
+    write(tmp_path / "fashion-mnist", 2)
+    assert load("fashion-mnist", data_dir=tmp_path).samples[0, 0, 0, 0] == 2
+
+
+def test_a_folder_named_after_one_dataset_does_not_hold_the_other(tmp_path):
+    folder = write(tmp_path / "mnist")
+    assert load("mnist", data_dir=folder).name == "mnist"
+    with pytest.raises(MiniganError, match="fashion-mnist: no file train-images-idx3-ubyte"):
+        load("fashion-mnist", data_dir=folder)
+
+
+def test_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write(tmp_path / "files", 5)
+    assert load("mnist", data_dir="~/files").samples[0, 0, 0, 0] == 5
+
+
+@pytest.mark.parametrize("missing", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
+def test_a_file_missing_from_data_dir(tmp_path, missing, monkeypatch):
+    folder = write(tmp_path / "files")
+    (folder / missing).unlink()
+    monkeypatch.setenv("MINIGAN_DATA_DIR", str(write(tmp_path / "other")))
+    with pytest.raises(MiniganError) as caught:
+        load("mnist", data_dir=folder)
+    assert str(caught.value) == f"mnist: no file {missing}, with or without .gz, in the folder {folder}"
+
+
+def test_a_data_dir_that_is_not_there(tmp_path):
+    with pytest.raises(MiniganError, match=r"mnist: no file train-images-idx3-ubyte.*nowhere"):
+        load("mnist", data_dir=tmp_path / "nowhere")
+
+
+def test_the_environment_comes_after_the_argument_and_before_the_cache(tmp_path, monkeypatch):
+    fill_cache(tmp_path, monkeypatch, value=3)
+    assert load("mnist").samples[0, 0, 0, 0] == 3
+    monkeypatch.setenv("MINIGAN_DATA_DIR", str(write(tmp_path / "environment", 2)))
+    assert load("mnist").samples[0, 0, 0, 0] == 2
+    assert load("mnist", data_dir=write(tmp_path / "argument", 1)).samples[0, 0, 0, 0] == 1
+
+
+@pytest.mark.parametrize("missing", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
+def test_files_missing_from_the_environment_are_taken_from_the_cache(tmp_path, monkeypatch, missing):
+    fill_cache(tmp_path, monkeypatch, value=3)
+    folder = write(tmp_path / "environment", 2)
+    (folder / missing).unlink()
+    monkeypatch.setenv("MINIGAN_DATA_DIR", str(folder))
+    assert load("mnist").samples[0, 0, 0, 0] == 3
+
+
+def fill_cache(tmp_path, monkeypatch, value):
+    folder = write(tmp_path / "cache" / "minigan" / "mnist", value, suffix=".gz")
+    for path in folder.iterdir():
+        monkeypatch.setitem(download.MD5["mnist"], path.name, pooch.file_hash(path, alg="md5"))
+
+
+def test_without_files_and_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGAN_DATA_DIR", str(tmp_path))
+    with pytest.raises(MiniganError, match=r"127\.0\.0\.1:9/train-images.*: .*--data-dir DIR"):
+        load("mnist")
+
+
+def test_counts_of_images_and_labels_must_agree(tmp_path):
+    with pytest.raises(MiniganError, match="mnist has 3 samples but 2 labels"):
+        load("mnist", data_dir=write(tmp_path, labels=(1, 2)))
+
+
+def test_labels_beyond_nine(tmp_path):
+    with pytest.raises(MiniganError, match="idx1-ubyte should have labels from 0 to 9, it has 10"):
+        load("mnist", data_dir=write(tmp_path, labels=(1, 10, 2)))
+
+
+def test_a_broken_file_is_named(tmp_path):
+    (write(tmp_path) / "train-labels-idx1-ubyte").write_bytes(b"")
+    with pytest.raises(MiniganError, match="train-labels-idx1-ubyte is empty"):
+        load("mnist", data_dir=tmp_path)
+
+
+def test_images_need_three_dimensions(tmp_path):
+    (write(tmp_path) / "train-images-idx3-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
+    with pytest.raises(MiniganError, match=r"should have 3 dimension\(s\), its header says 1"):
+        load("mnist", data_dir=tmp_path)
+
+
+REAL = os.environ.get("MINIGAN_DATA_DIR")
+
+
+@pytest.mark.skipif(not REAL, reason="the environment variable MINIGAN_DATA_DIR names no folder with MNIST")
+@pytest.mark.parametrize(
+    ("split", "count", "first", "mean"),
+    [("train", 60_000, [5, 0, 4, 1, 9], 33.3184), ("test", 10_000, [7, 2, 1, 0, 4], 33.7912)],
+)
+def test_the_real_mnist(split, count, first, mean):
+    try:
+        dataset = load("mnist", data_dir=REAL, split=split)
+    except MiniganError as error:
+        pytest.skip(str(error))
+    assert (len(dataset), dataset.shape, dataset.classes) == (count, (1, 28, 28), 10)
+    assert dataset.labels[:5].tolist() == first
+    assert dataset.samples.mean() == pytest.approx(mean, abs=1e-3)
