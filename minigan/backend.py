@@ -1,7 +1,6 @@
 """Arrays and devices. The only file of this package that imports CuPy, and only when asked about it."""
 
 import numpy as np
-from scipy import special
 
 from minigan_kernels import array_module
 
@@ -33,10 +32,10 @@ def to_numpy(array):
 def erf(x):
     """The error function of an array, in its dtype."""
     if array_module(x) is np:
-        return special.erf(x)
-    from cupyx.scipy import special as device_special
-
-    return device_special.erf(x)
+        from scipy import special  # takes longer to import than all of minigan
+    else:
+        from cupyx.scipy import special
+    return special.erf(x)
 
 
 def gpu_status() -> tuple[bool, str]:
@@ -54,8 +53,8 @@ def gpu_status() -> tuple[bool, str]:
 
 
 def blas() -> str:
-    """The library and the number of threads behind NumPy's matrix products."""
+    """The library behind NumPy's matrix products, and its number of threads."""
     from threadpoolctl import threadpool_info
 
-    pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
+    pools = [p for p in threadpool_info() if p["user_api"] == "blas" and "scipy.libs" not in p["filepath"]]
     return "; ".join(f"{p['internal_api']} {p['version']}, {p['num_threads']} threads" for p in pools)

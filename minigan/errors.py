@@ -12,6 +12,14 @@ class NonFiniteError(MiniganError, ArithmeticError):
     """A value or a gradient became NaN or infinite; the message names the first op that made it."""
 
 
+def require_at_least(least, settings, *names: str):
+    """Raise MiniganError unless each named attribute of `settings` is `least` or more, or None."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value >= least:
+            raise MiniganError(f"{name} must be at least {least}, got {value}")
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A closing clause for an error: the nearest known name, or all of them when none is near."""
     known = sorted(known)

@@ -106,8 +106,8 @@ class LeakyReLU(Function):
         return np.maximum(x, x * self.slope if self.slope else 0)  # 0 · ∞ would be NaN
 
     def backward(self, gy):
-        slope = np.where(self.output.data > 0, gy.dtype.type(1), gy.dtype.type(self.slope))
-        return gy * slope
+        positive = self.output.data > 0
+        return gy * np.maximum(positive, gy.dtype.type(self.slope))
 
 
 class ELU(Function):

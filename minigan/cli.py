@@ -1,0 +1,152 @@
+"""The command line: `minigan train`, `sample`, `models`, `doctor`.
+
+What a library module raises as MiniganError is printed as one sentence, with exit code 2. Libraries
+that draw or train are imported by the command that needs them, so that help comes at once.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from minigan import __version__
+from minigan.errors import MiniganError
+from minigan.gans import MODELS
+from minigan.training.options import Options
+
+app = App(
+    name="minigan",
+    version=__version__,
+    help="Train GANs on a from-scratch autograd engine.\n\nStart with: minigan train dcgan",
+)
+train_app = App(name="train", help="Train a model; `minigan train MODEL --help` lists its flags.")
+app.command(train_app)
+
+
+def main(tokens: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 2 for bad input, 130 for a run that was stopped."""
+    try:
+        return app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
+    except (CycloptsError, MiniganError) as error:
+        message = " ".join(str(error).split())
+        Console(stderr=True).print(f"minigan: {message}", highlight=False, markup=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def summary(module) -> str:
+    """The first line of a model file."""
+    return module.__doc__.partition("\n")[0]
+
+
+def _train_command(name, module):
+    def train(
+        *,
+        options: Annotated[Options, Parameter(name="*", group="Run")] = Options(),  # noqa: B008
+        cfg: Annotated[module.Config, Parameter(name="*", group="Hyper-parameters")] = module.Config(),  # noqa: B008
+        out: Annotated[Path | None, OUT] = None,
+        resume: Annotated[Path | None, RESUME] = None,
+    ):
+        from minigan import training
+
+        if resume is None:
+            run = training.train(name, options, cfg, out)
+        else:
+            run = training.resume(resume, _steps_to_resume(name, module, resume, options, cfg, out))
+        return 0 if run.finished() else 130
+
+    train.__doc__ = summary(module)
+    return train
+
+
+OUT = Parameter(group="Run", help="The run folder to make; by default runs/MODEL-DATA-TIME.")
+RESUME = Parameter(group="Run", help="Go on with the run in this folder. Of the other flags, only --steps.")
+
+
+def _steps_to_resume(name, module, path, options, cfg, out):
+    """The --steps that was given, None if none was. MiniganError if anything else was."""
+    from minigan.training import Run
+
+    run = Run.open(path)
+    if run.config["model"] != name:
+        raise MiniganError(f"{path} is a run of {run.config['model']}, not of {name}")
+    given = {"out": out} if out else {}
+    for settings, defaults in ((options, Options()), (cfg, module.Config())):
+        changed = (f.name for f in dataclasses.fields(settings))
+        given |= {k: getattr(settings, k) for k in changed if getattr(settings, k) != getattr(defaults, k)}
+    steps = given.pop("steps", None)
+    if given:
+        flags = ", ".join(f"--{k.replace('_', '-')}" for k in given)
+        raise MiniganError(f"a resumed run keeps its settings, only --steps may be given; got {flags}")
+    return steps
+
+
+for _name, _module in MODELS.items():
+    train_app.command(_train_command(_name, _module), name=_name)
+
+
+@app.command
+def sample(run: Path, *, n: int = 64, seed: int = 0, step: int | None = None, out: Path | None = None):
+    """Draw samples from a trained generator.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    n
+        How many samples.
+    seed
+        Seed of the noise.
+    step
+        Take the checkpoint of this step; by default the newest.
+    out
+        The PNG to write; by default samples-SEED.png in the run folder.
+    """
+    from minigan import report
+    from minigan.random import Generator
+    from minigan.training import Run, generate, load_generator
+
+    if n < 1:
+        raise MiniganError(f"--n must be at least 1, got {n}")
+    model, cfg, G = load_generator(Run.open(run), step)
+    out = out or run / f"samples-{seed}.png"
+    try:
+        report.save_samples(out, generate(G, model.noise(cfg, n, Generator(seed))))
+    except OSError as error:
+        raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
+    print(out)
+
+
+@app.command
+def models():
+    """List the models and the datasets."""
+    from minigan.data import NAMES
+
+    console = Console(highlight=False, soft_wrap=True)
+    width = max(map(len, [*MODELS, *NAMES]))
+    console.print("Models: minigan train MODEL")
+    for name, module in MODELS.items():
+        console.print(f"  {name:{width}}  {summary(module)}")
+    console.print("\nData: --data NAME")
+    for name, description in NAMES.items():
+        console.print(f"  {name:{width}}  {description}")
+
+
+@app.command
+def doctor():
+    """Say what minigan runs on: versions, engines, threads, GPU, data."""
+    from minigan.doctor import findings
+
+    rows = findings()
+    width = max(len(name) for name, _ in rows)
+    for name, finding in rows:
+        print(f"{name:{width}}  {finding}")
+
+
+def run():
+    """The entry point of the installed command."""
+    sys.exit(main())

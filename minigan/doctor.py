@@ -1,0 +1,53 @@
+"""What minigan finds on this machine."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import minigan_kernels as kernels
+from minigan import __version__, backend
+
+PACKAGES = (
+    *("numpy", "scipy", "scikit-learn", "pillow", "matplotlib", "safetensors"),
+    *("cupy-cuda13x", "cupy-cuda12x"),
+)
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pillow",
+    "matplotlib",
+    "safetensors",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+]
+
+
+def findings() -> list[tuple[str, str]]:
+    """(what, finding) pairs, in the order to read them."""
+    import pooch
+
+    has_gpu, gpu = backend.gpu_status()
+    return [
+        ("minigan", __version__),
+        ("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"),
+        ("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES if _version(name))),
+        ("kernel engines", ", ".join(kernels.ENGINES)),
+        ("engine in use", os.environ.get("MINIGAN_ENGINE") or "reference"),
+        ("matrix products", backend.blas()),
+        ("processors", str(_processors())),
+        ("GPU", gpu if has_gpu else f"none: {gpu}"),
+        ("data folder", os.environ.get("MINIGAN_DATA_DIR") or "not set (MINIGAN_DATA_DIR)"),
+        ("download cache", str(pooch.os_cache("minigan"))),
+    ]
+
+
+def _processors():
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

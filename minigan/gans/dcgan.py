@@ -1,0 +1,130 @@
+"""DCGAN: a GAN of convolutions.
+
+Radford, Metz, Chintala, "Unsupervised representation learning with deep convolutional generative
+adversarial networks", 2016. The game is that of `gan.py`; what makes it stable on images is the
+architecture (section 3): strided convolutions in place of pooling, batch norm in both networks but
+for G's output and D's input, no hidden dense layers, ReLU and tanh in G, LeakyReLU in D.
+
+    latent 100, normal              section 4 (there uniform)
+    G, D: 4x4 kernels, stride 2     figure 1 (there 5x5); widths double as the image halves
+    LeakyReLU slope 0.2             section 4
+    weights N(0, 0.02)              section 4; batch norm's γ N(1, 0.02)
+    Adam 2e-4, betas 0.5, 0.999     section 4
+    batch 128                       section 4; 64 here, for small data sets
+
+Images have 16, 32 or 64 pixels a side: 2, 3 or 4 doublings of 4.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from minigan import functional as F
+from minigan import nn
+from minigan.autograd import Tensor, grad
+from minigan.errors import MiniganError, require_at_least
+from minigan.nn import init
+from minigan.optim import Adam
+
+SIZES = 16, 32, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    steps: int = 1500
+    """Training steps, each one of D and one of G."""
+    batch_size: int = 64
+    """Real images, and fakes, in a step."""
+    size: Literal[16, 32, 64] | None = None
+    """Pixels a side; by default the smallest that the data fits in."""
+    width: int = 64
+    """Channels of the layer next to the image; each layer inwards has twice as many."""
+    latent: int = 100
+    """Length of the noise vector z."""
+    lr: float = 2e-4
+    """Adam's learning rate, of both networks."""
+    beta1: float = 0.5
+    """Adam's first decay rate, that of the momentum."""
+    beta2: float = 0.999
+    """Adam's second decay rate, that of the squared gradients."""
+
+    def __post_init__(self):
+        require_at_least(1, self, "steps", "batch_size", "width", "latent")
+        require_at_least(0, self, "lr", "beta1", "beta2")
+
+
+def default_size(size: int) -> int:
+    """The image size to train at on data of `size` pixels: the smallest it fits in."""
+    return next((s for s in SIZES if s >= size), SIZES[-1])
+
+
+def networks(cfg: Config, shape, rng):
+    """G: z (N, latent) -> images (N, *shape) in [-1, 1]. D: images -> logits (N, 1)."""
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
+        raise MiniganError(f"dcgan makes images of {SIZES} pixels a side, not samples of shape {shape}")
+    channels, size, _ = shape
+    doublings = int(math.log2(size // 4))
+    widths = [cfg.width * 2**i for i in range(doublings)]  # from the image inwards
+
+    up = [nn.Unflatten(cfg.latent, 1, 1), nn.ConvTranspose2d(cfg.latent, widths[-1], 4, bias=False)]
+    for n, m in itertools.pairwise(widths[::-1]):
+        up += [nn.BatchNorm2d(n), nn.ReLU(), nn.ConvTranspose2d(n, m, 4, 2, 1, bias=False)]
+    up += [nn.BatchNorm2d(widths[0]), nn.ReLU(), nn.ConvTranspose2d(widths[0], channels, 4, 2, 1), nn.Tanh()]
+
+    down = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+    for n, m in itertools.pairwise(widths):
+        down += [nn.Conv2d(n, m, 4, 2, 1, bias=False), nn.BatchNorm2d(m), nn.LeakyReLU(0.2)]
+    down += [nn.Conv2d(widths[-1], 1, 4), nn.Flatten()]
+
+    G, D = nn.Sequential(*up), nn.Sequential(*down)
+    for net in (G, D):
+        net.apply(lambda layer: initialise(layer, rng))
+    return G, D
+
+
+def initialise(layer, rng):
+    """Section 4: weights from N(0, 0.02), batch norm's scale around 1, biases 0."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        init.normal_(layer.weight, 0.0, 0.02, rng)
+        if layer.bias is not None:
+            init.zeros_(layer.bias)
+    elif isinstance(layer, nn.BatchNorm2d):
+        init.normal_(layer.weight, 1.0, 0.02, rng)
+
+
+def optimizers(cfg: Config, G, D):
+    """(opt_g, opt_d)."""
+    betas = cfg.beta1, cfg.beta2
+    return Adam(G.parameters(), cfg.lr, betas), Adam(D.parameters(), cfg.lr, betas)
+
+
+def noise(cfg: Config, n, rng):
+    """n latent vectors: (n, latent)."""
+    return Tensor(rng.normal((n, cfg.latent)))
+
+
+def train(G, D, opt_g, opt_d, data, rng, cfg: Config):
+    """One step of D, then one of G, on each batch. Yields the losses of each step.
+
+    Real and generated images go through D in batches of their own, so that each is normalised by
+    its own statistics.
+    """
+    bce = F.binary_cross_entropy_with_logits
+    for real in data:
+        fake = G(noise(cfg, len(real), rng))
+
+        d_real, d_fake = D(Tensor(real)), D(fake.detach())
+        d_loss = bce(d_real, 1.0) + bce(d_fake, 0.0)
+        opt_d.step(grad(d_loss, opt_d.params))
+
+        g_loss = bce(D(fake), 1.0)
+        opt_g.step(grad(g_loss, opt_g.params))
+
+        yield {
+            "d_loss": d_loss.item(),
+            "g_loss": g_loss.item(),
+            "d_real": F.sigmoid(d_real.detach()).mean().item(),
+            "d_fake": F.sigmoid(d_fake.detach()).mean().item(),
+        }
+        del fake, d_real, d_fake, d_loss, g_loss  # the graph goes before the next one is built

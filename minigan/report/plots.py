@@ -1,0 +1,57 @@
+"""Curves of a run."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def save_losses(path: Path, metrics: list[dict]):
+    """The losses over the steps, and what D thinks of real and generated samples, as a PNG.
+
+    metrics: the records of metrics.jsonl. Each curve is drawn as it is, faintly, and as its running
+    mean over a fiftieth of the run.
+    """
+    steps = np.array([record["step"] for record in metrics])
+    names = [name for name in (metrics[0] if metrics else {}) if name != "step"]
+    panels = [[n for n in names if n.endswith("loss")], [n for n in names if not n.endswith("loss")]]
+    fig, axes = figure(8, 6, rows=2)
+    for ax, names, label in zip(axes, panels, ("loss", "probability of being real"), strict=True):
+        for name in names:
+            values = np.array([record[name] for record in metrics], float)
+            (line,) = ax.plot(steps, values, alpha=0.25, linewidth=0.8)
+            smooth = running_mean(values, max(len(values) // 50, 1))
+            ax.plot(steps, smooth, color=line.get_color(), label=name)
+        ax.set_ylabel(label)
+        ax.grid(alpha=0.3)
+        if names:
+            ax.legend(loc="upper right")
+    axes[-1].set_xlabel("step")
+    path.write_bytes(_png(fig))
+
+
+def running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """The mean of the last `window` values at each place, of fewer at the beginning."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (total[ends] - total[starts]) / (ends - starts)
+
+
+def figure(width, height, rows=1):
+    """(figure, axes) of a size in inches, at 100 pixels an inch."""
+    from matplotlib.figure import Figure  # takes half a second to import
+
+    fig = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    return fig, fig.subplots(rows, 1, sharex=True)
+
+
+def to_image(fig) -> Image.Image:
+    return Image.open(io.BytesIO(_png(fig))).convert("RGB")
+
+
+def _png(fig) -> bytes:
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -1,0 +1,31 @@
+"""What a run of any model can be told; the model's own settings are its `Config`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from minigan.errors import MiniganError, require_at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a run of any model can be told."""
+
+    data: str = "digits"
+    """What to learn: digits, mnist, fashion-mnist, ring8, grid25 or folder:PATH."""
+    data_dir: Path | None = None
+    """Folder with the files of mnist or fashion-mnist; otherwise they are looked for in
+    MINIGAN_DATA_DIR and the cache, and downloaded."""
+    seed: int = 0
+    """Where all random numbers start from; the same seed gives the same bits."""
+    sample_every: int | None = None
+    """Steps between two sample sheets; by default a fiftieth of the run."""
+    checkpoint_every: int = 500
+    """Steps between two checkpoints."""
+    detect_anomaly: bool = False
+    """Check every op for NaN and infinity, to find the first; slow."""
+
+    def __post_init__(self):
+        require_at_least(0, self, "seed")
+        require_at_least(1, self, "sample_every", "checkpoint_every")
+        if self.seed >= 2**64:
+            raise MiniganError(f"seed must be below 2**64, got {self.seed}")

@@ -1,0 +1,76 @@
+"""Progress while a model trains: a live bar on a terminal, a line now and then elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
+
+
+def show_progress(console: Console, start: int, total: int):
+    """A context manager with `update(step, metrics)`, for the steps from `start` to `total`."""
+    return LiveBar(console, start, total) if console.is_terminal else Lines(console, start, total)
+
+
+class LiveBar:
+    """step 120/1500 ━━━━━━━━ 14.2 steps/s  1:37 left  d_loss 1.02  g_loss 1.54"""
+
+    def __init__(self, console, start, total):
+        self.progress = Progress(
+            TextColumn("step {task.completed}/{task.total}"),
+            BarColumn(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left  {task.fields[losses]}"),
+            console=console,
+        )
+        self.start, self.total = start, total
+
+    def __enter__(self):
+        self.progress.start()
+        self.task = self.progress.add_task("", completed=self.start, total=self.total, losses="")
+        return self
+
+    def update(self, step, metrics):
+        self.progress.update(self.task, completed=step, losses=_losses(metrics))
+
+    def __exit__(self, *exc):
+        self.progress.stop()
+
+
+class Lines:
+    """The same in plain lines: the first step, the last, and one every LINE_EVERY seconds."""
+
+    def __init__(self, console, start, total):
+        self.console, self.start, self.total = console, start, total
+
+    def __enter__(self):
+        self.began, self.printed = time.monotonic(), -LINE_EVERY
+        return self
+
+    def update(self, step, metrics):
+        elapsed = time.monotonic() - self.began
+        if elapsed - self.printed < LINE_EVERY and step != self.total:
+            return
+        self.printed = elapsed
+        rate = (step - self.start) / max(elapsed, 1e-9)
+        left = round((self.total - step) / rate)
+        self.console.print(
+            f"step {step}/{self.total}  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left  "
+            f"{_losses(metrics)}",
+            highlight=False,
+        )
+
+    def __exit__(self, *exc):
+        pass
+
+
+class _Rate(ProgressColumn):
+    def render(self, task):
+        return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
+
+
+def _losses(metrics):
+    return "  ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name.endswith("loss"))

@@ -1,0 +1,170 @@
+"""A run is a folder. Everything in it can be read without minigan.
+
+config.toml       the model, the data, every setting
+metrics.jsonl     one line a step: {"step": 1, "d_loss": ..., ...}
+samples/          pictures of the same noise through training, and of real data
+checkpoints/      step-001000.safetensors: all that is needed to go on
+samples.gif       the samples as a film
+losses.png        the losses as curves
+"""
+
+import json
+import time
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+
+import tomli_w
+
+from minigan import __version__
+from minigan.errors import MiniganError
+from minigan.gans import model_named
+
+from .files import write_atomically
+from .options import Options
+
+
+class Run:
+    """A run folder. `Run.create` makes a new one, `Run.open` an existing one."""
+
+    def __init__(self, path: Path, config: dict):
+        self.path, self.config = path, config
+        self.metrics_path = path / "metrics.jsonl"
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.gif, self.losses = path / "samples.gif", path / "losses.png"
+
+    @classmethod
+    def create(cls, path: Path | None, model: str, options, cfg, shape) -> "Run":
+        """A new folder at `path`, by default runs/<model>-<data>-<time>.
+
+        MiniganError if there is a run already, or if the folder cannot be written.
+        """
+        data = options.data.partition(":")[0]
+        if path is None:
+            path = _unused(Path("runs") / f"{model}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise MiniganError(f"{path} exists and is not an empty folder; choose another with --out")
+        config = {
+            "minigan": __version__,
+            "model": model,
+            "shape": list(shape),
+            "run": _as_toml(options),
+            "hyperparameters": _as_toml(cfg),
+        }
+        run = cls(path, config)
+        try:
+            run.samples.mkdir(parents=True, exist_ok=True)
+            run.checkpoints.mkdir(exist_ok=True)
+            run._write_config()
+        except OSError as error:
+            raise MiniganError(f"cannot write the run folder {path}: {error.strerror}") from error
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """The run at `path`. MiniganError if it is no run folder, or its config cannot be read."""
+        file = Path(path) / "config.toml"
+        try:
+            config = tomllib.loads(file.read_text())
+            config["model"], config["shape"], config["run"], config["hyperparameters"]
+        except (FileNotFoundError, NotADirectoryError):
+            raise MiniganError(f"{path} is not a run folder: it has no config.toml") from None
+        except (tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError, OSError) as error:
+            raise MiniganError(f"{file} cannot be read: {error}") from error
+        return cls(Path(path), config)
+
+    def model(self):
+        """The module of the run's model."""
+        return model_named(self.config["model"])
+
+    def options(self) -> Options:
+        return self._settings(Options, "run")
+
+    def hyperparameters(self):
+        """The `Config` of the run's model."""
+        return self._settings(self.model().Config, "hyperparameters")
+
+    def _settings(self, kind, section):
+        try:
+            return kind(**self.config[section])
+        except TypeError as error:
+            raise MiniganError(f"{self.path}/config.toml has settings that do not fit: {error}") from error
+
+    def change_steps(self, steps: int):
+        """Make the run longer or shorter."""
+        self.config["hyperparameters"]["steps"] = steps
+        self._write_config()
+
+    def finished(self) -> bool:
+        """Whether there is a checkpoint of the last step."""
+        return self.checkpoint_path(self.hyperparameters().steps).exists()
+
+    def _write_config(self):
+        write_atomically(self.path / "config.toml", tomli_w.dumps(self.config).encode())
+
+    # Metrics
+
+    def log(self, step: int, metrics: dict[str, float]):
+        """Add a line to metrics.jsonl."""
+        with open(self.metrics_path, "a") as file:
+            file.write(json.dumps({"step": step, **metrics}) + "\n")
+
+    def metrics(self) -> list[dict]:
+        """The lines of metrics.jsonl; a last one that was cut off is left out."""
+        if not self.metrics_path.exists():
+            return []
+        records = []
+        for line in self.metrics_path.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return records
+
+    def forget_after(self, step: int):
+        """Drop the metrics and samples of later steps: those that a resumed run makes again."""
+        kept = [json.dumps(record) + "\n" for record in self.metrics() if record["step"] <= step]
+        write_atomically(self.metrics_path, "".join(kept).encode())
+        for picture in self.sample_paths():
+            if _step_of(picture) > step:
+                picture.unlink()
+
+    # Samples and checkpoints
+
+    def sample_path(self, step: int) -> Path:
+        return self.samples / f"step-{step:06d}.png"
+
+    def sample_paths(self) -> list[Path]:
+        return sorted(self.samples.glob("step-*.png"), key=_step_of)
+
+    def checkpoint_path(self, step: int) -> Path:
+        return self.checkpoints / f"step-{step:06d}.safetensors"
+
+    def checkpoint_steps(self) -> list[int]:
+        """The steps that a checkpoint was saved at, in order."""
+        return sorted(_step_of(path) for path in self.checkpoints.glob("step-*.safetensors"))
+
+    def latest_checkpoint(self) -> Path:
+        """The newest checkpoint. MiniganError if there is none yet."""
+        steps = self.checkpoint_steps()
+        if not steps:
+            raise MiniganError(f"{self.path} has no checkpoint yet")
+        return self.checkpoint_path(steps[-1])
+
+
+def _step_of(path: Path) -> int:
+    digits = path.stem.partition("-")[2]
+    return int(digits) if digits.isdigit() else -1
+
+
+def _as_toml(dataclass) -> dict:
+    """The fields as TOML can hold them: without those that are None."""
+    values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(dataclass).items()}
+    return {k: v for k, v in values.items() if v is not None}
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or with a number behind it if two runs begin in one second."""
+    candidates = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 1000))]
+    return next(p for p in candidates if not p.exists())

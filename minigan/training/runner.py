@@ -1,0 +1,148 @@
+"""The runner: drives a model's loop, and does between two steps what every run needs."""
+
+import contextlib
+import signal
+import threading
+from pathlib import Path
+
+from rich.console import Console
+
+from minigan import report
+from minigan.autograd import detect_anomaly
+from minigan.errors import MiniganError, NonFiniteError
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .options import Options
+from .progress import show_progress
+from .run import Run
+from .session import Session, generate
+
+
+def train(model: str, options: Options, cfg, out: Path | None = None, console: Console | None = None) -> Run:
+    """Train `model` from the beginning, in the new run folder `out`; return the run.
+
+    Ctrl-C or SIGTERM ends the run after the step, with a checkpoint; `Run.config` says all that is
+    needed to go on. MiniganError for what the user can mend, NonFiniteError for a loss that is not
+    finite: then the last checkpoint is good.
+    """
+    session = Session(model, options, cfg)
+    run = Run.create(out, model, options, session.cfg, session.shape)
+    runner = Runner(run, session, console or Console())
+    runner.write(report.save_samples, run.samples / "real.png", session.real(64))
+    runner.sample()
+    runner.go()
+    return run
+
+
+def resume(path: Path, steps: int | None = None, console: Console | None = None) -> Run:
+    """Go on with the run in the folder `path`, from its newest checkpoint, to the same bits as a
+    run that was never stopped. `steps`: how many in all, by default as many as at first."""
+    run = Run.open(path)
+    checkpoint = run.latest_checkpoint()
+    if steps is not None:
+        run.change_steps(steps)
+    session = Session(run.config["model"], run.options(), run.hyperparameters())
+    session.restore(*load_checkpoint(checkpoint))
+    run.forget_after(session.step)
+    Runner(run, session, console or Console()).go()
+    return run
+
+
+class Runner:
+    def __init__(self, run: Run, session: Session, console: Console):
+        self.run, self.session, self.console = run, session, console
+        self.total = session.cfg.steps
+        self.sample_every = session.options.sample_every or max(self.total // 50, 1)
+        self.saved = session.step  # the step of the newest checkpoint; 0 for none
+
+    def go(self):
+        """Train to the last step, or until the user asks to stop."""
+        with _stop_requested() as stop, show_progress(self.console, self.session.step, self.total) as bar:
+            while self.session.step < self.total and not stop.is_set():
+                metrics = self.one_step()
+                step = self.session.step
+                self.write(self.run.log, step, metrics)
+                bar.update(step, metrics)
+                if step % self.sample_every == 0 or step == self.total:
+                    self.sample()
+                if step % self.session.options.checkpoint_every == 0 or step == self.total:
+                    self.save()
+        if self.saved < self.session.step:
+            self.save()
+        self.write(report.save_gif, self.run.gif, self.run.sample_paths())
+        self.write(report.save_losses, self.run.losses, self.run.metrics())
+        self.tell()
+
+    def one_step(self):
+        try:
+            with detect_anomaly(every_op=self.session.options.detect_anomaly):
+                return self.session.next_step()
+        except NonFiniteError as error:
+            raise NonFiniteError(
+                f"step {self.session.step + 1}: {error}. {self.last_checkpoint()}"
+            ) from error
+
+    def sample(self):
+        samples = generate(self.session.G, self.session.fixed_noise)
+        self.write(report.save_samples, self.run.sample_path(self.session.step), samples)
+
+    def save(self):
+        path = self.run.checkpoint_path(self.session.step)
+        self.write(save_checkpoint, path, self.session.arrays(), self.session.state())
+        self.saved = self.session.step
+
+    def write(self, what, *args):
+        """Call what(*args), which writes a file; make a sentence of it if the disk does not take it."""
+        try:
+            what(*args)
+        except OSError as error:
+            raise MiniganError(
+                f"step {self.session.step}: cannot write to {self.run.path}: {error.strerror or error}. "
+                f"{self.last_checkpoint()}"
+            ) from error
+
+    def last_checkpoint(self):
+        if not self.saved:
+            return "There is no checkpoint yet."
+        return f"The checkpoint of step {self.saved} is good; go on with {self.resume_command()}"
+
+    def resume_command(self):
+        return f"minigan train {self.run.config['model']} --resume {self.run.path}"
+
+    def tell(self):
+        """Say how it ended, and where to look."""
+        done = self.session.step >= self.total
+        sample = f"minigan sample {self.run.path}"
+        lines = [
+            f"{'Done' if done else 'Stopped'} after {self.session.step} steps.",
+            f"  samples     {self.run.sample_paths()[-1]}",
+            f"  film        {self.run.gif}",
+            f"  losses      {self.run.losses}",
+            f"  checkpoint  {self.run.checkpoint_path(self.saved)}",
+            f"More samples: {sample}" if done else f"Go on with: {self.resume_command()}",
+        ]
+        self.console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _stop_requested():
+    """An Event that Ctrl-C and SIGTERM set, so that a step is never cut in two.
+
+    A second Ctrl-C interrupts at once. Only the main thread can receive signals; elsewhere the event
+    is never set.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def on_signal(number, frame):
+        stop.set()
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+
+    before = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
