@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from minigan import __version__
@@ -90,7 +91,14 @@ for _name, _module in MODELS.items():
 
 
 @app.command
-def sample(run: Path, *, n: int = 64, seed: int = 0, step: int | None = None, out: Path | None = None):
+def sample(
+    run: Path,
+    *,
+    n: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
+    seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))] = 0,
+    step: int | None = None,
+    out: Path | None = None,
+):
     """Draw samples from a trained generator.
 
     Parameters
@@ -110,8 +118,6 @@ def sample(run: Path, *, n: int = 64, seed: int = 0, step: int | None = None, ou
     from minigan.random import Generator
     from minigan.training import Run, generate, load_generator
 
-    if n < 1:
-        raise MiniganError(f"--n must be at least 1, got {n}")
     model, cfg, G = load_generator(Run.open(run), step)
     out = out or run / f"samples-{seed}.png"
     try:

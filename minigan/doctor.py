@@ -11,15 +11,6 @@ PACKAGES = (
     *("numpy", "scipy", "scikit-learn", "pillow", "matplotlib", "safetensors"),
     *("cupy-cuda13x", "cupy-cuda12x"),
 )
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "pillow",
-    "matplotlib",
-    "safetensors",
-    "cupy-cuda13x",
-    "cupy-cuda12x",
-]
 
 
 def findings() -> list[tuple[str, str]]:

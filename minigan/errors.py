@@ -12,12 +12,14 @@ class NonFiniteError(MiniganError, ArithmeticError):
     """A value or a gradient became NaN or infinite; the message names the first op that made it."""
 
 
-def require_at_least(least, settings, *names: str):
-    """Raise MiniganError unless each named attribute of `settings` is `least` or more, or None."""
+def require(settings, *names: str, at_least=0, below=float("inf")):
+    """Raise MiniganError unless each named attribute of `settings` lies in [at_least, below), or is None."""
     for name in names:
         value = getattr(settings, name)
-        if value is not None and not value >= least:
-            raise MiniganError(f"{name} must be at least {least}, got {value}")
+        if value is not None and not value >= at_least:
+            raise MiniganError(f"{name} must be at least {at_least}, got {value}")
+        if value is not None and not value < below:
+            raise MiniganError(f"{name} must be below {below}, got {value}")
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -155,15 +155,18 @@ def is_grad_enabled() -> bool:
     return _mode.record
 
 
+@contextlib.contextmanager
 def detect_anomaly(every_op=True):
     """Inside the block, a value that is NaN or infinite raises NonFiniteError and names its maker.
 
     every_op=True looks at each output and each gradient as it is made, and says where in the
     caller's code the op was called: a thorough, slower search. every_op=False looks only at the
     values that `grad` and `backward` start from, which costs next to nothing; when one is not
-    finite, the graph behind it is searched for the first op that is to blame.
+    finite, the graph behind it is searched for the first op that is to blame. NumPy's own warnings
+    are silent inside the block.
     """
-    return _set(anomaly=every_op, check_roots=True)
+    with _set(anomaly=every_op, check_roots=True), np.errstate(all="ignore"):
+        yield
 
 
 def checks_roots() -> bool:

@@ -205,8 +205,7 @@ class Exp(Function):
 
 class Log(Function):
     def forward(self, x):
-        with np.errstate(divide="ignore", invalid="ignore"):  # log 0 is -inf, of a negative NaN
-            return np.log(x)
+        return np.log(x)
 
     def backward(self, gy):
         (x,) = self.inputs
@@ -217,8 +216,7 @@ class Sqrt(Function):
     saves = "output"
 
     def forward(self, x):
-        with np.errstate(invalid="ignore"):
-            return np.sqrt(x)
+        return np.sqrt(x)
 
     def backward(self, gy):
         return 0.5 * gy / self.output

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from minigan import functional as F
 from minigan import nn
 from minigan.autograd import Tensor, grad
-from minigan.errors import require_at_least
+from minigan.errors import require
 from minigan.optim import Adam
 
 
@@ -49,8 +49,10 @@ class Config:
     """Adam's second decay rate, that of the squared gradients."""
 
     def __post_init__(self):
-        require_at_least(1, self, "steps", "batch_size", "size", "latent")
-        require_at_least(0, self, "lr", "beta1", "beta2")
+        require(self, "steps", "size", "latent", at_least=1)
+        require(self, "batch_size", at_least=2)  # batch norm
+        require(self, "lr")
+        require(self, "beta1", "beta2", below=1)
 
 
 def default_size(size: int) -> int:

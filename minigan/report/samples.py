@@ -47,9 +47,13 @@ def cloud(points: np.ndarray, extent: float | None = None) -> Image.Image:
 
 def save_gif(path: Path, pictures: list[Path]):
     """An animated GIF of pictures of one size, the last of them held."""
-    frames = [Image.open(p).convert("P") for p in pictures]
+    frames = [_few_colours(Image.open(p)) for p in pictures]
     durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
     _save(path, frames[0], "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def _few_colours(picture):
+    return picture.quantize(32 if picture.mode == "L" else 128, dither=Image.Dither.NONE)
 
 
 def _save(path, picture, kind, **options):

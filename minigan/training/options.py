@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from minigan.errors import MiniganError, require_at_least
+from minigan.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,5 @@ class Options:
     """Check every op for NaN and infinity, to find the first; slow."""
 
     def __post_init__(self):
-        require_at_least(0, self, "seed")
-        require_at_least(1, self, "sample_every", "checkpoint_every")
-        if self.seed >= 2**64:
-            raise MiniganError(f"seed must be below 2**64, got {self.seed}")
+        require(self, "seed", below=2**64)
+        require(self, "sample_every", "checkpoint_every", at_least=1)

@@ -1,0 +1,116 @@
+"""The command line, as a user meets it: exit codes, files, one sentence for a mistake."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from minigan import __version__
+from minigan.cli import main
+from minigan.gans import MODELS
+
+TINY = ["--steps=4", "--batch-size=8", "--width=4", "--latent=8", "--sample-every=2", "--out=run"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here):
+    assert main(["train", "dcgan", *TINY]) == 0
+    return here / "run"
+
+
+def test_train_and_sample(run, capsys):
+    assert main(["sample", "run", "--n", "9", "--out", "nine.png"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "nine.png"
+    first = Image.open("nine.png").tobytes()
+    assert main(["sample", "run", "--n=9", "--out=again.png"]) == 0
+    assert Image.open("again.png").tobytes() == first
+    assert main(["sample", "run", "--n=9", "--seed=1"]) == 0
+    assert Image.open("run/samples-1.png").tobytes() != first
+
+
+def test_resume_from_the_command_line(run):
+    assert main(["train", "dcgan", "--resume=run", "--steps=6"]) == 0
+    assert (run / "checkpoints" / "step-000006.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train dcgen", 'Did you mean "dcgan"'),
+        ("trian dcgan", 'Did you mean "train"'),
+        ("train dcgan --stps 3", "Did you mean --steps"),
+        ("train dcgan --steps many", "many"),
+        ("train dcgan --steps 0", "steps must be at least 1, got 0"),
+        ("train dcgan --lr=-1", "lr must be at least 0, got -1"),
+        ("train dcgan --beta1 1", "beta1 must be below 1, got 1"),
+        ("train dcgan --seed=-1", "seed must be at least 0"),
+        ("train dcgan --size 20", "16, 32, 64"),
+        ("train dcgan --data digitz", "did you mean 'digits'"),
+        ("train dcgan --data ring8", "dcgan makes images"),
+        ("train dcgan --data mnist --data-dir nowhere", "nowhere"),
+        ("train dcgan --data folder:nowhere", "nowhere"),
+        ("train dcgan --batch-size 5000", "5000"),
+        ("train dcgan --batch-size 1", "batch_size must be at least 2, got 1"),
+        ("train dcgan --out run", "not an empty folder"),
+        ("train dcgan --out config/deep", "cannot write the run folder"),
+        ("train dcgan --resume nowhere", "is not a run folder"),
+        ("train gan --resume run", "is a run of dcgan, not of gan"),
+        ("train dcgan --resume run --lr 1 --seed 3", "got --seed, --lr"),
+        ("sample nowhere", "is not a run folder"),
+        ("sample run --step 3", "no checkpoint of step 3; it has [4]"),
+        ("sample run --n 0", "--n"),
+        ("sample run --out nowhere/x.png", "cannot write"),
+        ("sample run --seed=-1", "seed"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(run, command, message, capsys):
+    (run.parent / "config").write_text("a file where a folder is wanted")
+    capsys.readouterr()
+    assert main(command.split()) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("minigan: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_help_lists_every_hyperparameter_with_its_text(model, capsys):
+    assert main(["train", model, "--help"]) == 0
+    output = capsys.readouterr().out
+    for flag in ("--steps", "--batch-size", "--lr", "--latent", "--data", "--seed", "--resume", "--out"):
+        assert flag in output
+    assert "Adam's learning rate" in output
+
+
+def test_models_lists_models_and_data(capsys):
+    assert main(["models"]) == 0
+    output = capsys.readouterr().out
+    for name in (*MODELS, "digits", "fashion-mnist", "folder:PATH"):
+        assert name in output
+
+
+def test_doctor_tells_versions_engines_threads_and_the_gpu(capsys):
+    assert main(["doctor"]) == 0
+    output = capsys.readouterr().out
+    for part in (__version__, "numpy", "reference", "threads", "GPU"):
+        assert part in output
+
+
+def test_python_m_minigan_is_the_command():
+    result = subprocess.run([sys.executable, "-m", "minigan", "--version"], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, __version__)
+
+
+def test_no_traceback_from_the_installed_command(tmp_path):
+    command = [sys.executable, "-m", "minigan", "train", "dcgan", "--data", "nothing"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""

@@ -1,0 +1,238 @@
+"""Runs: what a run folder holds, and that stopping, resuming and failing lose nothing."""
+
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+from safetensors.numpy import load_file
+
+from minigan import training
+from minigan.errors import MiniganError, NonFiniteError
+from minigan.gans import dcgan, gan
+from minigan.training import Options, Run, files
+
+TINY = dcgan.Config(steps=6, batch_size=8, width=4, latent=8)
+OPTIONS = Options(checkpoint_every=2, sample_every=3, seed=5)
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=100)
+
+
+def train(path, cfg=TINY, options=OPTIONS, model="dcgan", console=None):
+    return training.train(model, options, cfg, path, console or quiet())
+
+
+def checkpoint(run, step=None):
+    path = run.latest_checkpoint() if step is None else run.checkpoint_path(step)
+    return path.read_bytes()
+
+
+def metrics(run):
+    return run.metrics_path.read_text()
+
+
+def test_a_run_folder_holds_all_that_was_promised(tmp_path):
+    run = train(tmp_path / "run")
+    assert run.finished()
+    assert run.checkpoint_steps() == [2, 4, 6]
+    assert [p.name for p in run.sample_paths()] == ["step-000000.png", "step-000003.png", "step-000006.png"]
+    records = [json.loads(line) for line in metrics(run).splitlines()]
+    assert [r["step"] for r in records] == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(r[k]) for r in records for k in ("d_loss", "g_loss", "d_real", "d_fake"))
+    with Image.open(run.gif) as film:
+        assert film.n_frames == 3
+    for picture in (run.losses, run.samples / "real.png", *run.sample_paths()):
+        Image.open(picture).verify()
+    weights = load_file(run.latest_checkpoint())
+    assert weights["generator.1.weight"].shape == (8, 8, 4, 4)
+    assert not list(run.path.rglob(".*")), "files written aside were left behind"
+
+
+def test_the_config_gives_back_what_the_run_was_told(tmp_path):
+    run = Run.open(train(tmp_path / "run").path)
+    assert run.options() == OPTIONS
+    assert run.hyperparameters() == replace(TINY, size=16)
+
+
+def test_the_same_seed_gives_the_same_bits(tmp_path):
+    one, two = train(tmp_path / "one"), train(tmp_path / "two")
+    assert checkpoint(one) == checkpoint(two)
+    assert metrics(one) == metrics(two)
+    other = train(tmp_path / "other", options=replace(OPTIONS, seed=6))
+    assert metrics(one) != metrics(other)
+
+
+@pytest.mark.parametrize(("model", "cfg"), [("dcgan", TINY), ("gan", gan.Config(steps=6, batch_size=700))])
+def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
+    """The GAN's batches are so large that the third begins a new epoch."""
+    whole = train(tmp_path / "whole", cfg, model=model)
+    part = train(tmp_path / "part", replace(cfg, steps=4), model=model)
+    training.resume(part.path, steps=6, console=quiet())
+    assert checkpoint(part) == checkpoint(whole)
+    assert metrics(part) == metrics(whole)
+    for a, b in zip(Run.open(part.path).sample_paths()[-1:], whole.sample_paths()[-1:], strict=True):
+        assert a.read_bytes() == b.read_bytes()
+
+
+def test_what_came_after_the_last_checkpoint_is_made_again(tmp_path):
+    whole = train(tmp_path / "whole")
+    killed = train(tmp_path / "killed")
+    killed.checkpoint_path(6).unlink()  # as if killed at step 6, its checkpoint not yet written
+    with open(killed.metrics_path, "a") as file:
+        file.write('{"step": 7, "d_lo')  # and in the middle of a line
+    training.resume(killed.path, console=quiet())
+    assert checkpoint(killed) == checkpoint(whole)
+    assert metrics(killed) == metrics(whole)
+
+
+def start(*args, cwd):
+    command = [sys.executable, "-m", "minigan", "train", "dcgan", *args]
+    return subprocess.Popen(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def wait_for(condition, process):
+    for _ in range(600):
+        if condition():
+            return
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    raise AssertionError("the run did not get that far")
+
+
+FLAGS = ["--steps=100000", "--batch-size=8", "--width=4", "--latent=8", "--checkpoint-every=20", "--out=run"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(tmp_path, number):
+    process = start(*FLAGS, cwd=tmp_path)
+    log = tmp_path / "run" / "metrics.jsonl"
+    wait_for(lambda: log.exists() and log.stat().st_size, process)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "minigan train dcgan --resume run" in output
+    run = Run.open(tmp_path / "run")
+    assert run.checkpoint_steps()[-1] == run.metrics()[-1]["step"]
+    assert run.gif.exists()
+    assert run.losses.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+def test_a_killed_run_keeps_its_last_checkpoint_and_goes_on(tmp_path):
+    process = start(*FLAGS, cwd=tmp_path)
+    wait_for(lambda: list((tmp_path / "run").glob("checkpoints/step-*")), process)
+    process.kill()
+    process.communicate()
+    run = Run.open(tmp_path / "run")
+    step = run.checkpoint_steps()[-1] + 2
+    training.resume(run.path, steps=step, console=quiet())
+    assert run.checkpoint_steps()[-1] == step
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
+    """The disk fills while the second checkpoint is brought to it."""
+    sync, calls = os.fsync, []
+
+    def fsync(handle):
+        if os.readlink(f"/proc/self/fd/{handle}").endswith(f".step-000004.safetensors.{os.getpid()}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        calls.append(handle)
+        sync(handle)
+
+    if not os.path.exists("/proc/self/fd"):
+        pytest.skip("needs /proc to know which file is written")
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    sentence = r"step 4: .*No space left.*checkpoint of step 2 is good.*--resume"
+    with pytest.raises(MiniganError, match=sentence):
+        train(tmp_path / "run")
+    monkeypatch.undo()
+    run = Run.open(tmp_path / "run")
+    assert run.checkpoint_steps() == [2]
+    assert not list(run.checkpoints.glob(".*"))
+    training.resume(run.path, console=quiet())
+    assert checkpoint(run) == checkpoint(train(tmp_path / "whole"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_op(tmp_path, monkeypatch):
+    real_train = dcgan.train
+
+    def poisoned(G, D, opt_g, opt_d, data, rng, cfg):
+        for i, metrics in enumerate(real_train(G, D, opt_g, opt_d, data, rng, cfg), start=1):
+            yield metrics
+            if i == 4:
+                opt_d.params[0].data[...] = np.nan
+
+    monkeypatch.setattr(dcgan, "train", poisoned)
+    with pytest.raises(NonFiniteError, match=r"step 5: .*Conv2d.*not finite.*checkpoint of step 4 is good"):
+        train(tmp_path / "run")
+    arrays = load_file(Run.open(tmp_path / "run").latest_checkpoint())
+    assert all(np.isfinite(a).all() for a in arrays.values())
+
+
+def test_a_divergence_names_the_first_op(tmp_path):
+    cfg = replace(TINY, lr=1e30)
+    with pytest.raises(NonFiniteError, match=r"step \d+: .*(first op|spoiled)"):
+        train(tmp_path / "run", cfg)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: (p / "config.toml").unlink(), "is not a run folder"),
+        (lambda p: (p / "config.toml").write_text("model = "), "cannot be read"),
+        (lambda p: (p / "config.toml").write_text('model = "dcgan"'), "cannot be read"),
+        (lambda p: [c.unlink() for c in p.glob("checkpoints/*")], "has no checkpoint yet"),
+        (lambda p: (p / "checkpoints/step-000006.safetensors").write_bytes(b"junk"), "damaged"),
+        (lambda p: _change(p, "width = 4", "width = 5"), "does not fit this run"),
+        (lambda p: _change(p, "width = 4", "breadth = 4"), "settings that do not fit"),
+        (lambda p: _change(p, '"dcgan"', '"dcgen"'), "did you mean 'dcgan'"),
+    ],
+)
+def test_a_run_folder_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, make, message):
+    path = train(tmp_path / "run").path
+    make(path)
+    with pytest.raises(MiniganError, match=message):
+        training.resume(path, console=quiet())
+
+
+def _change(path, old, new):
+    config = path / "config.toml"
+    config.write_text(config.read_text().replace(old, new))
+
+
+def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MiniganError, match="cannot write the run folder"):
+        train(tmp_path / "file" / "run")
+    train(tmp_path / "run")
+    with pytest.raises(MiniganError, match="not an empty folder"):
+        train(tmp_path / "run")
+
+
+def test_points_of_the_plane_are_drawn_as_clouds(tmp_path):
+    run = train(tmp_path / "run", gan.Config(steps=3), replace(OPTIONS, data="ring8"), model="gan")
+    Image.open(run.sample_paths()[-1]).verify()
+
+
+def test_progress_tells_steps_rate_time_left_and_losses(tmp_path):
+    console = quiet()
+    train(tmp_path / "run", console=console)
+    output = console.file.getvalue()
+    for part in ("step 1/6", "step 6/6", "steps/s", "left", "d_loss", "samples.gif", "minigan sample"):
+        assert part in output
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    train(tmp_path / "live", console=terminal)
+    for part in ("6/6", "steps/s", "d_loss"):
+        assert part in terminal.file.getvalue()
