@@ -1,0 +1,32 @@
+"""A DCGAN on handwritten digits, in a bare loop: no runner, no run folder.
+
+    python examples/dcgan.py [STEPS]
+
+Prints the losses and writes dcgan.png.
+"""
+
+import itertools
+import sys
+from pathlib import Path
+
+from minigan import Generator, data, report
+from minigan.gans import dcgan
+from minigan.training import generate
+
+steps = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+cfg = dcgan.Config(size=16)
+rng = Generator(0)
+
+digits = data.load("digits", size=cfg.size)
+batches = data.Batches(digits, cfg.batch_size)
+G, D = dcgan.networks(cfg, digits.shape, rng)
+opt_g, opt_d = dcgan.optimizers(cfg, G, D)
+print(G, D, sep="\n")
+
+loop = dcgan.train(G, D, opt_g, opt_d, batches, rng, cfg)
+for step, losses in enumerate(itertools.islice(loop, steps), start=1):
+    if step % 50 == 0:
+        print(step, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+
+report.save_samples(Path("dcgan.png"), generate(G, dcgan.noise(cfg, 64, rng)))
+print("dcgan.png")
