@@ -1,14 +1,8 @@
 """Tensors, ops and reverse-mode differentiation, to any order."""
 
-from .function import (
-    Function,
-    detect_anomaly,
-    enable_grad,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .function import Function
 from .grad import blame, grad
+from .modes import detect_anomaly, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 __all__ = [

@@ -1,14 +1,13 @@
-"""Function: one op of a computation, and the switches that say whether it is recorded."""
+"""Function: one op of a computation."""
 
-import contextlib
 import itertools
-import threading
 import traceback
 
 import numpy as np
 
 from minigan.errors import NonFiniteError
 
+from .modes import mode
 from .tensor import Tensor
 
 
@@ -52,11 +51,11 @@ class Function:
         y = self.forward(*[x.data if isinstance(x, Tensor) else x for x in inputs])
         if type(y) is not np.ndarray and not hasattr(y, "__cuda_array_interface__"):
             y = np.asarray(y)  # a reduction of a NumPy array to one value gives a scalar
-        record = _mode.record and any(isinstance(x, Tensor) and x._requires_grad for x in inputs)
+        record = mode.record and any(isinstance(x, Tensor) and x._requires_grad for x in inputs)
         out = Tensor.made_by(self if record else None, y, _version_of_view(y, inputs))
         if record:
             self._record(inputs, out)
-        if _mode.anomaly:
+        if mode.anomaly:
             _check_forward(self, inputs, out)
         return out
 
@@ -112,69 +111,6 @@ def _version_of_view(y, inputs):
         if isinstance(x, Tensor) and np.may_share_memory(y, x.data):
             return x._version
     return None
-
-
-# What is recorded, and what is checked: per thread.
-
-
-class _Mode(threading.local):
-    record = True
-    anomaly = False  # check every op, forward and backward
-    check_roots = False  # check only the values that gradients start from
-
-
-_mode = _Mode()
-
-
-@contextlib.contextmanager
-def _set(**switches):
-    before = {name: getattr(_mode, name) for name in switches}
-    _mode.__dict__.update(switches)
-    try:
-        yield
-    finally:
-        _mode.__dict__.update(before)
-
-
-def no_grad():
-    """Inside the block, or the decorated function, ops are computed but not recorded."""
-    return _set(record=False)
-
-
-def enable_grad():
-    """Inside the block, ops are recorded again."""
-    return _set(record=True)
-
-
-def set_grad_enabled(enabled: bool):
-    """Inside the block, ops are recorded if `enabled`."""
-    return _set(record=bool(enabled))
-
-
-def is_grad_enabled() -> bool:
-    return _mode.record
-
-
-@contextlib.contextmanager
-def detect_anomaly(every_op=True):
-    """Inside the block, a value that is NaN or infinite raises NonFiniteError and names its maker.
-
-    every_op=True looks at each output and each gradient as it is made, and says where in the
-    caller's code the op was called: a thorough, slower search. every_op=False looks only at the
-    values that `grad` and `backward` start from, which costs next to nothing; when one is not
-    finite, the graph behind it is searched for the first op that is to blame. NumPy's own warnings
-    are silent inside the block.
-    """
-    with _set(anomaly=every_op, check_roots=True), np.errstate(all="ignore"):
-        yield
-
-
-def checks_roots() -> bool:
-    return _mode.check_roots
-
-
-def checks_every_op() -> bool:
-    return _mode.anomaly
 
 
 # Telling the user which op is meant.

@@ -10,15 +10,8 @@ import copy
 from minigan.errors import NonFiniteError
 from minigan_kernels import array_module
 
-from .function import (
-    Function,
-    checks_every_op,
-    checks_roots,
-    describe,
-    is_finite,
-    no_grad,
-    set_grad_enabled,
-)
+from .function import Function, describe, is_finite
+from .modes import mode, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 
@@ -107,7 +100,7 @@ def _input_gradients(node, gy):
     for i, (parent, g) in enumerate(zip(node.parents, gradients, strict=True)):
         if g is None or not node.wanted[i]:
             continue
-        if checks_every_op() and not is_finite(g.data):
+        if mode.anomaly and not is_finite(g.data):
             raise NonFiniteError(f"the gradient of {describe(node)} in its input {i} is not finite")
         if g.data.shape != node.shapes[i]:
             g = g.sum_to(node.shapes[i])
@@ -156,7 +149,7 @@ def _seeds(outputs, grad_outputs):
                 f"grad: an output of shape {y.shape} does not require a gradient: "
                 f"none of what it was computed from does, or it was computed under no_grad()"
             )
-        if checks_roots() and not is_finite(y.data):
+        if mode.check_roots and not is_finite(y.data):
             raise NonFiniteError(blame(y))
         if seed is None:
             if y.data.size != 1:

@@ -8,6 +8,8 @@ import numpy as np
 
 from minigan import backend
 
+from .modes import is_grad_enabled
+
 
 class Tensor:
     """A NumPy or CuPy array with a place in the graph of a computation.
@@ -109,8 +111,6 @@ class Tensor:
         self._write(key, value)
 
     def _write(self, key, value):
-        from .function import is_grad_enabled
-
         if self.requires_grad and is_grad_enabled():
             raise RuntimeError(
                 "a tensor that requires a gradient can be changed in place only under no_grad()"

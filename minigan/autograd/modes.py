@@ -1,0 +1,58 @@
+"""What is recorded, and what is checked: switches of the running thread."""
+
+import contextlib
+import threading
+
+import numpy as np
+
+
+class _Mode(threading.local):
+    record = True
+    anomaly = False  # check every op, forward and backward
+    check_roots = False  # check only the values that gradients start from
+
+
+mode = _Mode()
+
+
+@contextlib.contextmanager
+def _set(**switches):
+    before = {name: getattr(mode, name) for name in switches}
+    mode.__dict__.update(switches)
+    try:
+        yield
+    finally:
+        mode.__dict__.update(before)
+
+
+def no_grad():
+    """Inside the block, or the decorated function, ops are computed but not recorded."""
+    return _set(record=False)
+
+
+def enable_grad():
+    """Inside the block, ops are recorded again."""
+    return _set(record=True)
+
+
+def set_grad_enabled(enabled: bool):
+    """Inside the block, ops are recorded if `enabled`."""
+    return _set(record=bool(enabled))
+
+
+def is_grad_enabled() -> bool:
+    return mode.record
+
+
+@contextlib.contextmanager
+def detect_anomaly(every_op=True):
+    """Inside the block, a value that is NaN or infinite raises NonFiniteError and names its maker.
+
+    every_op=True looks at each output and each gradient as it is made, and says where in the
+    caller's code the op was called: a thorough, slower search. every_op=False looks only at the
+    values that `grad` and `backward` start from, which costs next to nothing; when one is not
+    finite, the graph behind it is searched for the first op that is to blame. NumPy's own warnings
+    are silent inside the block.
+    """
+    with _set(anomaly=every_op, check_roots=True), np.errstate(all="ignore"):
+        yield
