@@ -42,13 +42,14 @@ class Generator:
 
     def uniform(self, shape=(), low=0.0, high=1.0, dtype=np.float32):
         """Numbers in [low, high), float32 or float64."""
-        n = _numel(shape)
+        n, dtype = _numel(shape), _float(dtype)
         u = self._draw(kernels.uniform, n, dtype, words=n * _words(dtype))
-        return (u * dtype(high - low) + dtype(low)).reshape(shape)
+        below = np.nextafter(dtype(high), dtype(low))  # a sum may be rounded up to `high` itself
+        return np.minimum(u * dtype(high - low) + dtype(low), below).reshape(shape)
 
     def normal(self, shape=(), mean=0.0, std=1.0, dtype=np.float32):
         """Normal numbers, float32 or float64."""
-        n = _numel(shape)
+        n, dtype = _numel(shape), _float(dtype)
         z = self._draw(kernels.normal, n, dtype, words=(n + n % 2) * _words(dtype))
         return (z * dtype(std) + dtype(mean)).reshape(shape)
 
@@ -89,7 +90,13 @@ def _numel(shape):
     return math.prod(shape) if isinstance(shape, tuple) else int(shape)
 
 
+def _float(dtype):
+    dtype = np.dtype(dtype).type
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"random numbers are float32 or float64, not {dtype.__name__}")
+    return dtype
+
+
 def _words(dtype):
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise TypeError(f"random numbers are float32 or float64, not {np.dtype(dtype)}")
-    return np.dtype(dtype).itemsize // 4
+    """How many 32-bit words a number takes."""
+    return dtype(0).itemsize // 4

@@ -11,7 +11,11 @@ def max_pool2d(x, kernel_size, stride, padding):
     OH, OW = out_size((H, W), kernel_size, stride, padding)
     windows = _windows(x, kernel_size, stride, padding, (OH, OW), fill=-xp.inf)
     flat = windows.reshape(N, C, OH, OW, -1)
+    inside = _windows(xp.ones((1, 1, H, W), bool), kernel_size, stride, padding, (OH, OW), fill=False)
+    inside = inside.reshape(OH, OW, -1)
     tap = flat.argmax(axis=-1)
+    won_by_padding = ~xp.take_along_axis(inside[None, None], tap[..., None], axis=-1)[..., 0]
+    tap = xp.where(won_by_padding, inside.argmax(axis=-1), tap)  # in a window of -∞ alone
     row = xp.arange(OH)[:, None] * stride[0] - padding[0] + tap // kernel_size[1]
     col = xp.arange(OW) * stride[1] - padding[1] + tap % kernel_size[1]
     return xp.take_along_axis(flat, tap[..., None], axis=-1)[..., 0], row * W + col

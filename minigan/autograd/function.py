@@ -43,6 +43,7 @@ class Function:
 
     saves = "inputs"  # "inputs", "output" or "": what `backward` needs; the rest is not kept alive
 
+    parents = None  # the places in the graph of the inputs, None for a constant
     hooks = None
     wanted = ()
     origin = None
@@ -66,6 +67,8 @@ class Function:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def _record(self, inputs, out):
+        if self.parents is not None:
+            raise RuntimeError(f"this {type(self).__name__} was called before; make one for each call")
         self.serial = next(_serials)  # a node's inputs are older than itself
         self.parents = tuple(
             (x.creator or x) if isinstance(x, Tensor) and x._requires_grad else None for x in inputs
@@ -105,10 +108,8 @@ _serials = itertools.count()
 
 def _version_of_view(y, inputs):
     """The version counter of the input whose memory `y` shares, None when it has memory of its own."""
-    if y.base is None:
-        return None
     for x in inputs:
-        if isinstance(x, Tensor) and np.may_share_memory(y, x.data):
+        if isinstance(x, Tensor) and (y is x.data or (y.base is not None and np.may_share_memory(y, x.data))):
             return x._version
     return None
 

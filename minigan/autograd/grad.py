@@ -11,7 +11,7 @@ from minigan.errors import NonFiniteError
 from minigan_kernels import array_module
 
 from .function import Function, describe, is_finite
-from .modes import mode, no_grad, set_grad_enabled
+from .modes import mode, no_grad, set_grad_enabled, switched
 from .tensor import Tensor
 
 
@@ -54,7 +54,8 @@ def backward(self, gradient=None, create_graph=False):
     found = _walk(outputs, _seeds(outputs, gradient), leaves, create_graph)
     with set_grad_enabled(create_graph):
         for leaf, g in found.items():
-            leaf.grad = g if leaf.grad is None else leaf.grad + g
+            # Memory of its own: an op may give one array to several inputs.
+            leaf.grad = g * 1.0 if leaf.grad is None else leaf.grad + g
 
 
 Tensor.backward = backward
@@ -90,7 +91,8 @@ def _walk(outputs, seeds, wanted, create_graph):
 
 def _input_gradients(node, gy):
     """(parent, gradient) for each wanted input, in the shape and dtype of that input."""
-    gradients = node.backward(gy)
+    with switched(anomaly=False):  # it is this op that is to be named, not those of its backward
+        gradients = node.backward(gy)
     if not isinstance(gradients, tuple):
         gradients = (gradients,)
     if len(gradients) != len(node.parents):
@@ -185,16 +187,18 @@ def blame(tensor) -> str:
     """
     ops = sorted((n for n in _ancestors([_place(tensor)]) if isinstance(n, Function)), key=lambda n: n.serial)
     for node in ops:
+        inputs = node.inputs if node.saves == "inputs" else (None,) * len(node.parents)
+        for parent, x in zip(node.parents, inputs, strict=True):
+            given = parent if isinstance(parent, Tensor) else x if parent is None else None
+            given = given.data if isinstance(given, Tensor) else given
+            if hasattr(given, "dtype") and not is_finite(given):
+                return (
+                    f"a weight or input of shape {given.shape}, given to {describe(node)}, is not finite: "
+                    f"an earlier step or the data spoiled it"
+                )
         if node.saves == "inputs":
-            arrays = [x.data if isinstance(x, Tensor) else x for x in node.inputs]
-            for i, array in enumerate(arrays):
-                if hasattr(array, "dtype") and not is_finite(array) and isinstance(node.parents[i], Tensor):
-                    return (
-                        f"a weight or input of shape {array.shape} that {describe(node)} was given "
-                        f"is not finite: an earlier step spoiled it"
-                    )
             with no_grad():
-                made = copy.copy(node).forward(*arrays)
+                made = copy.copy(node).forward(*[x.data if isinstance(x, Tensor) else x for x in inputs])
         elif node.saves == "output":
             made = node.output.data
         else:

@@ -16,7 +16,8 @@ mode = _Mode()
 
 
 @contextlib.contextmanager
-def _set(**switches):
+def switched(**switches):
+    """Inside the block, the named switches of `mode` have other values."""
     before = {name: getattr(mode, name) for name in switches}
     mode.__dict__.update(switches)
     try:
@@ -27,17 +28,17 @@ def _set(**switches):
 
 def no_grad():
     """Inside the block, or the decorated function, ops are computed but not recorded."""
-    return _set(record=False)
+    return switched(record=False)
 
 
 def enable_grad():
     """Inside the block, ops are recorded again."""
-    return _set(record=True)
+    return switched(record=True)
 
 
 def set_grad_enabled(enabled: bool):
     """Inside the block, ops are recorded if `enabled`."""
-    return _set(record=bool(enabled))
+    return switched(record=bool(enabled))
 
 
 def is_grad_enabled() -> bool:
@@ -54,5 +55,5 @@ def detect_anomaly(every_op=True):
     finite, the graph behind it is searched for the first op that is to blame. NumPy's own warnings
     are silent inside the block.
     """
-    with _set(anomaly=every_op, check_roots=True), np.errstate(all="ignore"):
+    with switched(anomaly=every_op, check_roots=True), np.errstate(all="ignore"):
         yield

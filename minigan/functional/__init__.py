@@ -172,10 +172,11 @@ Tensor.__rsub__ = lambda x, other: sub(other, x)
 Tensor.__truediv__ = div
 Tensor.__rtruediv__ = lambda x, other: div(other, x)
 Tensor.__pow__ = pow
-Tensor.__rpow__ = lambda x, base: exp(x * log(Tensor(base, dtype=x.dtype)))
+Tensor.__rpow__ = lambda x, base: pow(base, x)
 Tensor.__neg__ = neg
 Tensor.__abs__ = abs
 Tensor.__matmul__ = matmul
+Tensor.__rmatmul__ = lambda x, other: matmul(other, x)
 Tensor.__getitem__ = index
 
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):

@@ -5,6 +5,7 @@ import numpy as np
 from minigan import random
 from minigan.autograd import Function
 
+from .axes import axes_of
 from .elementwise import erf
 
 
@@ -17,12 +18,14 @@ def leaky_relu(x, negative_slope=0.01):
     """x where it is positive, negative_slope · x elsewhere, for a slope in [0, 1]."""
     if not 0 <= negative_slope <= 1:
         raise ValueError(f"leaky_relu: negative_slope must be in [0, 1], got {negative_slope}")
-    return LeakyReLU(negative_slope)(x)
+    return LeakyReLU(float(negative_slope))(x)
 
 
 def elu(x, alpha=1.0):
-    """x where it is positive, alpha · (eˣ - 1) elsewhere. Clevert et al. 2016, equation 6."""
-    return ELU(alpha)(x)
+    """x where it is positive, alpha · (eˣ - 1) elsewhere, alpha not negative. Clevert et al. 2016."""
+    if alpha < 0:
+        raise ValueError(f"elu: alpha must be at least 0, got {alpha}")
+    return ELU(float(alpha))(x)
 
 
 def selu(x):
@@ -76,7 +79,7 @@ def maxout(x, pieces, axis=1):
 
     Goodfellow et al., "Maxout networks", 2013, section 3.
     """
-    axis %= x.ndim
+    (axis,) = axes_of(axis, x.ndim)
     if x.shape[axis] % pieces:
         raise ValueError(f"maxout: {x.shape[axis]} channels are no multiple of {pieces} pieces")
     return x.reshape(*x.shape[:axis], -1, pieces, *x.shape[axis + 1 :]).max(axis + 1)
@@ -93,7 +96,7 @@ def dropout(x, p=0.5, training=True, generator=None):
         return x
     generator = generator or random.default_generator
     keep = generator.uniform(x.shape) >= p
-    return x * (keep.astype(x.dtype) * (1 / (1 - p)))
+    return x * (keep.astype(x.dtype) * float(1 / (1 - p)))
 
 
 class LeakyReLU(Function):
@@ -140,7 +143,7 @@ class Sigmoid(Function):
     saves = "output"
 
     def forward(self, x):
-        return np.exp(-np.logaddexp(0, -x)).astype(x.dtype)
+        return np.exp(-np.logaddexp(0, -x))
 
     def backward(self, gy):
         y = self.output
@@ -149,7 +152,7 @@ class Sigmoid(Function):
 
 class Softplus(Function):
     def forward(self, x):
-        return np.logaddexp(0, x).astype(x.dtype)
+        return np.logaddexp(0, x)
 
     def backward(self, gy):
         (x,) = self.inputs

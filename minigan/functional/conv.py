@@ -9,6 +9,7 @@ pair, rows first. Dumoulin, Visin, "A guide to convolution arithmetic for deep l
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import minigan_kernels as kernels
 from minigan.autograd import Function
@@ -53,7 +54,7 @@ def conv2d_weight(x, gy, kernel_size, stride=1, padding=0, dilation=1, groups=1)
 
 def pair(n):
     """An integer for both axes of an image, or the two as they are."""
-    return (n, n) if isinstance(n, int) else tuple(n)
+    return (int(n),) * 2 if isinstance(n, Integral) else tuple(map(int, n))
 
 
 def _with_bias(name, y, b):

@@ -38,7 +38,7 @@ def neg(x):
 def pow(a, b):
     """a ** b, by a number or by a tensor. The gradient in b is 0 where a is 0."""
     a, b = _operand(a), _operand(b)
-    return Power()(a, b) if isinstance(b, Tensor) or backend.is_array(b) else PowerByNumber(b)(a)
+    return PowerByNumber(b)(a) if isinstance(b, (int, float)) else Power()(a, b)
 
 
 def abs(x):
@@ -80,7 +80,7 @@ def clip(x, min=None, max=None):
     """x limited to [min, max], numbers or None; the gradient is 1 inside and at the ends, else 0."""
     if min is None and max is None:
         raise ValueError("clip: needs min or max")
-    return Clip(-np.inf if min is None else min, np.inf if max is None else max)(x)
+    return Clip(-np.inf if min is None else float(min), np.inf if max is None else float(max))(x)
 
 
 def where(condition, a, b):
@@ -88,12 +88,15 @@ def where(condition, a, b):
     mask = getattr(condition, "data", condition) if isinstance(condition, Tensor) else condition
     if mask.dtype != bool:
         raise TypeError(f"where: condition must be bool, got {mask.dtype}")
-    return Where(mask)(_operand(a), _operand(b))
+    return Where(mask.copy())(_operand(a), _operand(b))
 
 
 def cast(x, dtype):
     """x in another dtype. Its gradient comes back in the dtype of x."""
-    return x if x.dtype == np.dtype(dtype) else Cast(dtype)(x)
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":  # a step function: a constant
+        return Tensor(x.data.astype(dtype))
+    return x if x.dtype == dtype else Cast(dtype)(x)
 
 
 def compare(op, a, b):
@@ -175,7 +178,7 @@ class Power(Function):
         return a**b
 
     def backward(self, gy):
-        a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in self.inputs)
+        a, b = (x if isinstance(x, Tensor) else Tensor(x, dtype=gy.dtype) for x in self.inputs)
         ga = gb = None
         if self.wanted[0]:
             ga = gy * b * a ** (b - 1.0 + (b.data == 0))  # where b is 0: 0 · a, not 0 · a ** -1

@@ -8,7 +8,7 @@ from minigan_kernels import array_module
 
 def index(x, key):
     """x[key], for any key that NumPy takes: integers, slices, `...`, None, arrays of integers or bools."""
-    return Index(tuple(map(_array, key)) if isinstance(key, tuple) else _array(key))(x)
+    return Index(tuple(map(_own, key)) if isinstance(key, tuple) else _own(key))(x)
 
 
 def gather(x, axis, index):
@@ -53,6 +53,12 @@ def _integers(name, labels, n, what):
 
 def _array(key):
     return key.data if isinstance(key, Tensor) else key
+
+
+def _own(key):
+    """The key, as a copy where it is an array: the gradient must not see later changes of it."""
+    key = _array(key)
+    return key.copy() if hasattr(key, "dtype") else key
 
 
 class Index(Function):

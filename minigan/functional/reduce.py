@@ -11,10 +11,12 @@ import numpy as np
 from minigan.autograd import Function
 from minigan_kernels import sum_to as sum_array_to
 
+from .axes import axes_of
+
 
 def sum(x, axis=None, keepdims=False):
     """Σ x over `axis`."""
-    return Sum(_axes(axis, x.ndim), keepdims)(x)
+    return Sum(axes_of(axis, x.ndim), keepdims)(x)
 
 
 def mean(x, axis=None, keepdims=False):
@@ -34,18 +36,19 @@ def var(x, axis=None, keepdims=False, correction=1):
 def max(x, axis=None, keepdims=False):
     """The largest value over `axis`; equal ones share the gradient, as in PyTorch's `amax`."""
     _count(x, axis, "max")
-    return Max(_axes(axis, x.ndim), keepdims)(x)
+    return Extreme("max", axes_of(axis, x.ndim), keepdims)(x)
 
 
 def min(x, axis=None, keepdims=False):
     """The smallest value over `axis`; equal ones share the gradient."""
-    return -max(-x, axis, keepdims)
+    _count(x, axis, "min")
+    return Extreme("min", axes_of(axis, x.ndim), keepdims)(x)
 
 
 def logsumexp(x, axis=None, keepdims=False):
     """log Σ exp x over `axis`, without overflow."""
     _count(x, axis, "logsumexp")
-    axes = _axes(axis, x.ndim)
+    axes = axes_of(axis, x.ndim)
     peak = x.data.max(axis=axes, keepdims=True)
     peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)  # a constant: any shift gives the same sum
     y = (x - peak).exp().sum(axes, keepdims=True).log() + peak
@@ -75,21 +78,8 @@ def sum_to(x, shape):
     return SumTo(tuple(shape))(x)
 
 
-def _axes(axis, ndim):
-    """`axis` as a sorted tuple of axes counted from the front."""
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
-    if any(not -ndim <= a < ndim for a in given):
-        raise ValueError(f"axis {axis} does not exist in a tensor of {ndim} axes")
-    axes = tuple(sorted({a % ndim for a in given}))
-    if len(axes) != len(given):
-        raise ValueError(f"axis {axis} names an axis twice")
-    return axes
-
-
 def _count(x, axis, name):
-    n = math.prod(x.shape[a] for a in _axes(axis, x.ndim))
+    n = math.prod(x.shape[a] for a in axes_of(axis, x.ndim))
     if n == 0:
         raise ValueError(f"{name}: no values to reduce in a tensor of shape {x.shape} over axis {axis}")
     return n
@@ -110,24 +100,24 @@ class Sum(Function):
         self.axes, self.keepdims = axes, keepdims
 
     def forward(self, x):
-        return x.sum(axis=self.axes, keepdims=self.keepdims, dtype=x.dtype)
+        return x.sum(axis=self.axes, keepdims=self.keepdims)
 
     def backward(self, gy):
         shape = self.shapes[0]
         return gy.reshape(_kept(shape, self.axes)).expand(shape)
 
 
-class Max(Function):
-    def __init__(self, axes, keepdims):
-        self.axes, self.keepdims = axes, keepdims
+class Extreme(Function):
+    def __init__(self, kind, axes, keepdims):
+        self.kind, self.axes, self.keepdims = kind, axes, keepdims
 
     def forward(self, x):
-        return x.max(axis=self.axes, keepdims=self.keepdims)
+        return getattr(x, self.kind)(axis=self.axes, keepdims=self.keepdims)
 
     def backward(self, gy):
         x = self.inputs[0].data
-        largest = x == x.max(axis=self.axes, keepdims=True)
-        share = largest / largest.sum(axis=self.axes, keepdims=True, dtype=x.dtype)
+        extreme = x == getattr(x, self.kind)(axis=self.axes, keepdims=True)
+        share = extreme / extreme.sum(axis=self.axes, keepdims=True, dtype=x.dtype)
         return gy.reshape(_kept(x.shape, self.axes)) * share
 
 

@@ -17,12 +17,14 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
     """
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
+    if x.ndim != 4:
+        raise ValueError(f"interpolate: x must have shape (N, C, H, W), got {x.shape}")
     if size is None:
         factors = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else scale_factor
         size = tuple(int(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
     size = pair(size)
-    if x.ndim != 4 or min(size) < 1:
-        raise ValueError(f"interpolate: cannot make images of {size} from a tensor of shape {x.shape}")
+    if min(size) < 1:
+        raise ValueError(f"interpolate: cannot make images of {size}")
     if mode == "nearest":
         return _nearest(x, size)
     if mode == "bilinear":
@@ -35,6 +37,8 @@ def pixel_shuffle(x, upscale_factor):
 
     Shi et al., "Real-time single image and video super-resolution", 2016, equation 4.
     """
+    if x.ndim != 4:
+        raise ValueError(f"pixel_shuffle: x must have shape (N, C, H, W), got {x.shape}")
     N, C, H, W = x.shape
     r = upscale_factor
     if C % (r * r):

@@ -5,6 +5,8 @@ import numpy as np
 from minigan.autograd import Function
 from minigan_kernels import array_module
 
+from .axes import axes_of
+
 
 def reshape(x, *shape):
     """x in another shape of the same size; one -1 is worked out."""
@@ -43,13 +45,13 @@ def squeeze(x, axis=None):
 
 def unsqueeze(x, axis):
     """With a new axis of size 1 at `axis`."""
-    axis %= x.ndim + 1
+    (axis,) = axes_of(axis, x.ndim + 1)
     return reshape(x, *x.shape[:axis], 1, *x.shape[axis:])
 
 
 def flip(x, axis):
     """The order along `axis` (or a tuple of axes) reversed."""
-    axes = {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+    axes = axes_of(axis, x.ndim)
     return x[tuple(slice(None, None, -1 if a in axes else None) for a in range(x.ndim))]
 
 
@@ -63,6 +65,8 @@ def pad(x, pad, value=0.0):
 
 def concat(tensors, axis=0):
     """Tensors joined along an axis that is there. ValueError if the others differ."""
+    if not tensors:
+        raise ValueError("concat: there are no tensors to join")
     return Concat(axis)(*tensors)
 
 

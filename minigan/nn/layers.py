@@ -54,19 +54,26 @@ class Linear(Module):
 
 
 class _Conv(Module):
-    """What the two convolutions share. `shape` is that of the weight, before the kernel's sizes."""
+    """What the two convolutions share."""
 
-    def __init__(self, shape, out_channels, kernel_size, settings, bias, generator):
+    transposed = False
+
+    def __init__(self, in_channels, out_channels, kernel_size, settings, bias, generator):
         super().__init__()
         KH, KW = pair(kernel_size)
-        if settings["groups"] < 1 or any(n % settings["groups"] for n in (shape[0], out_channels)):
-            raise ValueError(f"{type(self).__name__}: groups={settings['groups']} must divide the channels")
+        groups = settings["groups"]
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{type(self).__name__}: groups={groups} must divide the channels, "
+                f"{in_channels} in and {out_channels} out"
+            )
         self.settings = settings
+        first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         # Channels-last in memory, as the images are.
-        weight = np.empty((shape[0], KH, KW, shape[1]), np.float32).transpose(0, 3, 1, 2)
+        weight = np.empty((first, KH, KW, second // groups), np.float32).transpose(0, 3, 1, 2)
         self.weight = Parameter(weight)
         self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
-        _reset(self, shape[1] * KH * KW, generator)
+        _reset(self, second // groups * KH * KW, generator)
 
     def extra_repr(self):
         defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
@@ -89,8 +96,7 @@ class Conv2d(_Conv):
         generator=None,
     ):
         settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        shape = (out_channels, in_channels // max(groups, 1))
-        super().__init__(shape, out_channels, kernel_size, settings, bias, generator)
+        super().__init__(in_channels, out_channels, kernel_size, settings, bias, generator)
 
     def forward(self, x):
         return F.conv2d(x, self.weight, self.bias, **self.settings)
@@ -98,6 +104,8 @@ class Conv2d(_Conv):
 
 class ConvTranspose2d(_Conv):
     """Transposed convolution; weight (in_channels, out_channels / groups, KH, KW)."""
+
+    transposed = True
 
     def __init__(
         self,
@@ -119,8 +127,7 @@ class ConvTranspose2d(_Conv):
             "groups": groups,
             "dilation": dilation,
         }
-        shape = (in_channels, out_channels // max(groups, 1))
-        super().__init__(shape, out_channels, kernel_size, settings, bias, generator)
+        super().__init__(in_channels, out_channels, kernel_size, settings, bias, generator)
 
     def forward(self, x):
         return F.conv_transpose2d(x, self.weight, self.bias, **self.settings)

@@ -36,9 +36,14 @@ class Module:
     def __setattr__(self, name, value):
         if "_modules" not in self.__dict__ and isinstance(value, (Parameter, Module)):
             raise RuntimeError(f"{type(self).__name__}: call super().__init__() before assigning {name}")
-        for kind, registry in ((Parameter, "_parameters"), (Tensor, "_buffers"), (Module, "_modules")):
+        is_buffer = type(value) is Tensor and name in self.__dict__.get("_buffers", {})
+        for registry, belongs in (
+            ("_parameters", isinstance(value, Parameter)),
+            ("_buffers", is_buffer),
+            ("_modules", isinstance(value, Module)),
+        ):
             self.__dict__.get(registry, {}).pop(name, None)
-            if isinstance(value, kind) and kind is not Tensor:
+            if belongs:
                 self.__dict__[registry][name] = value
         object.__setattr__(self, name, value)
 

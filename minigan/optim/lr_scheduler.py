@@ -6,13 +6,18 @@ from collections.abc import Callable
 from .optimizer import Optimizer
 
 
-class LambdaLR:
-    """lr = base · factor(n) after n calls of `step`; the base is the optimiser's rate at the start."""
+class Schedule:
+    """Sets an optimiser's rate to `rate(n)` after n calls of `step`.
 
-    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]):
-        self.optimizer, self.factor = optimizer, factor
-        self.base, self.n = optimizer.lr, 0
+    `base` is the optimiser's rate at the start. `state_dict` saves base and n.
+    """
+
+    def __init__(self, optimizer: Optimizer):
+        self.optimizer, self.base, self.n = optimizer, optimizer.lr, 0
         self._set()
+
+    def rate(self, n: int) -> float:
+        raise NotImplementedError
 
     def step(self):
         """Go on to the next rate."""
@@ -27,44 +32,62 @@ class LambdaLR:
         self._set()
 
     def _set(self):
-        self.optimizer.lr = self.base * self.factor(self.n)
+        self.optimizer.lr = self.rate(self.n)
 
 
-class StepLR(LambdaLR):
+class LambdaLR(Schedule):
+    """base · lr_lambda(n)."""
+
+    def __init__(self, optimizer, lr_lambda: Callable[[int], float]):
+        self.lr_lambda = lr_lambda
+        super().__init__(optimizer)
+
+    def rate(self, n):
+        return self.base * self.lr_lambda(n)
+
+
+class StepLR(Schedule):
     """Multiplied by gamma every step_size steps."""
 
     def __init__(self, optimizer, step_size: int, gamma: float = 0.1):
-        super().__init__(optimizer, lambda n: gamma ** (n // step_size))
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer)
+
+    def rate(self, n):
+        return self.base * self.gamma ** (n // self.step_size)
 
 
-class ExponentialLR(LambdaLR):
+class ExponentialLR(Schedule):
     """Multiplied by gamma every step."""
 
     def __init__(self, optimizer, gamma: float):
-        super().__init__(optimizer, lambda n: gamma**n)
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def rate(self, n):
+        return self.base * self.gamma**n
 
 
-class LinearLR(LambdaLR):
+class LinearLR(Schedule):
     """From start_factor to end_factor, linearly over total_iters steps, constant from then on."""
 
     def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
-        def factor(n):
-            return start_factor + (end_factor - start_factor) * min(n, total_iters) / total_iters
+        self.start, self.end, self.total = start_factor, end_factor, total_iters
+        super().__init__(optimizer)
 
-        super().__init__(optimizer, factor)
+    def rate(self, n):
+        return self.base * (self.start + (self.end - self.start) * min(n, self.total) / self.total)
 
 
-class CosineAnnealingLR(LambdaLR):
+class CosineAnnealingLR(Schedule):
     """From the base rate down to eta_min along half a cosine of T_max steps.
 
     Loshchilov, Hutter, "SGDR", 2017, equation 5.
     """
 
     def __init__(self, optimizer, T_max: int, eta_min: float = 0.0):
-        base = optimizer.lr
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer)
 
-        def factor(n):
-            rate = eta_min + (base - eta_min) * (1 + math.cos(math.pi * n / T_max)) / 2
-            return rate / base if base else 0.0
-
-        super().__init__(optimizer, factor)
+    def rate(self, n):
+        return self.eta_min + (self.base - self.eta_min) * (1 + math.cos(math.pi * n / self.T_max)) / 2

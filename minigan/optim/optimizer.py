@@ -86,7 +86,7 @@ class Optimizer:
             if given != expected:
                 raise ValueError(f"{type(self).__name__}: {name} has shape {given}, expected {expected}")
         for name, value in own.items():
-            if np.ndim(value):
+            if hasattr(value, "dtype"):
                 value[...] = state[name]
             else:
                 setattr(self, name, state[name])

@@ -13,8 +13,9 @@ def assert_close(actual, expected, rtol=1e-7, atol=0.0):
     if actual.shape != expected.shape:
         raise AssertionError(f"shapes differ: {actual.shape}, expected {expected.shape}")
     with np.errstate(invalid="ignore"):  # ∞ - ∞
-        error = np.where(actual == expected, 0, np.abs(actual - expected))
-    bad = ~(error <= atol + rtol * np.abs(expected))
+        error = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
+        close = np.isfinite(expected) & (error <= atol + rtol * np.abs(expected.astype(np.float64)))
+    bad = ~(close | (actual == expected))
     if bad.any():
         worst = np.unravel_index(np.argmax(np.where(bad, np.nan_to_num(error, nan=np.inf), -1)), error.shape)
         at = tuple(int(i) for i in worst)

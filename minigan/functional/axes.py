@@ -1,0 +1,17 @@
+"""How ops name the axes of a tensor."""
+
+
+def axes_of(axis, ndim) -> tuple[int, ...]:
+    """`axis` as a sorted tuple of axes counted from the front: an integer, a tuple, or None for all.
+
+    ValueError for an axis that is not there, or named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    if any(not -ndim <= a < ndim for a in given):
+        raise ValueError(f"axis {axis} does not exist in a tensor of {ndim} axes")
+    axes = tuple(sorted({int(a) % ndim for a in given}))
+    if len(axes) != len(given):
+        raise ValueError(f"axis {axis} names an axis twice")
+    return axes
