@@ -1,5 +1,7 @@
 """Views and moves: the same numbers in another order. Linear, so every derivative order is exact."""
 
+import math
+
 import numpy as np
 
 from minigan.autograd import Function
@@ -15,7 +17,8 @@ def reshape(x, *shape):
 
 def flatten(x, start_axis=0):
     """The axes from `start_axis` on as one."""
-    return reshape(x, *x.shape[:start_axis], -1)
+    start_axis %= x.ndim
+    return reshape(x, *x.shape[:start_axis], math.prod(x.shape[start_axis:]))
 
 
 def permute(x, *axes):

@@ -47,6 +47,11 @@ class Module:
                 self.__dict__[registry][name] = value
         object.__setattr__(self, name, value)
 
+    def __delattr__(self, name):
+        for registry in (self._parameters, self._buffers, self._modules):
+            registry.pop(name, None)
+        object.__delattr__(self, name)
+
     def register_buffer(self, name: str, value: Tensor):
         """A tensor that is saved with the module, but not learned."""
         self._buffers[name] = value
@@ -115,7 +120,7 @@ class Module:
         """Convert parameters and floating buffers to `dtype`, in place. Do so before making an optimiser."""
         for t in [*self.parameters(), *(b for _, b in self.named_buffers())]:
             if t.dtype.kind == "f":
-                t.data = t.data.astype(dtype)
+                t.data = t.data.astype(dtype, copy=False)
         return self
 
     # State

@@ -15,12 +15,15 @@ class Optimizer:
     memory order; so are the gradients and the state of a step. Convert a module (`to`) before.
 
     params: tensors of one floating dtype, e.g. `module.parameters()`.
-    ValueError for no parameters, one given twice, mixed dtypes, or a setting out of range.
+    ValueError for no parameters, one given twice, mixed dtypes, or a setting out of range;
+    TypeError for a single tensor in place of a list.
     """
 
     state_names: tuple[str, ...] = ()  # flat arrays of the parameters' size, zeros at first
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0):
+        if isinstance(params, Tensor):
+            raise TypeError(f"{type(self).__name__}: params must be a list of tensors, not a single one")
         self.params = list(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__}: no parameters were given")
@@ -39,7 +42,8 @@ class Optimizer:
     def step(self, gradients: Iterable[Tensor | None] | None = None):
         """Move the parameters once, by `gradients` (as `grad` gives them), or by what `backward` left.
 
-        A parameter whose gradient is None stays, and so does its state. ValueError for gradients
+        A parameter whose gradient is None stays, and so does its state; the count of steps is that of
+        the optimiser, for all parameters. ValueError for gradients
         that do not fit the parameters.
         """
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
@@ -47,8 +51,9 @@ class Optimizer:
         self.steps += 1
         for run in runs:
             self._update(self._flat[run], self._gradient[run], {k: v[run] for k, v in self._state.items()})
-        for p in self.params:
-            p.bump()
+        for p, g in zip(self.params, gradients, strict=True):
+            if g is not None:
+                p.bump()
 
     def zero_grad(self):
         """Forget the gradients that `backward()` left in the parameters."""
@@ -86,7 +91,7 @@ class Optimizer:
             if given != expected:
                 raise ValueError(f"{type(self).__name__}: {name} has shape {given}, expected {expected}")
         for name, value in own.items():
-            if hasattr(value, "dtype"):
+            if "." in name:  # an array of the state, and no setting
                 value[...] = state[name]
             else:
                 setattr(self, name, state[name])

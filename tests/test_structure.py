@@ -1,0 +1,154 @@
+"""The import rules, read from the source: which part may use which, and what is imported late."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+KERNELS, MINIGAN = ROOT / "kernels", ROOT / "minigan"
+PACKAGE = {KERNELS: "minigan_kernels", MINIGAN: "minigan"}  # folder: import name
+
+# What each file or folder of minigan may import of the others. "__init__" is `minigan` itself.
+BASE = {"backend", "errors", "random"}
+ENGINE = BASE | {"autograd", "functional"}
+TRAINING = ENGINE | {"nn", "optim", "gans"}
+MAY_IMPORT = {
+    "backend": set(),
+    "errors": set(),
+    "random": set(),
+    "autograd": BASE,
+    "functional": BASE | {"autograd"},
+    "__init__": ENGINE,
+    "testing": ENGINE,
+    "nn": ENGINE,
+    "optim": ENGINE,
+    "gans": ENGINE | {"nn", "optim"},
+    "data": {"errors", "random"},
+    "report": TRAINING,
+    "training": TRAINING | {"__init__", "data", "report"},
+    "doctor": BASE | {"__init__", "data"},
+    "cli": TRAINING | {"__init__", "data", "report", "training", "doctor"},
+    "__main__": {"cli"},
+}
+
+
+def files(root):
+    return sorted(root.rglob("*.py"))
+
+
+def module_name(file):
+    """The import name of a source file; of an `__init__.py` with that as its last part."""
+    root = KERNELS if file.is_relative_to(KERNELS) else MINIGAN
+    return ".".join([PACKAGE[root], *file.relative_to(root).with_suffix("").parts])
+
+
+def imports(source, package):
+    """(absolute name, whether it is imported at load) of all that a file of `package` imports."""
+
+    def walk(node, at_load):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from ((alias.name, at_load) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                parents = package.split(".")[: 1 - child.level or None] if child.level else []
+                origin = ".".join([*parents, *filter(None, [child.module])])
+                yield from ((f"{origin}.{alias.name}", at_load) for alias in child.names)
+            else:
+                function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+                yield from walk(child, at_load and not function)
+
+    return list(walk(ast.parse(source), at_load=True))
+
+
+def imports_of(file):
+    return imports(file.read_text(encoding="utf-8"), module_name(file).rpartition(".")[0])
+
+
+def belongs_to(name, package):
+    return name == package or name.startswith(f"{package}.")
+
+
+def part_of(name):
+    """The part of minigan that an imported name lies in."""
+    part = name.split(".")[1] if "." in name else "__init__"
+    return part if part in MAY_IMPORT else "__init__"
+
+
+def test_every_part_of_minigan_has_a_rule():
+    parts = {p.stem for p in MINIGAN.glob("*.py")} | {p.parent.name for p in MINIGAN.glob("*/__init__.py")}
+    assert parts == MAY_IMPORT.keys()
+
+
+def test_the_rules_go_one_way():
+    TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_imports_only_what_it_may(part):
+    own = files(MINIGAN / part) or [MINIGAN / f"{part}.py"]
+    used = {part_of(name) for file in own for name, _ in imports_of(file) if belongs_to(name, "minigan")}
+    assert used - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("file", files(KERNELS), ids=module_name)
+def test_kernels_know_nothing_of_minigan(file):
+    assert [name for name, _ in imports_of(file) if belongs_to(name, "minigan")] == []
+
+
+@pytest.mark.parametrize("file", files(MINIGAN) + files(KERNELS), ids=module_name)
+def test_gpu_libraries_are_imported_late_and_only_where_they_belong(file):
+    found = [
+        (name, at_load)
+        for name, at_load in imports_of(file)
+        if any(belongs_to(name, library) for library in ("cupy", "cupyx", "numba.cuda"))
+    ]
+    assert not any(at_load for _, at_load in found)
+    assert not found or file.is_relative_to(KERNELS) or file == MINIGAN / "backend.py"
+
+
+def test_the_rules_see_every_form_of_import():
+    source = """
+import numpy as np, os.path
+from minigan import functional as F
+from . import init
+from .. import errors
+from ..autograd.tensor import Tensor
+try:
+    import cupy
+except ImportError:
+    pass
+class A:
+    import json
+    def f(self):
+        from numba import cuda
+"""
+    assert imports(source, package="minigan.nn") == [
+        *(("numpy", True), ("os.path", True), ("minigan.functional", True), ("minigan.nn.init", True)),
+        *(("minigan.errors", True), ("minigan.autograd.tensor.Tensor", True), ("cupy", True)),
+        *(("json", True), ("numba.cuda", False)),
+    ]
+
+
+def test_every_package_is_installed():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    found = {
+        module_name(init).removesuffix(".__init__") for root in PACKAGE for init in root.rglob("__init__.py")
+    }
+    assert set(setuptools["packages"]) == found
+    assert setuptools["package-dir"] == {"minigan_kernels": "kernels"}
+
+
+@pytest.mark.parametrize("module", ["minigan", "minigan.gans"])
+def test_importing_is_light_and_silent(module):
+    code = (
+        f"import sys, {module}\n"
+        "heavy = {'torch', 'cupy', 'numba', 'matplotlib', 'sklearn', 'PIL', 'scipy'}\n"
+        "sys.exit(', '.join(sorted(heavy & sys.modules.keys())) or 0)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
