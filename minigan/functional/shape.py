@@ -17,7 +17,7 @@ def reshape(x, *shape):
 
 def flatten(x, start_axis=0):
     """The axes from `start_axis` on as one."""
-    start_axis %= x.ndim
+    start_axis %= max(x.ndim, 1)
     return reshape(x, *x.shape[:start_axis], math.prod(x.shape[start_axis:]))
 
 

@@ -32,7 +32,7 @@ def sheet(images: np.ndarray) -> Image.Image:
         top, left = BORDER + i // columns * (H + BORDER), BORDER + i % columns * (W + BORDER)
         canvas[top : top + H, left : left + W] = image.transpose(1, 2, 0)
     picture = Image.fromarray(canvas[..., 0] if C == 1 else canvas)
-    scale = max(SHEET // max(picture.size), 1)
+    scale = max(round(SHEET / max(picture.size)), 1)
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 

@@ -1,0 +1,539 @@
+"""Every op of the table: values, derivatives, dtypes, memory layouts; then bad input and special values."""
+
+import numpy as np
+import pytest
+from op_table import NO_ROWS, ROWS
+
+import minigan.functional as F
+from minigan import Generator, Tensor, grad
+from minigan.testing import assert_close, check_grads
+
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+def value_and_gradients(f, arrays):
+    """f's output and its gradients in all inputs, for a fixed random cotangent."""
+    leaves = [Tensor(a, requires_grad=True) for a in arrays]
+    y = f(*leaves)
+    u = np.random.default_rng(1).standard_normal(y.shape).astype(y.dtype)
+    return [t.numpy() for t in (y, *grad(y, leaves, u))]
+
+
+def test_every_op_is_in_the_table():
+    assert {row.op for row in ROWS} == set(F.__all__) - set(NO_ROWS)
+
+
+def test_names_in_the_table_are_unique():
+    assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+@each_row
+def test_gradients(row):
+    check_grads(row.f, row.sample(), row.order, rtol=1e-6)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.reference], ids=lambda row: row.name)
+def test_values(row):
+    arrays = row.sample()
+    assert_close(row.f(*map(Tensor, arrays)), row.reference(*arrays), rtol=1e-12, atol=1e-14)
+
+
+@each_row
+def test_float32_stays_float32(row):
+    arrays = row.sample()
+    exact = value_and_gradients(row.f, arrays)
+    single = value_and_gradients(row.f, [a.astype(np.float32) for a in arrays])
+    for found, expected in zip(single, exact, strict=True):
+        assert found.dtype == np.float32
+        assert_close(found, expected, atol=3e-6 * max(1, np.abs(expected).max(initial=0)))
+
+
+@each_row
+def test_inputs_are_left_as_they_were(row):
+    arrays = row.sample()
+    before = [a.copy() for a in arrays]
+    value_and_gradients(row.f, arrays)
+    for a, b in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def channels_last(a):
+    return np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1) if a.ndim == 4 else a
+
+
+LAYOUTS = {
+    "transposed": lambda a: a.copy(order="F"),
+    "reversed": lambda a: np.flip(np.flip(a).copy()),
+    "every second": lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a,
+    "channels last": channels_last,
+}
+
+
+@each_row
+def test_any_memory_layout(row):
+    arrays = row.sample()
+    expected = value_and_gradients(row.f, arrays)
+    for layout in LAYOUTS.values():
+        laid_out = [layout(a) for a in arrays]
+        for found, wanted in zip(value_and_gradients(row.f, laid_out), expected, strict=True):
+            assert_close(found, wanted, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_keep_the_values(layout):
+    a = np.arange(120.0).reshape(2, 3, 4, 5)
+    laid_out = LAYOUTS[layout](a)
+    np.testing.assert_array_equal(laid_out, a)
+    assert laid_out.strides != a.strides
+
+
+# Bad input
+
+
+def t(*shape, dtype=np.float32):
+    return Tensor(np.ones(shape, dtype))
+
+
+LABELS = np.array([0, 1])
+IMAGE = t(2, 3, 5, 5)
+
+BAD_INPUT = [
+    # what, call, error, what its message says
+    ("add, shapes", lambda: t(2, 3) + t(4), ValueError, r"\(2,3\) \(4,\)"),
+    ("clip, no limit", lambda: F.clip(t(2)), ValueError, "clip: needs min or max"),
+    ("where, no mask", lambda: F.where(t(2), t(2), t(2)), TypeError, "where: .* bool, got float32"),
+    ("leaky_relu, slope", lambda: F.leaky_relu(t(2), 1.5), ValueError, r"leaky_relu: .*\[0, 1\], got 1.5"),
+    ("elu, alpha", lambda: F.elu(t(2), -1.0), ValueError, r"elu: alpha .*got -1\.0"),
+    ("gelu, form", lambda: F.gelu(t(2), "exact"), ValueError, "gelu: .*got 'exact'"),
+    ("softmax, axis", lambda: F.softmax(t(2, 3), 2), ValueError, "axis 2"),
+    ("maxout, pieces", lambda: F.maxout(t(2, 5), 2), ValueError, "maxout: 5 channels .* 2 pieces"),
+    ("maxout, axis", lambda: F.maxout(t(2, 4), 2, axis=2), ValueError, "axis 2"),
+    ("dropout, p", lambda: F.dropout(t(2), 1.0), ValueError, r"dropout: p .*got 1\.0"),
+    ("sum, axis", lambda: t(2, 3).sum(2), ValueError, "axis 2 does not exist in a tensor of 2 axes"),
+    ("sum, axis twice", lambda: t(2, 3).sum((0, -2)), ValueError, r"axis \(0, -2\) names an axis twice"),
+    ("mean, of nothing", lambda: t(0, 3).mean(), ValueError, r"mean: no values .*\(0, 3\)"),
+    ("mean, of nothing along 0", lambda: t(0, 3).mean(0), ValueError, r"mean: .*\(0, 3\) over axis 0"),
+    ("var, of one", lambda: t(1, 3).var(0), ValueError, "var: 1 values are too few"),
+    ("max, of nothing", lambda: t(0).max(), ValueError, r"max: no values .*\(0,\)"),
+    ("logsumexp, of nothing", lambda: t(0).logsumexp(), ValueError, "logsumexp: no values"),
+    ("expand, sizes", lambda: t(3).expand((2, 4)), ValueError, r"\(3,\).*\(2,4\)"),
+    ("reshape, size", lambda: t(2, 3).reshape(4), ValueError, r"size 6 into shape \(4,\)"),
+    ("permute, axes", lambda: t(2, 3).permute(0, 0), ValueError, r"permute: \(0, 0\) .*\(2, 3\)"),
+    ("squeeze, size", lambda: t(2, 3).squeeze(1), ValueError, r"squeeze: axis 1 of \(2, 3\)"),
+    ("unsqueeze, axis", lambda: t(2, 3).unsqueeze(3), ValueError, "axis 3"),
+    ("flip, axis", lambda: t(2, 3).flip(2), ValueError, "axis 2"),
+    ("pad, odd", lambda: F.pad(t(2, 3), (1, 1, 1)), ValueError, r"pad: \(1, 1, 1\).*\(2, 3\)"),
+    ("pad, too many", lambda: F.pad(t(2), (1, 1, 1, 1)), ValueError, r"pad: .*\(2,\)"),
+    ("pad, negative", lambda: F.pad(t(2), (-1, 1)), ValueError, r"pad: \(-1, 1\)"),
+    ("concat, sizes", lambda: F.concat([t(2, 3), t(2, 4)]), ValueError, "size 3 .* size 4"),
+    ("concat, nothing", lambda: F.concat([]), ValueError, "concat"),
+    (
+        "pixel_shuffle, channels",
+        lambda: F.pixel_shuffle(t(1, 6, 2, 2), 2),
+        ValueError,
+        "pixel_shuffle: 6 channels",
+    ),
+    (
+        "pixel_shuffle, axes",
+        lambda: F.pixel_shuffle(t(4, 2, 2), 2),
+        ValueError,
+        r"pixel_shuffle: .*\(4, 2, 2\)",
+    ),
+    ("index, range", lambda: t(2, 3)[2], IndexError, "index 2 .* size 2"),
+    ("gather, axes", lambda: F.gather(t(2, 3), 0, LABELS), ValueError, "gather: index has 1 axes, x has 2"),
+    ("gather, range", lambda: F.gather(t(2), 0, np.array([2])), IndexError, "index 2 .* size 2"),
+    (
+        "embedding, floats",
+        lambda: F.embedding(t(2), t(3, 4)),
+        TypeError,
+        "embedding: .*integers, got float32",
+    ),
+    ("embedding, range", lambda: F.embedding([0, 3], t(3, 4)), ValueError, "embedding: label 3 .* 3 rows"),
+    ("embedding, negative", lambda: F.embedding([-1], t(3, 4)), ValueError, "embedding: label -1"),
+    (
+        "one_hot, range",
+        lambda: F.one_hot([4], 3),
+        ValueError,
+        "one_hot: label 4 is out of range for 3 classes",
+    ),
+    ("one_hot, floats", lambda: F.one_hot(t(2), 3), TypeError, "one_hot: .*float32"),
+    ("matmul, sizes", lambda: t(2, 3) @ t(4, 2), ValueError, r"matmul: .*\(2, 3\) and \(4, 2\)"),
+    ("matmul, scalar", lambda: t(2, 3) @ t(), ValueError, "matmul: needs at least one axis"),
+    ("linear, sizes", lambda: F.linear(t(2, 3), t(5, 4)), ValueError, "linear: x has 3 .* expects 4"),
+    ("einsum, no output", lambda: F.einsum("ij", t(2, 3)), ValueError, "einsum: 'ij' does not name"),
+    ("einsum, operands", lambda: F.einsum("ij,jk->ik", t(2, 3)), ValueError, "einsum: .* 1 operands"),
+    ("einsum, axes", lambda: F.einsum("ijk->i", t(2, 3)), ValueError, "einsum: 'ijk' .* 2 axes"),
+    ("einsum, a letter twice", lambda: F.einsum("ii->i", t(2, 2)), ValueError, "einsum: 'ii' .*once"),
+    ("einsum, no letter", lambda: F.einsum("i1->i", t(2, 2)), ValueError, "einsum: 'i1'"),
+    ("einsum, ellipsis", lambda: F.einsum("...i->i", t(2, 2)), ValueError, "einsum"),
+    ("einsum, unknown output", lambda: F.einsum("ij->k", t(2, 3)), ValueError, "einsum: the output 'k'"),
+    ("einsum, output twice", lambda: F.einsum("ij->ii", t(2, 3)), ValueError, "einsum: the output 'ii'"),
+    (
+        "einsum, sizes",
+        lambda: F.einsum("ij,jk->ik", t(2, 3), t(4, 2)),
+        ValueError,
+        "einsum: .*'j' .* 3 and 4",
+    ),
+    (
+        "conv2d, image axes",
+        lambda: F.conv2d(t(3, 5, 5), t(2, 3, 3, 3)),
+        ValueError,
+        r"conv2d: x .*\(3, 5, 5\)",
+    ),
+    ("conv2d, weight axes", lambda: F.conv2d(IMAGE, t(2, 3, 3)), ValueError, r"conv2d: w .*\(2, 3, 3\)"),
+    ("conv2d, channels", lambda: F.conv2d(IMAGE, t(2, 4, 3, 3)), ValueError, "conv2d: x has 3 .* expects 4"),
+    (
+        "conv2d, groups",
+        lambda: F.conv2d(IMAGE, t(2, 3, 3, 3), groups=2),
+        ValueError,
+        "conv2d: groups=2 .* 3 in and 2",
+    ),
+    ("conv2d, kernel", lambda: F.conv2d(IMAGE, t(2, 3, 6, 6)), ValueError, "conv2d: .*6x6 .*5x5"),
+    (
+        "conv2d, dilated",
+        lambda: F.conv2d(IMAGE, t(2, 3, 3, 3), dilation=3),
+        ValueError,
+        "conv2d: .*7x7 .*5x5",
+    ),
+    (
+        "conv2d, stride",
+        lambda: F.conv2d(IMAGE, t(2, 3, 3, 3), stride=0),
+        ValueError,
+        r"conv2d: stride .*\(0, 0\)",
+    ),
+    ("conv2d, padding", lambda: F.conv2d(IMAGE, t(2, 3, 3, 3), padding=-1), ValueError, "conv2d: padding"),
+    (
+        "conv2d, bias",
+        lambda: F.conv2d(IMAGE, t(2, 3, 3, 3), t(3)),
+        ValueError,
+        r"conv2d: .*\(3,\), expected \(2,\)",
+    ),
+    (
+        "conv2d, mixed dtypes",
+        lambda: F.conv2d(IMAGE, t(2, 3, 3, 3, dtype=np.float64)),
+        TypeError,
+        "conv2d: .*x is float32, w is float64",
+    ),
+    (
+        "conv2d, integers",
+        lambda: F.conv2d(t(2, 3, 5, 5, dtype=np.int64), t(2, 3, 3, 3, dtype=np.int64)),
+        TypeError,
+        "conv2d: .*x is int64",
+    ),
+    (
+        "conv_transpose2d, axes",
+        lambda: F.conv_transpose2d(t(3, 5, 5), t(3, 2, 3, 3)),
+        ValueError,
+        r"conv_transpose2d: .*\(3, 5, 5\)",
+    ),
+    (
+        "conv_transpose2d, channels",
+        lambda: F.conv_transpose2d(IMAGE, t(4, 2, 3, 3)),
+        ValueError,
+        "conv_transpose2d: x has 3 channels, w expects 4",
+    ),
+    (
+        "conv_transpose2d, output_padding",
+        lambda: F.conv_transpose2d(IMAGE, t(3, 2, 3, 3), stride=2, output_padding=2),
+        ValueError,
+        r"conv_transpose2d: output_padding \(2, 2\)",
+    ),
+    (
+        "conv_transpose2d, bias",
+        lambda: F.conv_transpose2d(IMAGE, t(3, 2, 3, 3), t(3)),
+        ValueError,
+        r"conv_transpose2d: .*\(3,\), expected \(2,\)",
+    ),
+    (
+        "conv2d_weight, gradient",
+        lambda: F.conv2d_weight(IMAGE, t(2, 4, 5, 5), 3),
+        ValueError,
+        r"conv2d_weight: gy has shape \(2, 4, 5, 5\), .*\(2, 4, 3, 3\)",
+    ),
+    ("max_pool2d, axes", lambda: F.max_pool2d(t(5, 5), 2), ValueError, r"max_pool2d: .*\(5, 5\)"),
+    ("max_pool2d, window", lambda: F.max_pool2d(IMAGE, 6), ValueError, "max_pool2d: .*6x6 .*5x5"),
+    (
+        "max_pool2d, padding",
+        lambda: F.max_pool2d(IMAGE, 3, padding=2),
+        ValueError,
+        r"max_pool2d: padding \(2, 2\)",
+    ),
+    ("avg_pool2d, axes", lambda: F.avg_pool2d(t(5, 5), 2), ValueError, r"avg_pool2d: .*\(5, 5\)"),
+    ("avg_pool2d, window", lambda: F.avg_pool2d(IMAGE, (2, 6)), ValueError, "avg_pool2d: .*2x6 .*5x5"),
+    ("interpolate, no size", lambda: F.interpolate(IMAGE), ValueError, "interpolate: give either"),
+    ("interpolate, both", lambda: F.interpolate(IMAGE, 4, 2), ValueError, "interpolate: give either"),
+    (
+        "interpolate, mode",
+        lambda: F.interpolate(IMAGE, 4, mode="cubic"),
+        ValueError,
+        "interpolate: .*'cubic'",
+    ),
+    ("interpolate, to nothing", lambda: F.interpolate(IMAGE, 0), ValueError, r"interpolate: .*\(0, 0\)"),
+    (
+        "interpolate, axes",
+        lambda: F.interpolate(t(3, 5, 5), scale_factor=2),
+        ValueError,
+        r"interpolate: .*\(3, 5, 5\)",
+    ),
+    ("batch_norm, axes", lambda: F.batch_norm(t(3)), ValueError, r"batch_norm: .*\(3,\)"),
+    (
+        "batch_norm, one value",
+        lambda: F.batch_norm(t(1, 3)),
+        ValueError,
+        r"batch_norm: .*more than one.*\(1, 3\)",
+    ),
+    (
+        "batch_norm, weight",
+        lambda: F.batch_norm(IMAGE, weight=t(4)),
+        ValueError,
+        r"batch_norm: x has 3 channels, but weight has shape \(4,\)",
+    ),
+    (
+        "layer_norm, shape",
+        lambda: F.layer_norm(t(2, 3), 4),
+        ValueError,
+        r"layer_norm: .*\(2, 3\) are not \(4,\)",
+    ),
+    ("layer_norm, bias", lambda: F.layer_norm(t(2, 3), 3, bias=t(2)), ValueError, "layer_norm: bias"),
+    (
+        "instance_norm, one pixel",
+        lambda: F.instance_norm(t(2, 3, 1)),
+        ValueError,
+        r"instance_norm: .*\(2, 3, 1\)",
+    ),
+    (
+        "instance_norm, weight",
+        lambda: F.instance_norm(IMAGE, t(2)),
+        ValueError,
+        "instance_norm: x has 3 .* weight",
+    ),
+    (
+        "binary_cross_entropy_with_logits, shapes",
+        lambda: F.binary_cross_entropy_with_logits(t(4, 1), t(4)),
+        ValueError,
+        r"binary_cross_entropy_with_logits: input has shape \(4, 1\), target \(4,\)",
+    ),
+    ("mse_loss, shapes", lambda: F.mse_loss(t(4, 1), t(4)), ValueError, "mse_loss: .*target"),
+    ("l1_loss, shapes", lambda: F.l1_loss(t(4, 1), t(4)), ValueError, "l1_loss: .*target"),
+    ("hinge_loss, shapes", lambda: F.hinge_loss(t(4, 1), t(4)), ValueError, "hinge_loss: .*target"),
+    ("mse_loss, reduction", lambda: F.mse_loss(t(2), t(2), "max"), ValueError, "reduction must be .*'max'"),
+    ("cross_entropy, axes", lambda: F.cross_entropy(t(3), LABELS), ValueError, r"cross_entropy: .*\(3,\)"),
+    (
+        "cross_entropy, rows",
+        lambda: F.cross_entropy(t(3, 4), LABELS),
+        ValueError,
+        r"cross_entropy: 3 rows .*\(2,\)",
+    ),
+    (
+        "cross_entropy, range",
+        lambda: F.cross_entropy(t(2, 3), np.array([0, 3])),
+        ValueError,
+        "cross_entropy: label 3 is out of range for 3 classes",
+    ),
+    ("cross_entropy, floats", lambda: F.cross_entropy(t(2, 3), t(2)), TypeError, "cross_entropy: .*float32"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "says"), [b[1:] for b in BAD_INPUT], ids=[b[0] for b in BAD_INPUT])
+def test_bad_input_is_refused_with_its_sizes(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+# Special values
+
+
+def value_and_slope(f, x):
+    """f and its derivative, entry by entry, at the numbers x."""
+    leaf = Tensor(np.asarray(x, np.float64), requires_grad=True)
+    y = f(leaf)
+    (g,) = grad(y.sum(), leaf)
+    return y.numpy(), g.numpy()
+
+
+HUGE = [-1e4, 1e4]
+
+AT_HUGE_INPUT = [
+    ("sigmoid", F.sigmoid, [0, 1], [0, 0]),
+    ("softplus", F.softplus, [0, 1e4], [0, 1]),
+    ("tanh", F.tanh, [-1, 1], [0, 0]),
+    ("softmax", F.softmax, [0, 1], [0, 0]),
+    ("log_softmax", F.log_softmax, [-2e4, 0], [1, -1]),
+    ("logsumexp", F.logsumexp, 1e4, [0, 1]),
+    ("elu", F.elu, [-1, 1e4], [0, 1]),
+    ("gelu", F.gelu, [0, 1e4], [0, 1]),
+    ("bce of fakes", lambda x: F.binary_cross_entropy_with_logits(x, 0.0, "none"), [0, 1e4], [0, 1]),
+    ("bce of reals", lambda x: F.binary_cross_entropy_with_logits(x, 1.0, "none"), [1e4, 0], [-1, 0]),
+    ("norm", F.norm, 2**0.5 * 1e4, [-(0.5**0.5), 0.5**0.5]),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("f", "value", "slope"), [a[1:] for a in AT_HUGE_INPUT], ids=[a[0] for a in AT_HUGE_INPUT]
+)
+def test_huge_inputs_do_not_overflow(f, value, slope, dtype):
+    y, g = value_and_slope(lambda x: f(x.to(dtype)), HUGE)
+    assert_close(y, np.asarray(value), rtol=1e-6)
+    assert_close(g, np.asarray(slope), rtol=1e-6)
+
+
+AT_A_KINK = [
+    # PyTorch's choices, which are pinned here so that no change goes unseen
+    ("relu", F.relu, [0.0], [0]),
+    ("leaky_relu", lambda x: F.leaky_relu(x, 0.2), [0.0], [0.2]),
+    ("elu", lambda x: F.elu(x, 0.7), [0.0], [0.7]),
+    ("abs", F.abs, [0.0], [0]),
+    ("clip", lambda x: F.clip(x, -1, 1), [-2.0, -1.0, 1.0, 2.0], [0, 1, 1, 0]),
+    ("maximum", lambda x: F.maximum(x, 1.0), [1.0], [0.5]),
+    ("minimum", lambda x: F.minimum(1.0, x), [1.0], [0.5]),
+    ("max", F.max, [3.0, 1.0, 3.0], [0.5, 0, 0.5]),
+    ("min", F.min, [3.0, 1.0, 1.0], [0, 0.5, 0.5]),
+    ("maxout", lambda x: F.maxout(x, 2, axis=0), [1.0, 1.0], [0.5, 0.5]),
+    ("max_pool2d", lambda x: F.max_pool2d(x.reshape(1, 1, 2, 2), 2), [1.0, 1.0, 1.0, 1.0], [1, 0, 0, 0]),
+    ("norm", F.norm, [0.0, 0.0], [0, 0]),
+    ("hinge_loss", lambda x: F.hinge_loss(x, 1.0, "none"), [1.0], [0]),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "slope"), [k[1:] for k in AT_A_KINK], ids=[k[0] for k in AT_A_KINK])
+def test_gradient_at_a_kink_or_tie(f, x, slope):
+    assert value_and_slope(f, x)[1].tolist() == slope
+
+
+def test_infinity_passes_through_relu():
+    y, g = value_and_slope(F.relu, [-np.inf, np.inf])
+    assert (y.tolist(), g.tolist()) == ([0, np.inf], [0, 1])
+
+
+def test_logsumexp_and_softmax_ignore_minus_infinity():
+    x = [-np.inf, 0.0, 0.0]
+    for f, value, slope in (
+        (F.logsumexp, np.log(2), [0, 0.5, 0.5]),
+        (lambda x: F.softmax(x)[1], 0.5, [0, 0.25, -0.25]),
+    ):
+        y, g = value_and_slope(f, x)
+        assert_close(y, value, rtol=1e-15)
+        assert_close(g, slope, rtol=1e-15)
+
+
+def test_logsumexp_of_infinities():
+    assert F.logsumexp(Tensor([np.inf, 0.0])).item() == np.inf
+    with np.errstate(divide="ignore"):
+        assert F.logsumexp(Tensor([-np.inf, -np.inf])).item() == -np.inf
+
+
+def test_max_pool_of_minus_infinities_keeps_to_the_image():
+    x = Tensor(np.full((2, 1, 2, 2), -np.inf), requires_grad=True)
+    (g,) = grad(F.max_pool2d(x, 2, 2, padding=1), x, np.ones((2, 1, 2, 2)))
+    assert g.numpy().tolist() == np.ones((2, 1, 2, 2)).tolist()
+
+
+def test_norm_at_zero_has_finite_second_derivatives():
+    x = Tensor(np.zeros(3), requires_grad=True)
+    (g,) = grad(F.norm(x), x, create_graph=True)
+    (gg,) = grad(g.sum(), x)
+    assert np.isfinite(gg.numpy()).all()
+
+
+def test_powers_at_zero():
+    x, p = Tensor(np.zeros(3), requires_grad=True), Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    gx, gp = grad((x**p).sum(), (x, p))
+    assert (gx.numpy().tolist(), gp.numpy().tolist()) == ([1, 0, 0], [0, 0, 0])
+
+
+def test_powers_of_a_number_that_is_not_positive():
+    assert (0.0 ** Tensor([0.0, 1.0, 2.0])).numpy().tolist() == [1, 0, 0]
+    assert ((-2.0) ** Tensor([1.0, 2.0, 3.0])).numpy().tolist() == [-2, 4, -8]
+
+
+# Settings and operands of other types
+
+
+SETTINGS_AS_NUMPY_SCALARS = {
+    "leaky_relu": lambda x: F.leaky_relu(x, np.float64(0.2)),
+    "elu": lambda x: F.elu(x, np.float64(0.7)),
+    "clip": lambda x: F.clip(x, np.float64(-1), np.float64(1)),
+    "dropout": lambda x: F.dropout(x, np.float64(0.5)),
+    "pow": lambda x: x ** np.float64(2),
+    "mul": lambda x: np.float64(2) * x,
+    "bce": lambda x: F.binary_cross_entropy_with_logits(x, np.float64(0.9)),
+}
+
+
+@pytest.mark.parametrize("f", SETTINGS_AS_NUMPY_SCALARS.values(), ids=SETTINGS_AS_NUMPY_SCALARS)
+def test_a_numpy_scalar_as_setting_does_not_change_the_dtype(f):
+    assert f(t(4)).dtype == np.float32
+
+
+def test_reductions_of_bools_count():
+    right = Tensor([1, 2, 3]) == Tensor([1, 2, 4])
+    assert right.sum().item() == 2
+    assert right.mean().item() == pytest.approx(2 / 3)
+
+
+def test_reductions_of_bytes_do_not_wrap():
+    pixels = Tensor(np.array([0, 200, 255], np.uint8))
+    assert (pixels.sum().item(), pixels.min().item(), pixels.max().item()) == (455, 0, 255)
+
+
+def test_activations_of_integers_are_not_rounded():
+    assert_close(F.sigmoid(Tensor([0, 1])), [0.5, 1 / (1 + np.exp(-1))], rtol=1e-6)
+    assert_close(F.softplus(Tensor([0])), [np.log(2)], rtol=1e-6)
+
+
+def test_one_hot():
+    y = F.one_hot(Tensor([[2, 0]]), 3)
+    assert y.dtype == np.float32
+    assert y.numpy().tolist() == [[[0, 0, 1], [1, 0, 0]]]
+    assert not y.requires_grad
+
+
+def test_comparisons_are_constant_bools():
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    for found, expected in (
+        (x < 2, [1, 0, 0]),
+        (x <= 2, [1, 1, 0]),
+        (Tensor(2.0) < x, [0, 0, 1]),
+        (x >= x, [1, 1, 1]),
+        (x == Tensor([1.0, 0.0, 3.0]), [1, 0, 1]),
+        (x != 1, [0, 1, 1]),
+    ):
+        assert (found.dtype, found.requires_grad) == (bool, False)
+        assert found.numpy().tolist() == expected
+
+
+# What the table cannot say
+
+
+def test_dropout_keeps_the_mean_and_drops_a_share_of_p():
+    y = F.dropout(Tensor(np.ones(100_000)), 0.3, generator=Generator(1)).numpy()
+    assert set(np.unique(y)) == {0.0, 1 / 0.7}
+    assert (y == 0).mean() == pytest.approx(0.3, abs=0.01)  # seven standard deviations
+
+
+def test_batch_norm_moves_its_running_statistics_in_training_only():
+    rng = np.random.default_rng(0)
+    x, mean, var = Tensor(rng.standard_normal((6, 2))), Tensor(np.zeros(2)), Tensor(np.ones(2))
+    F.batch_norm(x, mean, var, training=False)
+    assert (mean.numpy().tolist(), var.numpy().tolist()) == ([0, 0], [1, 1])
+    F.batch_norm(x, mean, var, training=True, momentum=0.2)
+    assert_close(mean, 0.2 * x.numpy().mean(0))
+    assert_close(var, 0.8 + 0.2 * x.numpy().var(0, ddof=1))
+
+
+def test_a_batch_of_no_images_goes_through_a_convolution():
+    x, w = (
+        Tensor(np.zeros((0, 3, 4, 4)), requires_grad=True),
+        Tensor(np.ones((2, 3, 3, 3)), requires_grad=True),
+    )
+    y = F.conv2d(x, w, padding=1)
+    gx, gw = grad(y.sum(), (x, w))
+    assert (y.shape, gx.shape) == ((0, 2, 4, 4), (0, 3, 4, 4))
+    assert not gw.numpy().any()
+
+
+def test_a_numpy_integer_is_as_good_as_a_python_one():
+    assert F.conv2d(IMAGE, t(2, 3, 3, 3), stride=np.int64(2)).shape == (2, 2, 2, 2)
+    assert F.interpolate(IMAGE, np.int64(4)).shape == (2, 3, 4, 4)
+    assert F.sum(IMAGE, np.int64(1)).shape == (2, 5, 5)
