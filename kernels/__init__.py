@@ -8,7 +8,7 @@ Sizes, strides, paddings and dilations are pairs, rows first.
 """
 
 from .arrays import array_module, sum_to
-from .engines import ENGINES, engine, engine_for
+from .engines import ENGINES, engine, engine_for, engine_name
 from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
 from .reference.philox import normal, philox, uniform
 
@@ -22,6 +22,7 @@ __all__ = [
     "conv2d_input",
     "conv2d_weight",
     "engine",
+    "engine_name",
     "max_pool2d",
     "normal",
     "normalize",

@@ -36,9 +36,14 @@ def engine(name: str):
         _choice.forced = before
 
 
+def engine_name(array) -> str:
+    """The name of the engine that runs a kernel on `array`."""
+    return _choice.forced or "reference"
+
+
 def engine_for(array):
-    """The engine module that runs a kernel on `array`."""
-    return _module(_choice.forced or "reference")
+    """The module of that engine."""
+    return _module(engine_name(array))
 
 
 def _module(name: str):

@@ -1,4 +1,4 @@
-"""The command line: `minigan train`, `sample`, `models`, `doctor`.
+"""The command line: `minigan train`, `sample`, `gradcheck`, `models`, `doctor`.
 
 What a library module raises as MiniganError is printed as one sentence, with exit code 2. Libraries
 that draw or train are imported by the command that needs them, so that help comes at once.
@@ -28,7 +28,7 @@ app.command(train_app)
 
 
 def main(tokens: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 2 for bad input, 130 for a run that was stopped."""
+    """Run the command line; the exit code: 0, 1 for a wrong gradient, 2 for bad input, 130 if stopped."""
     try:
         return app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
     except (CycloptsError, MiniganError) as error:
@@ -125,6 +125,46 @@ def sample(
     except OSError as error:
         raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
     print(out)
+
+
+@app.command
+def gradcheck(
+    *ops: str,
+    order: Annotated[int, Parameter(validator=Number(gte=1, lte=4))] = 2,
+    engine: list[str] | None = None,
+    examples: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+):
+    """Check the gradients of every op against finite differences.
+
+    Parameters
+    ----------
+    ops
+        Which ops, by their names in minigan.functional; by default all.
+    order
+        Up to which derivative.
+    engine
+        On which kernel engine; by default on all.
+    examples
+        Random inputs of each form of an op.
+    """
+    from minigan.testing.gradcheck import gradcheck
+
+    console = Console(highlight=False, soft_wrap=True)
+    results = []
+    for r in gradcheck(ops, order, engine or (), examples):
+        if not results:
+            console.print(f"{'op':34} {'engine':10} order  examples  worst relative error  seconds")
+        results.append(r)
+        row = f"{r.op:34} {r.engine:10} {r.order:5}  {r.examples:8}  {r.worst:20.1e}  {r.seconds:7.2f}"
+        console.print(row + ("  [red]FAILED[/red]" if r.failure else ""))
+    failed = [r for r in results if r.failure]
+    for r in failed:
+        console.print(f"{r.op} on {r.engine}: {r.failure}", markup=False)
+    console.print(
+        f"{len(results)} ops, {sum(r.examples for r in results)} examples, worst relative error "
+        f"{max(r.worst for r in results):.1e}, {len(failed)} failed"
+    )
+    return 1 if failed else 0
 
 
 @app.command

@@ -41,7 +41,9 @@ class Generator:
         return Generator(high << 32 | low)
 
     def uniform(self, shape=(), low=0.0, high=1.0, dtype=np.float32):
-        """Numbers in [low, high), float32 or float64."""
+        """Numbers in [low, high), float32 or float64. ValueError for low above high."""
+        if low > high:
+            raise ValueError(f"uniform: need low <= high, got {low} and {high}")
         n, dtype = _numel(shape), _float(dtype)
         u = self._draw(kernels.uniform, n, dtype, words=n * _words(dtype))
         below = np.nextafter(dtype(high), dtype(low))  # a sum may be rounded up to `high` itself

@@ -210,6 +210,33 @@ def test_only_the_kernels_on_the_way_to_the_inputs_run(kernel_calls, inputs, fro
 
 
 @pytest.mark.parametrize(
+    ("op", "shapes"),
+    [
+        (lambda a, b: a * b, [(2, 3), (2, 3)]),
+        (lambda a, b: a**b, [(2, 3), (2, 3)]),
+        (F.matmul, [(2, 3), (3, 4)]),
+        (F.conv2d, [(1, 2, 4, 4), (3, 2, 3, 3)]),
+        (F.conv_transpose2d, [(1, 3, 2, 2), (3, 2, 3, 3)]),
+        (lambda x, gy: F.conv2d_weight(x, gy, 3), [(1, 2, 4, 4), (1, 3, 2, 2)]),
+    ],
+)
+def test_the_gradient_in_one_operand_does_not_cost_that_in_the_other(monkeypatch, op, shapes):
+    calls = []
+    call = Function.__call__
+    monkeypatch.setattr(Function, "__call__", lambda self, *inputs: calls.append(self) or call(self, *inputs))
+
+    def cost(inputs):
+        calls.clear()
+        grad(y, inputs, u)
+        return len(calls)
+
+    leaves = [filled(*shape) for shape in shapes]
+    y = op(*leaves)
+    u = Tensor(np.ones(y.shape, np.float32))
+    assert all(cost(leaf) < cost(leaves) for leaf in leaves)
+
+
+@pytest.mark.parametrize(
     ("frozen", "expected"),
     [
         ("x", {"conv2d_input": 1, "conv2d_weight": 2}),
@@ -510,7 +537,7 @@ def test_a_hook_off_the_path_is_not_called():
     h = y * 2
     for t in (h, y):
         t.register_hook(lambda g: pytest.fail("was called"))
-    assert grad(x * h, x)[0].item() == 8
+    assert grad([x * h, h], x)[0].item() == 8
 
 
 def test_a_hook_needs_a_gradient():
@@ -849,6 +876,16 @@ def test_a_gradient_that_is_not_finite_names_the_op_and_its_place():
     with detect_anomaly(), pytest.raises(NonFiniteError) as caught:
         root(x).backward()
     assert f"the gradient of Sqrt (called at {HERE_IN_ROOT})" in str(caught.value)
+
+
+def test_a_second_derivative_that_is_not_finite_names_a_place_too():
+    x = leaf(0.0)
+    with detect_anomaly():
+        (g,) = grad(x**1.5, x, create_graph=True)
+        with pytest.raises(
+            NonFiniteError, match=r"gradient of PowerByNumber \(called at .*test_autograd\.py:\d+"
+        ):
+            g.backward()
 
 
 def test_a_user_function_that_gives_nan_is_named():

@@ -8,6 +8,7 @@ from PIL import Image
 
 from minigan import __version__
 from minigan.cli import main
+from minigan.functional.elementwise import Exp
 from minigan.gans import MODELS
 
 TINY = ["--steps=4", "--batch-size=8", "--width=4", "--latent=8", "--sample-every=2", "--out=run"]
@@ -63,6 +64,9 @@ def test_resume_from_the_command_line(run):
         ("train dcgan --resume nowhere", "is not a run folder"),
         ("train gan --resume run", "is a run of dcgan, not of gan"),
         ("train dcgan --resume run --lr 1 --seed 3", "got --seed, --lr"),
+        ("gradcheck conv", "did you mean 'conv2d'"),
+        ("gradcheck --engine numba", "no engine is called 'numba'"),
+        ("gradcheck --order 0", "--order"),
         ("sample nowhere", "is not a run folder"),
         ("sample run --step 3", "no checkpoint of step 3; it has [4]"),
         ("sample run --n 0", "--n"),
@@ -94,6 +98,25 @@ def test_models_lists_models_and_data(capsys):
     output = capsys.readouterr().out
     for name in (*MODELS, "digits", "fashion-mnist", "folder:PATH"):
         assert name in output
+
+
+def test_gradcheck_lists_every_op_it_checked(capsys):
+    assert main(["gradcheck", "exp", "conv2d", "--examples=1"]) == 0
+    output = capsys.readouterr().out
+    assert [line.split()[:3] for line in output.splitlines()[1:3]] == [
+        ["exp", "reference", "2"],
+        ["conv2d", "reference", "2"],
+    ]
+    assert "2 ops" in output
+    assert "0 failed" in output
+
+
+def test_gradcheck_fails_on_a_wrong_gradient(capsys, monkeypatch):
+    monkeypatch.setattr(Exp, "backward", lambda self, gy: gy * self.output * 1.0001)
+    assert main(["gradcheck", "exp"]) == 1
+    output = capsys.readouterr().out
+    assert "exp on reference: exp, example 0: gradient of order 1 is wrong in input 0" in output
+    assert "1 failed" in output
 
 
 def test_doctor_tells_versions_engines_threads_and_the_gpu(capsys):

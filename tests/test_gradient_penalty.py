@@ -3,6 +3,8 @@
 Gulrajani et al., "Improved training of Wasserstein GANs", 2017, equation 3.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -35,32 +37,26 @@ def images(n=3):
     return Generator(2).normal((n, 2, 8, 8), dtype=np.float64)
 
 
-def with_weights(D, weights, f):
-    """f() with the critic's parameters replaced by the tensors `weights`."""
-    places = [(m, name) for m in D.modules() for name in list(m._parameters)]
-    before = [getattr(m, name) for m, name in places]
-    for (m, name), w in zip(places, weights, strict=True):
-        object.__setattr__(m, name, w)
-    try:
-        return f()
-    finally:
-        for (m, name), p in zip(places, before, strict=True):
-            object.__setattr__(m, name, p)
-
-
 def penalty_of_weights(D):
     """The penalty as a function of the critic's weights."""
+    names = [name for name, _ in D.named_parameters()]
 
     def f(*weights):
-        return with_weights(D, weights, lambda: penalty(D, Tensor(images(), requires_grad=True)))
+        def replaced(x):
+            return nn.functional_call(D, dict(zip(names, weights, strict=True)), x)
+
+        return penalty(replaced, Tensor(images(), requires_grad=True))
 
     return f
 
 
+# The penalty does not depend on the last bias, and on the norm's bias only by where LeakyReLU bends.
+check = partial(check_grads, rtol=1e-6, allow_unused=True)
+
+
 def test_the_penalty_has_the_right_gradient_in_all_weights_together():
     D = critic()
-    worst = check_grads(penalty_of_weights(D), [p.data for p in D.parameters()], order=1, rtol=1e-6)
-    assert worst <= 1e-6
+    assert check(penalty_of_weights(D), [p.data for p in D.parameters()], order=1) <= 1e-6
 
 
 @pytest.mark.parametrize("name", [name for name, _ in critic().named_parameters()])
@@ -72,13 +68,13 @@ def test_the_penalty_has_the_right_gradient_in_each_weight(name):
     def f(w):
         return penalty_of_weights(D)(*[w if j == i else Tensor(a) for j, a in enumerate(weights)])
 
-    assert check_grads(f, [weights[i]], order=1, rtol=1e-6) <= 1e-6
+    assert check(f, [weights[i]], order=1) <= 1e-6
 
 
 def test_the_penalty_of_a_smooth_critic_is_right_to_second_order():
     """tanh in place of LeakyReLU: at second order the differences may not cross a kink."""
     D = critic(nn.Tanh())
-    assert check_grads(penalty_of_weights(D), [p.data for p in D.parameters()], order=2) <= 1e-6
+    assert check(penalty_of_weights(D), [p.data for p in D.parameters()], order=2) <= 1e-6
 
 
 def test_the_penalty_of_a_linear_critic_is_known():

@@ -251,7 +251,7 @@ def test_uniform_and_normal_are_made_of_the_same_words():
 
 
 def test_the_reference_defines_every_kernel():
-    helpers = {"ENGINES", "array_module", "engine", "out_size", "sum_to", "transposed_size"}
+    helpers = {"ENGINES", "array_module", "engine", "engine_name", "out_size", "sum_to", "transposed_size"}
     assert set(kernels.__all__) - helpers == set(engine_for(np.ones(1)).__all__)
 
 

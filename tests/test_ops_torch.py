@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from op_table import ROWS
 
 from minigan import Tensor, grad
 from minigan.testing import assert_close
+from minigan.testing.op_table import ROWS
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
 pytestmark = pytest.mark.torch

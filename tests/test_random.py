@@ -244,6 +244,11 @@ def test_a_range_of_integers_must_be_one(low, high):
         Generator(0).integers(low, high)
 
 
+def test_an_interval_must_be_one():
+    with pytest.raises(ValueError, match=r"uniform: .* got 2 and 1"):
+        Generator(0).uniform((3,), low=2, high=1)
+
+
 @pytest.mark.parametrize("method", ["uniform", "normal"])
 @pytest.mark.parametrize("dtype", [np.float16, np.int64])
 def test_other_dtypes_are_refused(method, dtype):

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "autograd": BASE,
     "functional": BASE | {"autograd"},
     "__init__": ENGINE,
-    "testing": ENGINE,
+    "testing": ENGINE | {"nn"},
     "nn": ENGINE,
     "optim": ENGINE,
     "gans": ENGINE | {"nn", "optim"},
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "report": TRAINING,
     "training": TRAINING | {"__init__", "data", "report"},
     "doctor": BASE | {"__init__", "data"},
-    "cli": TRAINING | {"__init__", "data", "report", "training", "doctor"},
+    "cli": TRAINING | {"__init__", "data", "report", "training", "testing", "doctor"},
     "__main__": {"cli"},
 }
 

@@ -11,7 +11,7 @@ from minigan.errors import NonFiniteError
 from minigan_kernels import array_module
 
 from .function import Function, describe, is_finite
-from .modes import mode, no_grad, set_grad_enabled, switched
+from .modes import mode, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 
@@ -91,8 +91,10 @@ def _walk(outputs, seeds, wanted, create_graph):
 
 def _input_gradients(node, gy):
     """(parent, gradient) for each wanted input, in the shape and dtype of that input."""
-    with switched(anomaly=False):  # it is this op that is to be named, not those of its backward
+    try:
         gradients = node.backward(gy)
+    except NonFiniteError as error:  # an op of the backward: say whose gradient that was
+        raise NonFiniteError(f"the gradient of {describe(node)} is not finite: {error}") from None
     if not isinstance(gradients, tuple):
         gradients = (gradients,)
     if len(gradients) != len(node.parents):
@@ -102,6 +104,8 @@ def _input_gradients(node, gy):
     for i, (parent, g) in enumerate(zip(node.parents, gradients, strict=True)):
         if g is None or not node.wanted[i]:
             continue
+        if not isinstance(g, Tensor):
+            raise TypeError(f"the backward of {describe(node)} must give Tensors, it gave {type(g).__name__}")
         if mode.anomaly and not is_finite(g.data):
             raise NonFiniteError(f"the gradient of {describe(node)} in its input {i} is not finite")
         if g.data.shape != node.shapes[i]:

@@ -85,7 +85,7 @@ def clip(x, min=None, max=None):
 
 def where(condition, a, b):
     """a where `condition` (a bool tensor or array) holds, else b."""
-    mask = getattr(condition, "data", condition) if isinstance(condition, Tensor) else condition
+    mask = condition.data if isinstance(condition, Tensor) else backend.as_array(condition)
     if mask.dtype != bool:
         raise TypeError(f"where: condition must be bool, got {mask.dtype}")
     return Where(mask.copy())(_operand(a), _operand(b))

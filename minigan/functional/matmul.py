@@ -25,6 +25,8 @@ def matmul(a, b):
 
 def linear(x, weight, bias=None):
     """x Wᵀ + b: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
+    if weight.ndim != 2 or x.ndim < 1:
+        raise ValueError(f"linear: x has shape {x.shape}, the weight {weight.shape}, expected (out, in)")
     if x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: x has {x.shape[-1]} features, the weight expects {weight.shape[1]}")
     y = matmul(x, weight.T)

@@ -25,6 +25,8 @@ def batch_norm(
     """
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x must have shape (N, C, ...), got {x.shape}")
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch_norm: give both running_mean and running_var, or neither")
     C = x.shape[1]
     for name, t in (
         ("running_mean", running_mean),

@@ -46,7 +46,7 @@ def min(x, axis=None, keepdims=False):
 
 
 def logsumexp(x, axis=None, keepdims=False):
-    """log Σ exp x over `axis`, without overflow."""
+    """log Σ exp x over `axis`, without overflow. Of nothing but -∞ it is -∞."""
     _count(x, axis, "logsumexp")
     axes = axes_of(axis, x.ndim)
     peak = x.data.max(axis=axes, keepdims=True)

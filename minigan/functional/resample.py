@@ -9,7 +9,7 @@ from .conv import pair
 
 
 def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=False):
-    """x (N, C, H, W) -> (N, C, OH, OW), of `size` or of `scale_factor` times its own.
+    """x (N, C, H, W) -> (N, C, OH, OW), of `size` or of `scale_factor` times its own, rounded down.
 
     mode: "nearest" or "bilinear". With align_corners the corner pixels keep their values, else
     pixels are areas, as in PyTorch. ValueError for any other mode, or unless exactly one of size

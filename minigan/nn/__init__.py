@@ -17,7 +17,7 @@ from .layers import (
     Unflatten,
     Upsample,
 )
-from .module import Module, Parameter
+from .module import Module, Parameter, functional_call
 
 __all__ = [
     "ELU",
@@ -45,5 +45,6 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "Upsample",
+    "functional_call",
     "init",
 ]

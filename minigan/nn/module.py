@@ -167,3 +167,23 @@ class Module:
         head = f"{type(self).__name__}({', '.join(details)})"
         rows = [f"({n}): {m!r}".replace("\n", "\n  ") for n, m in self._modules.items()]
         return "\n  ".join([head, *rows])
+
+
+def functional_call(module: Module, tensors: dict[str, Tensor], *inputs):
+    """module(*inputs), with the parameters and buffers named in `tensors` replaced for this call.
+
+    The names are those of `named_parameters` and `named_buffers`. The result is a function of the
+    given tensors, so it can be differentiated in them. KeyError for a name that is not there.
+    """
+    modules = dict(module.named_modules())
+    places = {}
+    for name in tensors:
+        owner, _, attribute = name.rpartition(".")
+        places[name] = modules[owner], attribute, getattr(modules[owner], attribute)
+    try:
+        for name, (owner, attribute, _) in places.items():
+            object.__setattr__(owner, attribute, tensors[name])
+        return module(*inputs)
+    finally:
+        for owner, attribute, before in places.values():
+            object.__setattr__(owner, attribute, before)

@@ -1,8 +1,8 @@
 """Every op, a row for each of its interesting forms: what to call, on what, and what it must equal.
 
-The table is read by the tests of values, derivatives, dtypes, layouts and by those against PyTorch:
-a row that is added here is checked for all of them. A name begins with the op's own, up to the
-first comma.
+The table is read by `minigan gradcheck`, and by the project's tests of values, derivatives, dtypes
+and layouts and against PyTorch: a row that is added here is checked for all of them. A name begins
+with the op's own, up to the first comma.
 """
 
 import operator
@@ -15,7 +15,8 @@ import numpy as np
 from scipy import special
 
 import minigan.functional as F
-from minigan import Generator, Tensor
+from minigan.autograd import Tensor
+from minigan.random import Generator
 from minigan_kernels import out_size, transposed_size
 
 
@@ -36,7 +37,7 @@ class Row:
     inputs: list
     reference: Callable | None = None
     torch: str | Callable | None = None
-    order: int = 2
+    order: int = 3
 
     @property
     def op(self) -> str:
@@ -303,12 +304,13 @@ def expand_row(given, shape, full):
     )
 
 
-def sum_to_row(given, shape):
+def sum_to_row(given, shape, axes):
     return Row(
         f"sum_to, {given} to {shape}",
         lambda x: F.sum_to(x, shape),
         [given],
-        torch=lambda t, x: x.sum_to_size(shape) if shape else x.sum(),
+        lambda x: x.sum(axes).reshape(shape),
+        lambda t, x: x.sum_to_size(shape) if shape else x.sum(),
     )
 
 
@@ -333,11 +335,11 @@ REDUCTIONS = [
     expand_row((2, 1, 3), (2, 4, 3), full=(2, 4, 3)),
     expand_row((2, 1), (5, -1, 4), full=(5, 2, 4)),
     expand_row((), (2, 2), full=(2, 2)),
-    sum_to_row((2, 3), (3,)),
-    sum_to_row((2, 3), (2, 1)),
-    sum_to_row((2, 3, 4), (3, 1)),
-    sum_to_row((2, 3), (1, 1)),
-    sum_to_row((2, 3), ()),
+    sum_to_row((2, 3), (3,), axes=0),
+    sum_to_row((2, 3), (2, 1), axes=1),
+    sum_to_row((2, 3, 4), (3, 1), axes=(0, 2)),
+    sum_to_row((2, 3), (1, 1), axes=None),
+    sum_to_row((2, 3), (), axes=None),
     Row("sum_to, the same shape", lambda x: F.sum_to(x, (2, 3)), [(2, 3)], np.array),
 ]
 
@@ -365,12 +367,13 @@ def flip_row(*axes):
     )
 
 
-def pad_row(*widths, value=0.0):
+def pad_row(widths, pairs, value=0.0):
     return Row(
         f"pad, {widths}, value {value}",
         lambda x: F.pad(x, widths, value),
         [(2, 3)],
-        torch=lambda t, x: t.nn.functional.pad(x, widths, value=value),
+        lambda x: np.pad(x, pairs, constant_values=value),
+        lambda t, x: t.nn.functional.pad(x, widths, value=value),
     )
 
 
@@ -410,9 +413,9 @@ SHAPES = [
     flip_row(0),
     flip_row(-1),
     flip_row(0, 2),
-    pad_row(1, 2),
-    pad_row(0, 1, 2, 0, value=0.5),
-    pad_row(0, 0, 0, 0),
+    pad_row((1, 2), [(0, 0), (1, 2)]),
+    pad_row((0, 1, 2, 0), [(2, 0), (0, 1)], value=0.5),
+    pad_row((0, 0, 0, 0), [(0, 0), (0, 0)]),
     concat_row(0, (1, 3), (2, 3), (3, 3)),
     concat_row(-1, (2, 1), (2, 0), (2, 4)),
     Row("concat, with itself", lambda x: F.concat([x, x]), [(2, 3)], torch=lambda t, x: t.concat([x, x])),
