@@ -12,7 +12,8 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
     """x (N, C, H, W) -> (N, C, OH, OW), of `size` or of `scale_factor` times its own, rounded down.
 
     mode: "nearest" or "bilinear". With align_corners the corner pixels keep their values, else
-    pixels are areas, as in PyTorch. ValueError for any other mode, or unless exactly one of size
+    pixels are areas. As in PyTorch, a scale_factor is also the distance between samples, where the
+    rounded size would give another. ValueError for any other mode, or unless exactly one of size
     and scale_factor is given.
     """
     if (size is None) == (scale_factor is None):
@@ -22,13 +23,16 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
     if size is None:
         factors = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else scale_factor
         size = tuple(int(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
-    size = pair(size)
+        steps = tuple(1 / f for f in factors)
+    else:
+        size = pair(size)
+        steps = tuple(n / max(m, 1) for n, m in zip(x.shape[2:], size, strict=True))
     if min(size) < 1:
         raise ValueError(f"interpolate: cannot make images of {size}")
     if mode == "nearest":
-        return _nearest(x, size)
+        return _nearest(x, size, steps)
     if mode == "bilinear":
-        return _bilinear(x, size, align_corners)
+        return _bilinear(x, size, steps, align_corners)
     raise ValueError(f"interpolate: mode must be 'nearest' or 'bilinear', got {mode!r}")
 
 
@@ -47,32 +51,35 @@ def pixel_shuffle(x, upscale_factor):
     return blocks.reshape(N, C // (r * r), H * r, W * r)
 
 
-def _nearest(x, size):
+def _nearest(x, size, steps):
     N, C, H, W = x.shape
     OH, OW = size
-    if OH % H or OW % W:
-        rows, cols = np.arange(OH) * H // OH, np.arange(OW) * W // OW
-        return x[:, :, rows][:, :, :, cols]
-    blocks = x.reshape(N, C, H, 1, W, 1).expand((N, C, H, OH // H, W, OW // W))
-    return blocks.reshape(N, C, OH, OW)
+    if (OH / H, OW / W) == (OH // H, OW // W) == (1 / steps[0], 1 / steps[1]):  # each pixel a block
+        blocks = x.reshape(N, C, H, 1, W, 1).expand((N, C, H, OH // H, W, OW // W))
+        return blocks.reshape(N, C, OH, OW)
+    rows, cols = (
+        np.minimum((np.arange(m) * step).astype(int), n - 1)
+        for n, m, step in zip((H, W), size, steps, strict=True)
+    )
+    return x[:, :, rows][:, :, :, cols]
 
 
-def _bilinear(x, size, align_corners):
+def _bilinear(x, size, steps, align_corners):
     """Along each axis a product with a matrix that has two weights a row."""
     xp = array_module(x.data)
     rows, cols = (
-        xp.asarray(_weights(n, m, align_corners), dtype=x.dtype)
-        for n, m in zip(x.shape[2:], size, strict=True)
+        xp.asarray(_weights(n, m, step, align_corners), dtype=x.dtype)
+        for n, m, step in zip(x.shape[2:], size, steps, strict=True)
     )
     return Tensor(rows) @ x @ Tensor(cols.T)
 
 
-def _weights(n, m, align_corners):
+def _weights(n, m, step, align_corners):
     """(m, n): output pixel i as a mean of the two input pixels it lies between."""
     if align_corners:
         at = np.arange(m) * ((n - 1) / max(m - 1, 1))
     else:
-        at = np.maximum((np.arange(m) + 0.5) * (n / m) - 0.5, 0)
+        at = np.clip((np.arange(m) + 0.5) * step - 0.5, 0, n - 1)
     low = np.minimum(at.astype(int), n - 1)
     high = np.minimum(low + 1, n - 1)
     weights = np.zeros((m, n))

@@ -662,13 +662,11 @@ MODES = {
 
 def interpolate_row(size, mode):
     how = SIZES[size] | MODES[mode]
-    # PyTorch can sample by a factor that the sizes round; ours is always the ratio of the sizes.
-    ratio_of_sizes = {"recompute_scale_factor": True} if "scale_factor" in how else {}
     return Row(
         f"interpolate, {mode}, {size}",
         lambda x: F.interpolate(x, **how),
         [(2, 2, 3, 5)],
-        torch=lambda t, x: t.nn.functional.interpolate(x, **how, **ratio_of_sizes),
+        torch=lambda t, x: t.nn.functional.interpolate(x, **how),
     )
 
 

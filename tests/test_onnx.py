@@ -1,0 +1,68 @@
+"""ONNX's own test vectors of its operators, through minigan's functions.
+
+A second opinion that shares no author with the engine: where the `onnx` package is installed, it
+brings inputs and outputs for each operator of its standard. `onnx_cases.py` says what an operator is
+in minigan, and which cases of it are left out. All others have to run.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+from onnx_cases import LEFT_OUT, OPS, Unsupported
+
+from minigan import Tensor
+from minigan.testing import assert_close
+
+onnx = pytest.importorskip("onnx", reason="runs the test vectors of ONNX, which is not installed")
+vectors = pytest.importorskip("onnx.backend.test.case.node")
+
+with warnings.catch_warnings():
+    # The vectors are computed on loading: some divide by 0 or overflow, and are meant to.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    ALL = vectors.collect_testcases(None)
+
+
+def nodes(case):
+    return case.model.graph.node
+
+
+CASES = {case.name: case for case in ALL if len(nodes(case)) == 1 and nodes(case)[0].op_type in OPS}
+SKIPPED = {name: reason for reason, names in LEFT_OUT.items() for name in names if name in CASES}
+
+
+def run(case):
+    """Pairs of an output and what it must be, for the outputs that minigan has."""
+    (node,), ((inputs, expected),) = nodes(case), case.data_sets
+    if expected[0].dtype not in (np.float32, np.float64):
+        raise Unsupported("neither float32 nor float64")
+    # Copies, because batch norm moves its statistics; an input that is left out has an empty name.
+    given = iter([Tensor(a.copy()) if a.dtype.kind == "f" else a for a in map(np.asarray, inputs)])
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    attributes = {k: v.decode() if isinstance(v, bytes) else v for k, v in attributes.items()}
+    found = OPS[node.op_type](*(next(given) if name else None for name in node.input), **attributes)
+    return list(zip(found if isinstance(found, tuple) else (found,), expected, strict=False))
+
+
+def refusal(case):
+    """The reason of LEFT_OUT why a case does not run, or else the whole message; None if it runs."""
+    try:
+        run(case)
+    except ValueError as error:
+        return next((reason for reason in LEFT_OUT if reason in str(error)), str(error))
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in SKIPPED])
+def test_agrees_with_onnx(name):
+    for found, expected in run(CASES[name]):
+        assert found.dtype == expected.dtype
+        assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_cases_run_and_left_out():
+    refused = {name: reason for name, case in CASES.items() if (reason := refusal(case))}
+    ran = len(CASES) - len(refused)
+    others = len(ALL) - len(CASES)
+    print(f"onnx {onnx.__version__}: {ran} cases run, {len(refused)} left out, {others} of other operators")
+    assert refused == SKIPPED
+    assert ran >= 150
