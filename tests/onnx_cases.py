@@ -165,12 +165,15 @@ def resize(
     need(not antialias, "antialiasing")
     size, axes = np.array(x.shape, float), slice(None) if axes is None else list(axes)
     size[axes] = size[axes] * np.asarray(scales) if sizes is None else sizes
-    need(mode == "linear" or (size % 1 == 0).all(), "a scale that is not the ratio of the sizes")
+    # Between corners PyTorch goes by the whole sizes, ONNX by the scale that it was given.
+    by_scale = sizes is None and (mode, at) == ("linear", "half_pixel")
+    need(by_scale or (size % 1 == 0).all(), "a scale that is not the ratio of the sizes")
     # For whole multiples alone, the nearest centre is the pixel that PyTorch's rule takes.
     same_rule = not (size % x.shape).any() and (at, nearest_mode) == ("half_pixel", "round_prefer_floor")
     need(mode == "linear" or same_rule, "another nearest pixel than PyTorch's")
     mode = {"nearest": "nearest", "linear": "bilinear"}[mode]
-    return F.interpolate(x, ints(size[2:]), mode=mode, align_corners=at == "align_corners")
+    how = {"scale_factor": [float(f) for f in scales[-2:]]} if by_scale else {"size": ints(size[2:])}
+    return F.interpolate(x, **how, mode=mode, align_corners=at == "align_corners")
 
 
 def depth_to_space(x, *, blocksize, mode="DCR"):
@@ -275,7 +278,9 @@ LEFT_OUT = {
         averagepool_2d_precomputed_pads averagepool_2d_precomputed_same_upper averagepool_2d_same_upper
         averagepool_2d_same_lower averagepool_2d_pads
     """,
-    "a scale that is not the ratio of the sizes": "resize_downsample_scales_nearest",
+    "a scale that is not the ratio of the sizes": """
+        resize_downsample_scales_nearest resize_downsample_scales_linear_align_corners
+    """,
     "a transposed convolution cut on one side": "convtranspose_autopad_same",
     "another nearest pixel than PyTorch's": """
         resize_upsample_sizes_nearest resize_downsample_sizes_nearest
