@@ -90,6 +90,7 @@ def max_pool2d(x, kernel_size, stride, padding):
 
     x (N, C, H, W) -> two arrays (N, C, OH, OW). Padding never wins: at most half the kernel.
     """
+    check_dtypes("max_pool2d", x=x)
     check_window("max_pool2d", x.shape[2:], kernel_size, stride, padding)
     if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
         raise ValueError(f"max_pool2d: padding {padding} is more than half of kernel_size {kernel_size}")
@@ -108,6 +109,7 @@ def pixels_scatter(y, index, size):
 
 def avg_pool2d(x, kernel_size, stride, padding):
     """The mean of each window, padding counted as zeros. x (N, C, H, W) -> (N, C, OH, OW)."""
+    check_dtypes("avg_pool2d", x=x)
     check_window("avg_pool2d", x.shape[2:], kernel_size, stride, padding)
     return engine_for(x).avg_pool2d(x, kernel_size, stride, padding)
 

@@ -4,39 +4,64 @@ What a library module raises as MiniganError is printed as one sentence, with ex
 that draw or train are imported by the command that needs them, so that help comes at once.
 """
 
-import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.validators import Number
 from rich.console import Console
 
 from minigan import __version__
-from minigan.errors import MiniganError
+from minigan.errors import MiniganError, did_you_mean
 from minigan.gans import MODELS
 from minigan.training.options import Options
+from minigan_kernels import ENGINES
 
 app = App(
     name="minigan",
     version=__version__,
     help="Train GANs on a from-scratch autograd engine.\n\nStart with: minigan train dcgan",
 )
-train_app = App(name="train", help="Train a model; `minigan train MODEL --help` lists its flags.")
+
+
+def _note_given(app, commands, arguments):
+    """Put the names of the flags that were typed into the hidden parameter `given`."""
+    typed = [argument.name for argument in arguments if argument.tokens]
+    for argument in arguments:
+        if argument.name == "--given":
+            for name in typed:
+                argument.append(Token(keyword=argument.name, value=name))
+
+
+train_app = App(
+    name="train", help="Train a model; `minigan train MODEL --help` lists its flags.", config=_note_given
+)
 app.command(train_app)
 
 
 def main(tokens: list[str] | None = None) -> int:
     """Run the command line; the exit code: 0, 1 for a wrong gradient, 2 for bad input, 130 if stopped."""
     try:
+        _check_environment()
         return app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
     except (CycloptsError, MiniganError) as error:
         message = " ".join(str(error).split())
         Console(stderr=True).print(f"minigan: {message}", highlight=False, markup=False, soft_wrap=True)
         return 2
+    except MemoryError as error:
+        print(f"minigan: there is not enough memory: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
+        print("minigan: interrupted", file=sys.stderr)
         return 130
+
+
+def _check_environment():
+    name = os.environ.get("MINIGAN_ENGINE")
+    if name and name not in ENGINES:
+        raise MiniganError(f"MINIGAN_ENGINE: no engine is called {name!r}; {did_you_mean(name, ENGINES)}")
 
 
 def summary(module) -> str:
@@ -51,13 +76,14 @@ def _train_command(name, module):
         cfg: Annotated[module.Config, Parameter(name="*", group="Hyper-parameters")] = module.Config(),  # noqa: B008
         out: Annotated[Path | None, OUT] = None,
         resume: Annotated[Path | None, RESUME] = None,
+        given: Annotated[tuple[str, ...], Parameter(show=False)] = (),
     ):
         from minigan import training
 
         if resume is None:
             run = training.train(name, options, cfg, out)
         else:
-            run = training.resume(resume, _steps_to_resume(name, module, resume, options, cfg, out))
+            run = training.resume(resume, _steps_to_resume(name, resume, cfg, given))
         return 0 if run.finished() else 130
 
     train.__doc__ = summary(module)
@@ -68,22 +94,19 @@ OUT = Parameter(group="Run", help="The run folder to make; by default runs/MODEL
 RESUME = Parameter(group="Run", help="Go on with the run in this folder. Of the other flags, only --steps.")
 
 
-def _steps_to_resume(name, module, path, options, cfg, out):
-    """The --steps that was given, None if none was. MiniganError if anything else was."""
+def _steps_to_resume(name, path, cfg, given):
+    """The --steps that was typed, None if none was. MiniganError if any other setting was."""
     from minigan.training import Run
 
     run = Run.open(path)
     if run.config["model"] != name:
         raise MiniganError(f"{path} is a run of {run.config['model']}, not of {name}")
-    given = {"out": out} if out else {}
-    for settings, defaults in ((options, Options()), (cfg, module.Config())):
-        changed = (f.name for f in dataclasses.fields(settings))
-        given |= {k: getattr(settings, k) for k in changed if getattr(settings, k) != getattr(defaults, k)}
-    steps = given.pop("steps", None)
-    if given:
-        flags = ", ".join(f"--{k.replace('_', '-')}" for k in given)
-        raise MiniganError(f"a resumed run keeps its settings, only --steps may be given; got {flags}")
-    return steps
+    others = [flag for flag in given if flag not in ("--resume", "--steps")]
+    if others:
+        raise MiniganError(
+            f"a resumed run keeps its settings, only --steps may be given; got {', '.join(others)}"
+        )
+    return cfg.steps if "--steps" in given else None
 
 
 for _name, _module in MODELS.items():

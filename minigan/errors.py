@@ -25,5 +25,5 @@ def require(settings, *names: str, at_least=0, below=float("inf")):
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A closing clause for an error: the nearest known name, or all of them when none is near."""
     known = sorted(known)
-    near = difflib.get_close_matches(given, known, n=1)
+    near = difflib.get_close_matches(given.lower(), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"

@@ -955,3 +955,63 @@ def test_a_sum_that_overflows_is_blamed():
         loss = leaf(3e38, 3e38, dtype=np.float32).sum()
         with pytest.raises(NonFiniteError, match="overflowed"):
             loss.backward()
+
+
+# In-place arithmetic and masks
+
+
+def test_in_place_arithmetic_moves_the_weights_under_no_grad():
+    """The first optimiser that everybody writes: p -= lr * p.grad."""
+    p = Tensor([1.0, 2.0], requires_grad=True)
+    memory, version = p.data, p.version
+    with no_grad():
+        p -= 0.5 * Tensor([2.0, 2.0])
+        p *= 2
+        p += 1
+        p /= 2
+    assert p.data is memory
+    assert p.numpy().tolist() == [0.5, 1.5]
+    assert p.version == version + 4
+
+
+def test_in_place_arithmetic_of_a_recorded_value_is_recorded():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    total = x.sum()
+    total += (x * x).sum()
+    assert grad(total, x)[0].numpy().tolist() == [3, 5]
+    with pytest.raises(RuntimeError, match=r"only under no_grad\(\)"):
+        x += 1
+
+
+def test_writing_a_recorded_value_into_a_constant_is_refused():
+    constant, w = Tensor([1.0, 2.0]), Tensor([3.0, 4.0], requires_grad=True)
+    for write in (lambda: constant.copy_(w), lambda: constant.__setitem__(0, w[0])):
+        with pytest.raises(RuntimeError, match="is not recorded"):
+            write()
+    constant.copy_(w.detach())
+    assert constant.numpy().tolist() == [3, 4]
+
+
+def test_masks():
+    x = Tensor([1.0, 2.0, 3.0])
+    assert ((x > 1) & (x < 3)).tolist() == [False, True, False]
+    assert ((x > 2) | (x < 2)).tolist() == [True, False, True]
+    assert ((x > 1) ^ (x > 2)).tolist() == [False, True, False]
+    assert (~(x > 1)).tolist() == [True, False, False]
+    assert ((x > 2).any().item(), (x > 2).all().item(), x.argmax().item()) == (True, False, 2)
+    assert not ((x > 1) & (x < 3)).requires_grad
+
+
+@pytest.mark.parametrize(("saves", "what"), [("", "inputs"), ("output", "inputs"), ("inputs", "output")])
+def test_an_op_that_uses_what_it_did_not_save_is_told_so(saves, what):
+    class Forgetful(Function):
+        def forward(self, x):
+            return x * 1.0
+
+        def backward(self, gy):
+            return getattr(self, what)
+
+    Forgetful.saves = saves
+    x = Tensor([1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match=f"set saves = '{what}'"):
+        grad(Forgetful()(x), x)

@@ -6,10 +6,11 @@ import sys
 import pytest
 from PIL import Image
 
-from minigan import __version__
+from minigan import __version__, training
 from minigan.cli import main
 from minigan.functional.elementwise import Exp
-from minigan.gans import MODELS
+from minigan.gans import MODELS, dcgan
+from minigan.training import Run
 
 TINY = ["--steps=4", "--batch-size=8", "--width=4", "--latent=8", "--sample-every=2", "--out=run"]
 
@@ -34,6 +35,15 @@ def test_train_and_sample(run, capsys):
     assert Image.open("again.png").tobytes() == first
     assert main(["sample", "run", "--n=9", "--seed=1"]) == 0
     assert Image.open("run/samples-1.png").tobytes() != first
+
+
+def test_resume_takes_the_steps_that_were_typed_even_if_they_are_the_default(here, monkeypatch):
+    assert main(["train", "dcgan", *TINY]) == 0
+    monkeypatch.setattr(training, "resume", lambda path, steps: given.append(steps) or Run.open(path))
+    given = []
+    main(["train", "dcgan", "--resume=run", f"--steps={dcgan.Config().steps}"])
+    main(["train", "dcgan", "--resume=run"])
+    assert given == [1500, None]
 
 
 def test_resume_from_the_command_line(run):
@@ -63,7 +73,11 @@ def test_resume_from_the_command_line(run):
         ("train dcgan --out config/deep", "cannot write the run folder"),
         ("train dcgan --resume nowhere", "is not a run folder"),
         ("train gan --resume run", "is a run of dcgan, not of gan"),
-        ("train dcgan --resume run --lr 1 --seed 3", "got --seed, --lr"),
+        ("train dcgan --resume run --lr 1 --seed 0", "only --steps may be given; got --seed, --lr"),
+        ("train dcgan --data-dir .", "digits needs none"),
+        ("train gan --latent 100000000000000", "not enough memory"),
+        ("train DCGAN", "dcgan"),
+        ("train dcgan --data MNST", "did you mean 'mnist'"),
         ("gradcheck conv", "did you mean 'conv2d'"),
         ("gradcheck --engine numba", "no engine is called 'numba'"),
         ("gradcheck --order 0", "--order"),
@@ -129,6 +143,15 @@ def test_doctor_tells_versions_engines_threads_and_the_gpu(capsys):
 def test_python_m_minigan_is_the_command():
     result = subprocess.run([sys.executable, "-m", "minigan", "--version"], capture_output=True, text=True)
     assert (result.returncode, result.stdout.strip()) == (0, __version__)
+
+
+def test_an_unknown_engine_in_the_environment_is_named(monkeypatch, capsys):
+    monkeypatch.setenv("MINIGAN_ENGINE", "referense")
+    assert main(["doctor"]) == 2
+    assert (
+        "MINIGAN_ENGINE: no engine is called 'referense'; did you mean 'reference'?"
+        in capsys.readouterr().err
+    )
 
 
 def test_no_traceback_from_the_installed_command(tmp_path):

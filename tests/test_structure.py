@@ -16,11 +16,12 @@ PACKAGE = {KERNELS: "minigan_kernels", MINIGAN: "minigan"}  # folder: import nam
 # What each file or folder of minigan may import of the others. "__init__" is `minigan` itself.
 BASE = {"backend", "errors", "random"}
 ENGINE = BASE | {"autograd", "functional"}
-TRAINING = ENGINE | {"nn", "optim", "gans"}
+TRAINING = ENGINE | {"files", "nn", "optim", "gans"}
 MAY_IMPORT = {
     "backend": set(),
     "errors": set(),
     "random": set(),
+    "files": set(),
     "autograd": BASE,
     "functional": BASE | {"autograd"},
     "__init__": ENGINE,

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,10 @@ from PIL import Image
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from minigan import training
+from minigan import files, training
 from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans import dcgan, gan
-from minigan.training import Options, Run, files
+from minigan.training import Options, Run
 
 TINY = dcgan.Config(steps=6, batch_size=8, width=4, latent=8)
 OPTIONS = Options(checkpoint_every=2, sample_every=3, seed=5)
@@ -175,7 +176,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_op(tmp_path, monk
                 opt_d.params[0].data[...] = np.nan
 
     monkeypatch.setattr(dcgan, "train", poisoned)
-    with pytest.raises(NonFiniteError, match=r"step 5: .*Conv2d.*not finite.*checkpoint of step 4 is good"):
+    with pytest.raises(NonFiniteError, match=r"step 5: .*Conv2d.*not finite.*checkpoint of step 4 is kept"):
         train(tmp_path / "run")
     arrays = load_file(Run.open(tmp_path / "run").latest_checkpoint())
     assert all(np.isfinite(a).all() for a in arrays.values())
@@ -196,7 +197,12 @@ def test_a_divergence_names_the_first_op(tmp_path):
         (lambda p: [c.unlink() for c in p.glob("checkpoints/*")], "has no checkpoint yet"),
         (lambda p: (p / "checkpoints/step-000006.safetensors").write_bytes(b"junk"), "damaged"),
         (lambda p: _change(p, "width = 4", "width = 5"), "does not fit this run"),
-        (lambda p: _change(p, "width = 4", "breadth = 4"), "settings that do not fit"),
+        (lambda p: _change(p, "width = 4", "breadth = 4"), "breadth = 4 does not fit"),
+        (lambda p: _change(p, "width = 4", "width = 4.5"), "width = 4.5 does not fit"),
+        (lambda p: _change(p, "seed = 5", 'seed = "5"'), "seed = '5' does not fit"),
+        (lambda p: _change(p, "size = 16", "size = 17"), "size = 17 does not fit"),
+        (lambda p: _change(p, '"dcgan"', "3"), "model is not a str"),
+        (lambda p: _change(p, "size = 16", "size = 32"), "trained on samples of shape"),
         (lambda p: _change(p, '"dcgan"', '"dcgen"'), "did you mean 'dcgan'"),
     ],
 )
@@ -210,6 +216,39 @@ def test_a_run_folder_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, m
 def _change(path, old, new):
     config = path / "config.toml"
     config.write_text(config.read_text().replace(old, new))
+
+
+def test_a_resumed_run_cannot_end_before_it_began(tmp_path):
+    run = train(tmp_path / "run")
+    config = (run.path / "config.toml").read_bytes()
+    with pytest.raises(MiniganError, match="has taken 6 steps already, more than 5"):
+        training.resume(run.path, steps=5, console=quiet())
+    assert (run.path / "config.toml").read_bytes() == config
+
+
+def test_sample_sheets_that_were_deleted_are_no_obstacle(tmp_path):
+    run = train(tmp_path / "run")
+    shutil.rmtree(run.samples)
+    training.resume(run.path, steps=8, console=quiet())
+    assert [p.name for p in run.sample_paths()] == ["step-000006.png", "step-000008.png"]
+
+
+def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "pictures").mkdir()
+    for i in range(8):
+        Image.new("RGB", (20, 30), (30 * i, 0, 0)).save(tmp_path / "pictures" / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    run = train(tmp_path / "run", replace(TINY, size=16), replace(OPTIONS, data="folder:pictures"))
+    monkeypatch.chdir("/")
+    training.resume(run.path, steps=8, console=quiet())
+    assert run.config["shape"] == [3, 16, 16]
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.Session, "arrays", lambda self: {"generator.w": np.array([np.nan])})
+    with pytest.raises(NonFiniteError, match="the weights are not finite, so they are not saved"):
+        train(tmp_path / "run")
+    assert Run.open(tmp_path / "run").checkpoint_steps() == []
 
 
 def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):

@@ -10,7 +10,7 @@ def max_pool2d(x, kernel_size, stride, padding):
     N, C, H, W = x.shape
     OH, OW = out_size((H, W), kernel_size, stride, padding)
     windows = _windows(x, kernel_size, stride, padding, (OH, OW), fill=-xp.inf)
-    flat = windows.reshape(N, C, OH, OW, -1)
+    flat = windows.reshape(N, C, OH, OW, kernel_size[0] * kernel_size[1])
     inside = _windows(xp.ones((1, 1, H, W), bool), kernel_size, stride, padding, (OH, OW), fill=False)
     inside = inside.reshape(OH, OW, -1)
     tap = flat.argmax(axis=-1)

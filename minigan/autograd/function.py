@@ -84,6 +84,8 @@ class Function:
     @property
     def inputs(self):
         """The inputs, as they were given to the op."""
+        if self.saves != "inputs":
+            raise RuntimeError(f"{describe(self)} uses its inputs: set saves = 'inputs'")
         for x, version in zip(self._saved, self._versions, strict=True):
             if isinstance(x, Tensor) and x._version[0] != version:
                 self._refuse("an input")
@@ -92,6 +94,8 @@ class Function:
     @property
     def output(self):
         """The output, as a tensor at this op's place in the graph."""
+        if self.saves != "output":
+            raise RuntimeError(f"{describe(self)} uses its output: set saves = 'output'")
         data, version, saved_version = self._saved
         if version[0] != saved_version:
             self._refuse("its output")

@@ -6,6 +6,7 @@ all its users: the walk is a loop over a sorted list, however deep the graph.
 """
 
 import copy
+from collections.abc import Iterable
 
 from minigan.errors import NonFiniteError
 from minigan_kernels import array_module
@@ -29,6 +30,10 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     a gradient, an input was not used, or a saved tensor was changed in place.
     """
     outputs, inputs = _sequence(outputs), _sequence(inputs)
+    for x in (*outputs, *inputs):
+        if not isinstance(x, Tensor):
+            kind = type(x).__name__
+            raise TypeError(f"grad: outputs and inputs are Tensors, such as net.parameters(); got {kind}")
     for x in inputs:
         if not x.requires_grad:
             raise RuntimeError(f"grad: an input of shape {x.shape} does not require a gradient")
@@ -95,7 +100,7 @@ def _input_gradients(node, gy):
         gradients = node.backward(gy)
     except NonFiniteError as error:  # an op of the backward: say whose gradient that was
         raise NonFiniteError(f"the gradient of {describe(node)} is not finite: {error}") from None
-    if not isinstance(gradients, tuple):
+    if not isinstance(gradients, (tuple, list)):
         gradients = (gradients,)
     if len(gradients) != len(node.parents):
         raise RuntimeError(
@@ -172,11 +177,8 @@ def _seeds(outputs, grad_outputs):
 
 
 def _sequence(tensors):
-    return (
-        (tensors,)
-        if isinstance(tensors, Tensor) or not isinstance(tensors, (list, tuple))
-        else tuple(tensors)
-    )
+    single = isinstance(tensors, Tensor) or hasattr(tensors, "dtype") or not isinstance(tensors, Iterable)
+    return (tensors,) if single else tuple(tensors)
 
 
 # Finding the culprit.
@@ -198,7 +200,7 @@ def blame(tensor) -> str:
             if hasattr(given, "dtype") and not is_finite(given):
                 return (
                     f"a weight or input of shape {given.shape}, given to {describe(node)}, is not finite: "
-                    f"an earlier step or the data spoiled it"
+                    f"an earlier update or the data spoiled it"
                 )
         if node.saves == "inputs":
             with no_grad():

@@ -115,6 +115,11 @@ class Tensor:
             raise RuntimeError(
                 "a tensor that requires a gradient can be changed in place only under no_grad()"
             )
+        if isinstance(value, Tensor) and value.requires_grad and is_grad_enabled():
+            raise RuntimeError(
+                "what is written into a tensor is not recorded: write value.detach(), or build the whole "
+                "by concat, stack or where"
+            )
         key = (
             tuple(getattr(k, "data", k) for k in key) if isinstance(key, tuple) else getattr(key, "data", key)
         )
@@ -147,6 +152,10 @@ class Tensor:
     def numpy(self):
         """The values as a NumPy array: the tensor's own array where it is one."""
         return backend.to_numpy(self.data)
+
+    def tolist(self):
+        """The values as nested lists of Python numbers."""
+        return self.numpy().tolist()
 
     def __array__(self, dtype=None, copy=None):
         return np.array(self.numpy(), dtype=dtype, copy=copy)

@@ -29,7 +29,7 @@ def load(
     """The dataset `name`, one of NAMES.
 
     size: height and width of the images; by default their own, and 64 in a folder.
-    data_dir: the folder with the files of mnist or fashion-mnist; the other datasets need none.
+    data_dir: the folder with the files of mnist or fashion-mnist; the other datasets take none.
     split: "train" or "test"; only mnist and fashion-mnist have a test split.
     MiniganError for an unknown name or split, a size that cannot be, or files that cannot be used.
     """
@@ -41,6 +41,8 @@ def load(
         raise MiniganError(f"split must be 'train' or 'test', got {split!r}")
     if split == "test" and name not in URLS:
         raise MiniganError(f"{name} has no test split; only {' and '.join(URLS)} have one")
+    if data_dir and name not in URLS:
+        raise MiniganError(f"only {' and '.join(URLS)} are read from a data folder, {name} needs none")
     if is_folder:
         return load_folder(path) if size is None else load_folder(path, size)
     if name in URLS:

@@ -4,10 +4,7 @@ Every op takes and gives Tensors, in float32 or float64, on arrays in any stride
 derivatives of every order. Names and argument orders are PyTorch's; axes are called `axis`.
 """
 
-import operator
-
-from minigan.autograd import Tensor
-
+from . import methods as _methods  # noqa: F401  (gives Tensor its operators)
 from .activation import (
     dropout,
     elu,
@@ -28,7 +25,6 @@ from .elementwise import (
     add,
     cast,
     clip,
-    compare,
     div,
     erf,
     exp,
@@ -128,57 +124,3 @@ __all__ = [
     "var",
     "where",
 ]
-
-# Ops as methods: `x.exp()` is `exp(x)`. The engine itself relies on +, sum_to and to.
-for _op in (
-    abs,
-    clip,
-    exp,
-    expand,
-    flatten,
-    flip,
-    gather,
-    log,
-    logsumexp,
-    matmul,
-    max,
-    mean,
-    min,
-    norm,
-    permute,
-    relu,
-    reshape,
-    sigmoid,
-    softmax,
-    sqrt,
-    squeeze,
-    sum,
-    sum_to,
-    tanh,
-    transpose,
-    unsqueeze,
-    var,
-):
-    setattr(Tensor, _op.__name__, _op)
-
-Tensor.to = cast
-Tensor.T = property(lambda x: permute(x, *range(x.ndim)[::-1]))
-
-# Ops as operators.
-Tensor.__add__ = Tensor.__radd__ = add
-Tensor.__mul__ = Tensor.__rmul__ = mul
-Tensor.__sub__ = sub
-Tensor.__rsub__ = lambda x, other: sub(other, x)
-Tensor.__truediv__ = div
-Tensor.__rtruediv__ = lambda x, other: div(other, x)
-Tensor.__pow__ = pow
-Tensor.__rpow__ = lambda x, base: pow(base, x)
-Tensor.__neg__ = neg
-Tensor.__abs__ = abs
-Tensor.__matmul__ = matmul
-Tensor.__rmatmul__ = lambda x, other: matmul(other, x)
-Tensor.__getitem__ = index
-
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    _compare = getattr(operator, f"__{_name}__")
-    setattr(Tensor, f"__{_name}__", lambda x, other, op=_compare: compare(op, x, other))

@@ -80,7 +80,7 @@ def maxout(x, pieces, axis=1):
     Goodfellow et al., "Maxout networks", 2013, section 3.
     """
     (axis,) = axes_of(axis, x.ndim)
-    if x.shape[axis] % pieces:
+    if pieces < 1 or x.shape[axis] % pieces:
         raise ValueError(f"maxout: {x.shape[axis]} channels are no multiple of {pieces} pieces")
     return x.reshape(*x.shape[:axis], -1, pieces, *x.shape[axis + 1 :]).max(axis + 1)
 

@@ -14,6 +14,8 @@ from numbers import Integral
 import minigan_kernels as kernels
 from minigan.autograd import Function
 
+from .shape import pad
+
 
 def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation: x (N, C, H, W), w (O, C/groups, KH, KW), b (O,) -> (N, O, OH, OW).
@@ -40,6 +42,9 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0, output_padding=0, groups
     if x.shape[1] != w.shape[0]:
         raise ValueError(f"conv_transpose2d: x has {x.shape[1]} channels, w expects {w.shape[0]}")
     size = kernels.transposed_size(x.shape[2:], w.shape[2:], *geometry.window, extra)
+    # Where a dilation allows whole strides of output_padding, conv2d would see more pixels: zeros.
+    rows, columns = (e // s for e, s in zip(extra, geometry.stride, strict=True))
+    x = pad(x, (0, columns, 0, rows)) if rows or columns else x
     return _with_bias("conv_transpose2d", ConvTranspose2d(geometry, size)(x, w), b)
 
 

@@ -1,6 +1,7 @@
 """Arithmetic, entry by entry. All ops broadcast, and all have derivatives of every order.
 
-At a kink (abs at 0, a tie of maximum, an end of clip) the gradient is one choice of subgradient,
+Dtypes promote as NumPy's: an array counts with its dtype, and only numbers take that of the other
+operand. At a kink (abs at 0, a tie of maximum, an end of clip) the gradient is one choice of subgradient,
 the same as PyTorch's.
 """
 

@@ -10,7 +10,7 @@ def matmul(a, b):
 
     A vector stands for a row on the left, a column on the right. ValueError if K differs.
     """
-    if a.ndim == 0 or b.ndim == 0:
+    if not (getattr(a, "ndim", 0) and getattr(b, "ndim", 0)):
         raise ValueError("matmul: needs at least one axis on either side")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(f"matmul: the inner sizes of {a.shape} and {b.shape} differ")
@@ -29,6 +29,8 @@ def linear(x, weight, bias=None):
         raise ValueError(f"linear: x has shape {x.shape}, the weight {weight.shape}, expected (out, in)")
     if x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: x has {x.shape[-1]} features, the weight expects {weight.shape[1]}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: the bias has shape {bias.shape}, expected ({weight.shape[0]},)")
     y = matmul(x, weight.T)
     return y if bias is None else y + bias
 

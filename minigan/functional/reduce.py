@@ -11,7 +11,7 @@ import numpy as np
 from minigan.autograd import Function
 from minigan_kernels import sum_to as sum_array_to
 
-from .axes import axes_of
+from .axes import axes_of, flat
 
 
 def sum(x, axis=None, keepdims=False):
@@ -66,8 +66,9 @@ def norm(x, axis=None, keepdims=False):
     return (squares + zero).sqrt() - zero if zero.any() else squares.sqrt()
 
 
-def expand(x, shape):
-    """x broadcast to `shape`, where -1 keeps an axis as it is. ValueError where that cannot be."""
+def expand(x, *shape):
+    """x broadcast to a shape, where -1 keeps an axis as it is. ValueError where that cannot be."""
+    shape = flat(shape)
     lead = len(shape) - x.ndim
     shape = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
     return Expand(shape)(x)

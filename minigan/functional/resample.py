@@ -45,7 +45,7 @@ def pixel_shuffle(x, upscale_factor):
         raise ValueError(f"pixel_shuffle: x must have shape (N, C, H, W), got {x.shape}")
     N, C, H, W = x.shape
     r = upscale_factor
-    if C % (r * r):
+    if r < 1 or C % (r * r):
         raise ValueError(f"pixel_shuffle: {C} channels are no multiple of {r}²")
     blocks = x.reshape(N, C // (r * r), r, r, H, W).permute(0, 1, 4, 2, 5, 3)
     return blocks.reshape(N, C // (r * r), H * r, W * r)

@@ -7,23 +7,23 @@ import numpy as np
 from minigan.autograd import Function
 from minigan_kernels import array_module
 
-from .axes import axes_of
+from .axes import axes_of, flat
 
 
 def reshape(x, *shape):
     """x in another shape of the same size; one -1 is worked out."""
-    return Reshape(_flat(shape))(x)
+    return Reshape(flat(shape))(x)
 
 
 def flatten(x, start_axis=0):
     """The axes from `start_axis` on as one."""
-    start_axis %= max(x.ndim, 1)
+    start_axis = axes_of(start_axis, x.ndim)[0] if x.ndim else 0
     return reshape(x, *x.shape[:start_axis], math.prod(x.shape[start_axis:]))
 
 
 def permute(x, *axes):
     """The axes in another order."""
-    axes = _flat(axes)
+    axes = flat(axes)
     if sorted(a % x.ndim for a in axes) != list(range(x.ndim)):
         raise ValueError(f"permute: {axes} is no order of the {x.ndim} axes of {x.shape}")
     return Permute(axes)(x)
@@ -31,6 +31,7 @@ def permute(x, *axes):
 
 def transpose(x, axis0, axis1):
     """Two axes exchanged."""
+    (axis0,), (axis1,) = axes_of(axis0, x.ndim), axes_of(axis1, x.ndim)
     axes = list(range(x.ndim))
     axes[axis0], axes[axis1] = axes[axis1], axes[axis0]
     return Permute(tuple(axes))(x)
@@ -40,9 +41,9 @@ def squeeze(x, axis=None):
     """Without the axes of size 1: all of them, or `axis` alone, which must be one."""
     if axis is None:
         return reshape(x, *(n for n in x.shape if n != 1))
+    (axis,) = axes_of(axis, x.ndim)
     if x.shape[axis] != 1:
         raise ValueError(f"squeeze: axis {axis} of {x.shape} does not have size 1")
-    axis %= x.ndim
     return reshape(x, *x.shape[:axis], *x.shape[axis + 1 :])
 
 
@@ -76,10 +77,6 @@ def concat(tensors, axis=0):
 def stack(tensors, axis=0):
     """Tensors of one shape joined along a new axis."""
     return concat([unsqueeze(x, axis) for x in tensors], axis)
-
-
-def _flat(args):
-    return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
 
 
 class Reshape(Function):

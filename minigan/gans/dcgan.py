@@ -37,7 +37,7 @@ class Config:
     batch_size: int = 64
     """Real images, and fakes, in a step."""
     size: Literal[16, 32, 64] | None = None
-    """Pixels a side; by default the smallest that the data fits in."""
+    """Pixels a side; by default the smallest that the data fits in, 64 for a folder."""
     width: int = 64
     """Channels of the layer next to the image; each layer inwards has twice as many."""
     latent: int = 100

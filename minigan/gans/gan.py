@@ -38,7 +38,7 @@ class Config:
     batch_size: int = 64
     """Real images, and fakes, in a step."""
     size: int | None = None
-    """Pixels a side; by default those of the data."""
+    """Pixels a side; by default those of the data, 64 for a folder."""
     latent: int = 100
     """Length of the noise vector z."""
     lr: float = 2e-4

@@ -22,6 +22,8 @@ class Sequential(Module):
     def __init__(self, *modules):
         super().__init__()
         for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential takes modules, one argument each; got {type(module).__name__}")
             setattr(self, str(i), module)
 
     def forward(self, x):
@@ -162,7 +164,8 @@ class BatchNorm1d(Module):
 
     def forward(self, x):
         if x.ndim not in self.axes:
-            raise ValueError(f"{type(self).__name__}: x has {x.ndim} axes, expected {self.axes}")
+            expected = " or ".join(map(str, self.axes))
+            raise ValueError(f"{type(self).__name__}: x has {x.ndim} axes, expected {expected}")
         return F.batch_norm(
             x,
             self.running_mean,

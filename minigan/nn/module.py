@@ -27,11 +27,11 @@ class Module:
         self._buffers: dict[str, Tensor] = {}
         self._modules: dict[str, Module] = {}
 
-    def forward(self, *inputs):
+    def forward(self, *inputs, **settings):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def __call__(self, *inputs):
-        return self.forward(*inputs)
+    def __call__(self, *inputs, **settings):
+        return self.forward(*inputs, **settings)
 
     def __setattr__(self, name, value):
         if "_modules" not in self.__dict__ and isinstance(value, (Parameter, Module)):

@@ -22,9 +22,10 @@ class Optimizer:
     state_names: tuple[str, ...] = ()  # flat arrays of the parameters' size, zeros at first
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0):
-        if isinstance(params, Tensor):
-            raise TypeError(f"{type(self).__name__}: params must be a list of tensors, not a single one")
-        self.params = list(params)
+        self.params = list(params) if isinstance(params, Iterable) else [params]
+        if isinstance(params, Tensor) or not all(isinstance(p, Tensor) for p in self.params):
+            kind = type(params).__name__
+            raise TypeError(f"{type(self).__name__}: params is a list of Tensors, not a {kind}")
         if not self.params:
             raise ValueError(f"{type(self).__name__}: no parameters were given")
         if len(set(self.params)) != len(self.params):

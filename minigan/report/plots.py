@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from minigan.files import write_atomically
+
 
 def save_losses(path: Path, metrics: list[dict]):
     """The losses over the steps, and what D thinks of real and generated samples, as a PNG.
@@ -28,7 +30,7 @@ def save_losses(path: Path, metrics: list[dict]):
         if names:
             ax.legend(loc="upper right")
     axes[-1].set_xlabel("step")
-    path.write_bytes(_png(fig))
+    write_atomically(path, _png(fig))
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from minigan.files import write_atomically
+
 from .plots import figure, to_image
 
 BORDER = 2  # pixels between two images of a sheet
@@ -57,7 +59,6 @@ def _few_colours(picture):
 
 
 def _save(path, picture, kind, **options):
-    """Encode in memory first, so that a full disk leaves no half picture of a valid name."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
-    path.write_bytes(buffer.getvalue())
+    write_atomically(path, buffer.getvalue())

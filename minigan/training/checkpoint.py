@@ -12,8 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from minigan.errors import MiniganError
-
-from .files import write_atomically
+from minigan.files import write_atomically
 
 
 def save_checkpoint(path: Path, arrays: dict[str, np.ndarray], state: dict):

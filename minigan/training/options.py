@@ -1,6 +1,6 @@
 """What a run of any model can be told; the model's own settings are its `Config`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minigan.errors import require
@@ -23,6 +23,12 @@ class Options:
     """Steps between two checkpoints."""
     detect_anomaly: bool = False
     """Check every op for NaN and infinity, to find the first; slow."""
+
+    def with_absolute_paths(self) -> "Options":
+        """The same, with paths that hold wherever the run is resumed from."""
+        kind, _, path = self.data.partition(":")
+        data = f"folder:{Path(path).expanduser().resolve()}" if kind == "folder" and path else self.data
+        return replace(self, data=data, data_dir=self.data_dir and self.data_dir.expanduser().resolve())
 
     def __post_init__(self):
         require(self, "seed", below=2**64)

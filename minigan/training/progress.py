@@ -4,6 +4,7 @@ import time
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
@@ -19,12 +20,13 @@ class LiveBar:
 
     def __init__(self, console, start, total):
         self.progress = Progress(
-            TextColumn("step {task.completed}/{task.total}"),
-            BarColumn(),
-            _Rate(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left  {task.fields[losses]}"),
+            TextColumn("step {task.completed}/{task.total}", table_column=_one_line()),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),  # what the others leave
+            _Rate(table_column=_one_line()),
+            TimeRemainingColumn(compact=True, table_column=_one_line()),
+            TextColumn("left  {task.fields[losses]}", table_column=_one_line()),
             console=console,
+            expand=True,
         )
         self.start, self.total = start, total
 
@@ -70,6 +72,10 @@ class Lines:
 class _Rate(ProgressColumn):
     def render(self, task):
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
+
+
+def _one_line():
+    return Column(no_wrap=True)
 
 
 def _losses(metrics):

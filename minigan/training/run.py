@@ -11,6 +11,7 @@ losses.png        the losses as curves
 import json
 import time
 import tomllib
+import typing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,9 +19,9 @@ import tomli_w
 
 from minigan import __version__
 from minigan.errors import MiniganError
+from minigan.files import write_atomically
 from minigan.gans import model_named
 
-from .files import write_atomically
 from .options import Options
 
 
@@ -56,7 +57,7 @@ class Run:
         try:
             run.samples.mkdir(parents=True, exist_ok=True)
             run.checkpoints.mkdir(exist_ok=True)
-            run._write_config()
+            run.save_config()
         except OSError as error:
             raise MiniganError(f"cannot write the run folder {path}: {error.strerror}") from error
         return run
@@ -67,7 +68,9 @@ class Run:
         file = Path(path) / "config.toml"
         try:
             config = tomllib.loads(file.read_text())
-            config["model"], config["shape"], config["run"], config["hyperparameters"]
+            for name, kind in (("model", str), ("shape", list), ("run", dict), ("hyperparameters", dict)):
+                if not isinstance(config[name], kind):
+                    raise MiniganError(f"{file}: {name} is not a {kind.__name__}")
         except (FileNotFoundError, NotADirectoryError):
             raise MiniganError(f"{path} is not a run folder: it has no config.toml") from None
         except (tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError, OSError) as error:
@@ -86,21 +89,18 @@ class Run:
         return self._settings(self.model().Config, "hyperparameters")
 
     def _settings(self, kind, section):
-        try:
-            return kind(**self.config[section])
-        except TypeError as error:
-            raise MiniganError(f"{self.path}/config.toml has settings that do not fit: {error}") from error
-
-    def change_steps(self, steps: int):
-        """Make the run longer or shorter."""
-        self.config["hyperparameters"]["steps"] = steps
-        self._write_config()
+        hints, values = typing.get_type_hints(kind), self.config[section]
+        for name, value in values.items():
+            if name not in hints or not _is_a(value, hints[name]):
+                raise MiniganError(f"{self.path}/config.toml: {name} = {value!r} does not fit")
+        return kind(**{k: Path(v) if Path in typing.get_args(hints[k]) else v for k, v in values.items()})
 
     def finished(self) -> bool:
         """Whether there is a checkpoint of the last step."""
         return self.checkpoint_path(self.hyperparameters().steps).exists()
 
-    def _write_config(self):
+    def save_config(self):
+        """Write config.toml. OSError if the disk does not take it."""
         write_atomically(self.path / "config.toml", tomli_w.dumps(self.config).encode())
 
     # Metrics
@@ -115,11 +115,14 @@ class Run:
         if not self.metrics_path.exists():
             return []
         records = []
-        for line in self.metrics_path.read_text().splitlines():
+        for line in self.metrics_path.read_bytes().splitlines():
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except ValueError:
                 break
+            if not (isinstance(record, dict) and isinstance(record.get("step"), int)):
+                break
+            records.append(record)
         return records
 
     def forget_after(self, step: int):
@@ -136,14 +139,15 @@ class Run:
         return self.samples / f"step-{step:06d}.png"
 
     def sample_paths(self) -> list[Path]:
-        return sorted(self.samples.glob("step-*.png"), key=_step_of)
+        return sorted((p for p in self.samples.glob("step-*.png") if _step_of(p) >= 0), key=_step_of)
 
     def checkpoint_path(self, step: int) -> Path:
         return self.checkpoints / f"step-{step:06d}.safetensors"
 
     def checkpoint_steps(self) -> list[int]:
         """The steps that a checkpoint was saved at, in order."""
-        return sorted(_step_of(path) for path in self.checkpoints.glob("step-*.safetensors"))
+        steps = (_step_of(path) for path in self.checkpoints.glob("step-*.safetensors"))
+        return sorted(step for step in steps if step >= 0)
 
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint. MiniganError if there is none yet."""
@@ -156,6 +160,15 @@ class Run:
 def _step_of(path: Path) -> int:
     digits = path.stem.partition("-")[2]
     return int(digits) if digits.isdigit() else -1
+
+
+def _is_a(value, hint) -> bool:
+    """Whether a value read from TOML is one of the type `hint`."""
+    if typing.get_origin(hint) is typing.Literal:
+        return value in typing.get_args(hint)
+    if typing.get_args(hint):
+        return any(_is_a(value, part) for part in typing.get_args(hint))
+    return type(value) in {float: (float, int), Path: (str,)}.get(hint, (hint,))
 
 
 def _as_toml(dataclass) -> dict:

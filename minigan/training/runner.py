@@ -1,10 +1,12 @@
 """The runner: drives a model's loop, and does between two steps what every run needs."""
 
 import contextlib
+import shlex
 import signal
 import threading
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from minigan import report
@@ -21,10 +23,11 @@ from .session import Session, generate
 def train(model: str, options: Options, cfg, out: Path | None = None, console: Console | None = None) -> Run:
     """Train `model` from the beginning, in the new run folder `out`; return the run.
 
-    Ctrl-C or SIGTERM ends the run after the step, with a checkpoint; `Run.config` says all that is
-    needed to go on. MiniganError for what the user can mend, NonFiniteError for a loss that is not
-    finite: then the last checkpoint is good.
+    Ctrl-C or SIGTERM ends the run after the step, with a checkpoint to go on from. MiniganError for
+    what the user can mend, NonFiniteError for a loss that is not finite: then the last checkpoint is
+    good.
     """
+    options = options.with_absolute_paths()
     session = Session(model, options, cfg)
     run = Run.create(out, model, options, session.cfg, session.shape)
     runner = Runner(run, session, console or Console())
@@ -40,11 +43,22 @@ def resume(path: Path, steps: int | None = None, console: Console | None = None)
     run = Run.open(path)
     checkpoint = run.latest_checkpoint()
     if steps is not None:
-        run.change_steps(steps)
+        run.config["hyperparameters"]["steps"] = steps
     session = Session(run.config["model"], run.options(), run.hyperparameters())
+    shape = run.config["shape"]
+    if list(session.shape) != shape:
+        raise MiniganError(f"{path} was trained on samples of shape {shape}, not {list(session.shape)}")
     session.restore(*load_checkpoint(checkpoint))
-    run.forget_after(session.step)
-    Runner(run, session, console or Console()).go()
+    if session.cfg.steps < session.step:
+        raise MiniganError(f"{path} has taken {session.step} steps already, more than {session.cfg.steps}")
+    runner = Runner(run, session, console or Console())
+    if steps is not None:
+        runner.write(run.save_config)  # now that the run is known to go on
+    runner.write(run.forget_after, session.step)
+    if not run.sample_paths():
+        runner.write(run.samples.mkdir, 0o777, True, True)
+        runner.sample()
+    runner.go()
     return run
 
 
@@ -57,7 +71,9 @@ class Runner:
 
     def go(self):
         """Train to the last step, or until the user asks to stop."""
-        with _stop_requested() as stop, show_progress(self.console, self.session.step, self.total) as bar:
+        self.say(f"run folder: {self.run.path}")
+        progress = show_progress(self.console, self.session.step, self.total)
+        with _stop_requested(self.say) as stop, progress as bar:
             while self.session.step < self.total and not stop.is_set():
                 metrics = self.one_step()
                 step = self.session.step
@@ -69,8 +85,8 @@ class Runner:
                     self.save()
         if self.saved < self.session.step:
             self.save()
-        self.write(report.save_gif, self.run.gif, self.run.sample_paths())
         self.write(report.save_losses, self.run.losses, self.run.metrics())
+        self.write(report.save_gif, self.run.gif, self.run.sample_paths())
         self.tell()
 
     def one_step(self):
@@ -78,8 +94,10 @@ class Runner:
             with detect_anomaly(every_op=self.session.options.detect_anomaly):
                 return self.session.next_step()
         except NonFiniteError as error:
+            kept = f" The checkpoint of step {self.saved} is kept." if self.saved else ""
             raise NonFiniteError(
-                f"step {self.session.step + 1}: {error}. {self.last_checkpoint()}"
+                f"step {self.session.step + 1}: {error}.{kept} Going on would repeat this: begin a new run "
+                f"with another --lr or --seed"
             ) from error
 
     def sample(self):
@@ -87,8 +105,13 @@ class Runner:
         self.write(report.save_samples, self.run.sample_path(self.session.step), samples)
 
     def save(self):
-        path = self.run.checkpoint_path(self.session.step)
-        self.write(save_checkpoint, path, self.session.arrays(), self.session.state())
+        path, arrays = self.run.checkpoint_path(self.session.step), self.session.arrays()
+        if not all(np.isfinite(a).all() for a in arrays.values()):
+            raise NonFiniteError(
+                f"step {self.session.step}: the weights are not finite, so they are not saved. "
+                f"{self.last_checkpoint()}"
+            )
+        self.write(save_checkpoint, path, arrays, self.session.state())
         self.saved = self.session.step
 
     def write(self, what, *args):
@@ -107,12 +130,12 @@ class Runner:
         return f"The checkpoint of step {self.saved} is good; go on with {self.resume_command()}"
 
     def resume_command(self):
-        return f"minigan train {self.run.config['model']} --resume {self.run.path}"
+        return f"minigan train {self.run.config['model']} --resume {shlex.quote(str(self.run.path))}"
 
     def tell(self):
         """Say how it ended, and where to look."""
         done = self.session.step >= self.total
-        sample = f"minigan sample {self.run.path}"
+        sample = f"minigan sample {shlex.quote(str(self.run.path))}"
         lines = [
             f"{'Done' if done else 'Stopped'} after {self.session.step} steps.",
             f"  samples     {self.run.sample_paths()[-1]}",
@@ -121,11 +144,14 @@ class Runner:
             f"  checkpoint  {self.run.checkpoint_path(self.saved)}",
             f"More samples: {sample}" if done else f"Go on with: {self.resume_command()}",
         ]
-        self.console.print("\n".join(lines), highlight=False, soft_wrap=True)
+        self.say("\n".join(lines))
+
+    def say(self, text):
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
-def _stop_requested():
+def _stop_requested(say):
     """An Event that Ctrl-C and SIGTERM set, so that a step is never cut in two.
 
     A second Ctrl-C interrupts at once. Only the main thread can receive signals; elsewhere the event
@@ -138,6 +164,7 @@ def _stop_requested():
 
     def on_signal(number, frame):
         stop.set()
+        say("stopping after this step; Ctrl-C again stops at once, without saving")
         signal.signal(signal.SIGINT, before[signal.SIGINT])
 
     before = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}

@@ -75,8 +75,8 @@ class Session:
                 getattr(self, name).load_state_dict({**_part(arrays, name), **state[name]})
             self.rng.state = state["random"]
             self.batches.load_state_dict(state["data"])
-            self.step = state["step"]
-        except (ValueError, KeyError) as error:
+            self.step = int(state["step"])
+        except (ValueError, KeyError, TypeError) as error:
             raise MiniganError(f"the checkpoint does not fit this run: {error}") from error
 
 
