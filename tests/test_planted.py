@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import minigan.functional as F
 import minigan_kernels as kernels
@@ -9,6 +10,7 @@ from minigan import Function, Tensor
 from minigan.nn import Linear, Module, Parameter
 from minigan.optim import SGD
 from minigan.testing import check_grads, check_module, check_op, check_optimizer
+from minigan.testing import strategies as some
 
 GEOMETRY = (1, 1), (1, 1), (1, 1), 1  # stride, padding, dilation, groups
 
@@ -197,6 +199,16 @@ def test_check_op_rejects(op, shapes, message, seed):
         pytest.raises((AssertionError, ValueError), match=message),
     ):
         check_op(lambda *xs: op()(*xs), normal(shapes, seed), seed=seed)
+
+
+def test_check_op_draws_its_inputs_from_a_strategy():
+    pairs = some.broadcastable_shapes(2).flatmap(lambda shapes: st.tuples(*map(some.arrays, shapes)))
+    assert check_op(F.mul, strategy=pairs, reference=np.multiply) < 1e-6
+    with pytest.raises(AssertionError, match="order 1 is wrong in input 0"):
+        check_op(lambda x: ZeroSoftmax()(x), strategy=st.tuples(some.arrays((2, 3))))
+    for nothing_or_both in ({}, {"inputs": [np.ones(2)], "strategy": pairs}):
+        with pytest.raises(ValueError, match="either inputs or a strategy"):
+            check_op(F.mul, **nothing_or_both)
 
 
 def test_check_op_rejects_another_value_than_the_reference():

@@ -619,6 +619,12 @@ CONVOLUTION += [
         [(2, 3, 4, 4), (3, 2, 3, 3)],
         torch="nn.functional.conv_transpose2d",
     ),
+    Row(
+        "conv_transpose2d, output padding beyond the stride",
+        lambda x, w: F.conv_transpose2d(x, w, dilation=3, output_padding=2),
+        [(1, 2, 3, 3), (2, 2, 2, 2)],
+        torch=lambda t, x, w: t.nn.functional.conv_transpose2d(x, w, dilation=3, output_padding=2),
+    ),
 ]
 
 
