@@ -26,6 +26,8 @@ from minigan import nn
 from minigan.random import Generator
 from minigan_kernels import out_size, transposed_size
 
+from .layouts import LAYOUTS, fits
+
 try:
     from hypothesis import note
     from hypothesis import strategies as st
@@ -55,37 +57,6 @@ __all__ = [
 
 STEP = 0.25  # between neighbouring values
 DRAWN = 24  # entries, one by one; the rest of a larger array comes from a seed
-
-
-# Memory layouts
-
-
-def _along(axis, key):
-    return (slice(None),) * axis + (key,)
-
-
-def _every_second(a, axis):
-    room = list(a.shape)
-    room[axis] *= 2
-    wide = np.full(room, np.nan, a.dtype)  # whoever reads the gaps will be noticed
-    view = wide[_along(axis, slice(None, None, 2))]
-    view[...] = a
-    return view
-
-
-LAYOUTS = {
-    "contiguous": lambda a, axis: a,
-    "transposed": lambda a, axis: a.copy(order="F"),
-    "channels last": lambda a, axis: np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1),
-    "reversed": lambda a, axis: np.flip(np.flip(a, axis).copy(), axis),
-    "every second": _every_second,
-    "broadcast": lambda a, axis: np.broadcast_to(a[_along(axis, slice(1))], a.shape),
-}
-"""How an array can lie in memory: {name: function of a contiguous array and an axis of it}.
-
-All keep the values, except "broadcast": it repeats the first ones along the axis, by a stride of 0,
-and cannot be written to. "channels last" is for four axes.
-"""
 
 
 # Arrays
@@ -182,7 +153,7 @@ def _arrays(draw, shape, dtype, entries, layouts):
     shape = shapes() if shape is None else shape
     shape = draw(shape) if isinstance(shape, st.SearchStrategy) else shape
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    names = [name for name in layouts if _fits(name, len(shape))] or ["contiguous"]
+    names = [name for name in layouts if fits(name, len(shape))] or ["contiguous"]
     plain = draw(entries(math.prod(shape))).astype(dtype).reshape(shape)
     name = draw(st.sampled_from(names))
     if name == "contiguous":
@@ -198,10 +169,6 @@ def _names(layouts):
     if unknown := sorted(chosen - LAYOUTS.keys()):
         raise ValueError(f"there are no layouts {unknown}; there are: {', '.join(LAYOUTS)}")
     return [name for name in LAYOUTS if name in chosen]
-
-
-def _fits(name, ndim):
-    return ndim == 4 if name == "channels last" else ndim >= {"contiguous": 0, "transposed": 2}.get(name, 1)
 
 
 # Shapes
