@@ -1,5 +1,6 @@
 """Runs: what a run folder holds, and that stopping, resuming and failing lose nothing."""
 
+import contextlib
 import errno
 import io
 import json
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -20,7 +22,7 @@ from safetensors.numpy import load_file
 from minigan import files, training
 from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans import dcgan, gan
-from minigan.training import Options, Run
+from minigan.training import Options, Run, runner
 
 TINY = dcgan.Config(steps=6, batch_size=8, width=4, latent=8)
 OPTIONS = Options(checkpoint_every=2, sample_every=3, seed=5)
@@ -128,6 +130,17 @@ def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(tmp_path
     assert run.checkpoint_steps()[-1] == run.metrics()[-1]["step"]
     assert run.gif.exists()
     assert run.losses.exists()
+
+
+def test_a_run_that_was_stopped_before_its_first_step_can_go_on(tmp_path, monkeypatch):
+    stopped = threading.Event()
+    stopped.set()
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_stop_requested", lambda say: contextlib.nullcontext(stopped))
+        run = train(tmp_path / "run")
+    assert run.checkpoint_steps() == [0]
+    training.resume(run.path, console=quiet())
+    assert checkpoint(run) == checkpoint(train(tmp_path / "whole"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")

@@ -83,7 +83,7 @@ class Runner:
                     self.sample()
                 if step % self.session.options.checkpoint_every == 0 or step == self.total:
                     self.save()
-        if self.saved < self.session.step:
+        if not self.saved or self.saved < self.session.step:
             self.save()
         self.write(report.save_losses, self.run.losses, self.run.metrics())
         self.write(report.save_gif, self.run.gif, self.run.sample_paths())
