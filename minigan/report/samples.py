@@ -17,9 +17,12 @@ LAST_FRAME = 2000  # ms that the end of a film stands still
 FRAME = 120  # ms for the others
 
 
-def save_samples(path: Path, samples: np.ndarray):
-    """A PNG of samples: images (N, C, H, W) in [-1, 1] as a sheet, points (N, 2) as a cloud."""
-    picture = sheet(samples) if samples.ndim == 4 else cloud(samples)
+def save_samples(path: Path, samples: np.ndarray, real: np.ndarray | None = None):
+    """A PNG of samples: images (N, C, H, W) in [-1, 1] as a sheet, points (N, 2) as a cloud.
+
+    real: samples of the data, to which points are drawn: in grey behind them, and on their scale.
+    """
+    picture = sheet(samples) if samples.ndim == 4 else cloud(samples, real)
     _save(path, picture, "PNG")
 
 
@@ -38,12 +41,15 @@ def sheet(images: np.ndarray) -> Image.Image:
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def cloud(points: np.ndarray, extent: float | None = None) -> Image.Image:
-    """Points (N, 2) of the plane, seen from -extent to extent along both axes."""
+def cloud(points: np.ndarray, real: np.ndarray | None = None) -> Image.Image:
+    """Points (N, 2) of the plane, and the real ones behind them."""
     fig, ax = figure(5.12, 5.12)
-    ax.scatter(points[:, 0], points[:, 1], s=8, alpha=0.6, linewidths=0)
-    extent = extent or float(np.abs(points).max(initial=0)) * 1.1 or 1.0
+    extent = 1.3 * float(np.abs(points if real is None else real).max(initial=0)) or 1.0
+    if real is not None:
+        ax.scatter(real[:, 0], real[:, 1], s=30, color="lightgrey", label="real")
+    ax.scatter(points[:, 0], points[:, 1], s=6, alpha=0.5, linewidths=0, label="generated")
     ax.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
+    ax.legend(loc="upper right")
     return to_image(fig)
 
 

@@ -27,7 +27,8 @@ class Session:
         self.shape = dataset.shape
         root = Generator(options.seed)
         weights_rng, self.rng, samples_rng = (root.spawn() for _ in range(3))
-        self.fixed_noise = self.model.noise(self.cfg, 64, samples_rng)
+        self.shown = 64 if len(self.shape) == 3 else 1000  # images, or points
+        self.fixed_noise = self.model.noise(self.cfg, self.shown, samples_rng)
         self.G, self.D = self.model.networks(self.cfg, self.shape, weights_rng)
         self.opt_g, self.opt_d = self.model.optimizers(self.cfg, self.G, self.D)
         self.batches = Batches(dataset, self.cfg.batch_size, options.seed)
@@ -40,9 +41,9 @@ class Session:
         self.step += 1
         return metrics
 
-    def real(self, n: int) -> np.ndarray:
-        """The first `n` samples of the data."""
-        return self.batches.dataset.batch(np.arange(min(n, len(self.batches.dataset))))
+    def real(self) -> np.ndarray:
+        """The first samples of the data, as many as are shown of the generated ones."""
+        return self.batches.dataset.batch(np.arange(min(self.shown, len(self.batches.dataset))))
 
     # Saving
 
