@@ -298,6 +298,13 @@ def test_a_chain_of_50000_ops(step):
     assert not any(ref() for ref in graph)
 
 
+def test_an_op_is_walked_once_on_however_many_paths():
+    x = y = leaf(1.0)
+    for _ in range(60):
+        y = (y + y) / 2  # 2 ** 60 paths
+    assert grad(y, x)[0].item() == 1
+
+
 @pytest.fixture
 def _no_gc():
     gc.collect()
@@ -486,6 +493,17 @@ def test_a_recorded_tensor_is_changed_only_under_no_grad(make, change):
     with pytest.raises(RuntimeError, match="only under no_grad"):
         getattr(make(x), change)(*[0.0] * (change != "zero_"))
     assert x.numpy().tolist() == [2, 3]
+
+
+def test_what_a_change_in_place_writes():
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    for changed, expected in (
+        (lambda: x.copy_(Tensor([5.0, 6.0])), [[5, 6], [5, 6]]),
+        (lambda: x.fill_(7.0), [[7, 7], [7, 7]]),
+        (lambda: x.zero_(), [[0, 0], [0, 0]]),
+    ):
+        assert changed() is x
+        assert x.numpy().tolist() == expected
 
 
 def test_setitem_takes_tensors_and_counts_versions():
@@ -904,6 +922,13 @@ def test_a_user_function_that_gives_nan_is_named():
 def test_infinite_inputs_are_told_from_finite_ones():
     with detect_anomaly(), pytest.raises(NonFiniteError, match="inputs were not finite, 1 to 1"):
         leaf(np.inf) + leaf(1.0)
+
+
+def test_what_an_op_was_given_leaves_out_numbers_and_empty_tensors():
+    with detect_anomaly(), pytest.raises(NonFiniteError, match=r"inputs were 1 to 1$"):
+        leaf(1.0) / 0.0
+    with detect_anomaly(), pytest.raises(NonFiniteError, match=r"inputs were not finite$"):
+        F.concat([Tensor(np.zeros(0)), leaf(np.inf)])
 
 
 def test_finite_runs_pass_in_every_mode():

@@ -68,6 +68,7 @@ BAD_INPUT = [
     ("maxout, pieces", lambda: F.maxout(t(2, 5), 2), ValueError, "maxout: 5 channels .* 2 pieces"),
     ("maxout, axis", lambda: F.maxout(t(2, 4), 2, axis=2), ValueError, "axis 2"),
     ("dropout, p", lambda: F.dropout(t(2), 1.0), ValueError, r"dropout: p .*got 1\.0"),
+    ("dropout, p below 0", lambda: F.dropout(t(2), -0.1), ValueError, r"dropout: p .*got -0\.1"),
     ("sum, axis", lambda: t(2, 3).sum(2), ValueError, "axis 2 does not exist in a tensor of 2 axes"),
     ("sum, axis twice", lambda: t(2, 3).sum((0, -2)), ValueError, r"axis \(0, -2\) names an axis twice"),
     ("mean, of nothing", lambda: t(0, 3).mean(), ValueError, r"mean: no values .*\(0, 3\)"),
@@ -77,12 +78,14 @@ BAD_INPUT = [
     ("logsumexp, of nothing", lambda: t(0).logsumexp(), ValueError, "logsumexp: no values"),
     ("expand, sizes", lambda: t(3).expand((2, 4)), ValueError, r"\(3,\).*\(2,4\)"),
     ("reshape, size", lambda: t(2, 3).reshape(4), ValueError, r"size 6 into shape \(4,\)"),
+    ("reshape, a tuple and more", lambda: t(2, 3).reshape((2, 3), 1), TypeError, "tuple"),
     ("permute, axes", lambda: t(2, 3).permute(0, 0), ValueError, r"permute: \(0, 0\) .*\(2, 3\)"),
     ("squeeze, size", lambda: t(2, 3).squeeze(1), ValueError, r"squeeze: axis 1 of \(2, 3\)"),
     ("unsqueeze, axis", lambda: t(2, 3).unsqueeze(3), ValueError, "axis 3"),
     ("flip, axis", lambda: t(2, 3).flip(2), ValueError, "axis 2"),
     ("pad, odd", lambda: F.pad(t(2, 3), (1, 1, 1)), ValueError, r"pad: \(1, 1, 1\).*\(2, 3\)"),
     ("pad, too many", lambda: F.pad(t(2), (1, 1, 1, 1)), ValueError, r"pad: .*\(2,\)"),
+    ("pad, one pair too many", lambda: F.pad(t(2, 3), (1,) * 6), ValueError, r"pad: .*\(2, 3\)"),
     ("pad, negative", lambda: F.pad(t(2), (-1, 1)), ValueError, r"pad: \(-1, 1\)"),
     ("concat, sizes", lambda: F.concat([t(2, 3), t(2, 4)]), ValueError, "size 3 .* size 4"),
     ("concat, nothing", lambda: F.concat([]), ValueError, "concat"),
@@ -186,6 +189,12 @@ BAD_INPUT = [
         r"conv_transpose2d: .*\(3, 5, 5\)",
     ),
     (
+        "conv_transpose2d, weight axes",
+        lambda: F.conv_transpose2d(IMAGE, t(3, 2, 3, 3, 3)),
+        ValueError,
+        r"conv_transpose2d: .*need 4 axes.*\(3, 2, 3, 3, 3\)",
+    ),
+    (
         "conv_transpose2d, channels",
         lambda: F.conv_transpose2d(IMAGE, t(4, 2, 3, 3)),
         ValueError,
@@ -220,6 +229,12 @@ BAD_INPUT = [
     ("avg_pool2d, axes", lambda: F.avg_pool2d(t(5, 5), 2), ValueError, r"avg_pool2d: .*\(5, 5\)"),
     ("avg_pool2d, window", lambda: F.avg_pool2d(IMAGE, (2, 6)), ValueError, "avg_pool2d: .*2x6 .*5x5"),
     ("interpolate, no size", lambda: F.interpolate(IMAGE), ValueError, "interpolate: give either"),
+    (
+        "interpolate, factors",
+        lambda: F.interpolate(IMAGE, scale_factor=(2, 2, 2)),
+        ValueError,
+        r"interpolate: scale_factor must be a number or two, got \(2, 2, 2\)",
+    ),
     ("interpolate, both", lambda: F.interpolate(IMAGE, 4, 2), ValueError, "interpolate: give either"),
     (
         "interpolate, mode",
@@ -462,6 +477,31 @@ def test_comparisons_are_constant_bools():
         assert found.numpy().tolist() == expected
 
 
+DEFAULTS = {
+    # op as it is called without the setting, and with what the setting is then
+    "leaky_relu": (F.leaky_relu, lambda x: F.leaky_relu(x, 0.01)),
+    "elu": (F.elu, lambda x: F.elu(x, 1.0)),
+    "softmax": (F.softmax, lambda x: F.softmax(x, 1)),
+    "log_softmax": (F.log_softmax, lambda x: F.log_softmax(x, 1)),
+    "maxout": (lambda x: F.maxout(x, 2), lambda x: F.maxout(x, 2, 1)),
+    "pad": (lambda x: F.pad(x, (1, 1)), lambda x: F.pad(x, (1, 1), 0.0)),
+    "concat": (lambda x: F.concat([x, x]), lambda x: F.concat([x, x], 0)),
+    "stack": (lambda x: F.stack([x, x]), lambda x: F.stack([x, x], 0)),
+    "flatten": (F.flatten, lambda x: F.flatten(x, 0)),
+    "var, correction": (F.var, lambda x: F.var(x, correction=1)),
+    **{
+        f.__name__: (f, lambda x, f=f: f(x, axis=None, keepdims=False))
+        for f in (F.sum, F.mean, F.var, F.max, F.min, F.logsumexp, F.norm)
+    },
+}
+
+
+@pytest.mark.parametrize(("short", "full"), DEFAULTS.values(), ids=DEFAULTS)
+def test_defaults(short, full):
+    x = Tensor(np.linspace(-1, 1, 12).reshape(3, 4))
+    assert short(x).numpy().tolist() == full(x).numpy().tolist()
+
+
 # What the table cannot say
 
 
@@ -471,6 +511,7 @@ def test_comparisons_are_constant_bools():
         ("nearest", 6, [0, 0, 10, 10, 20, 20]),
         ("nearest", 5, [0, 0, 10, 10, 20]),
         ("nearest", 2, [0, 10]),
+        ("nearest", 147, [0] * 49 + [10] * 49 + [20] * 49),  # 49 * (1 / 49) rounds below 1
         ("bilinear", 6, [0, 2.5, 7.5, 12.5, 17.5, 20]),
         ("bilinear", 1, [10]),
         ("corners", 5, [0, 5, 10, 15, 20]),
@@ -515,6 +556,18 @@ def test_batch_norm_moves_its_running_statistics_in_training_only():
     assert_close(mean, 0.2 * x.numpy().mean(0))
     assert_close(var, 0.8 + 0.2 * x.numpy().var(0, ddof=1))
     assert (mean.version, var.version) == (1, 1)
+
+
+def test_the_fewest_values_that_can_be_normalised():
+    ends = np.array([[[-1.0, 1.0]]])
+    assert_close(F.instance_norm(Tensor(ends), eps=0.0), ends)
+    assert_close(F.batch_norm(Tensor(ends[0].T), eps=0.0), ends[0].T)
+
+
+def test_a_convolution_adds_its_bias_to_each_channel():
+    w, b = t(3, 3, 2, 2), Tensor([1.0, 2.0, 3.0])
+    for conv in (F.conv2d, F.conv_transpose2d):
+        assert_close(conv(IMAGE, w, b), conv(IMAGE, w).numpy() + b.numpy().reshape(3, 1, 1), rtol=1e-6)
 
 
 def test_a_batch_of_no_images_goes_through_a_convolution():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import minigan.functional as F
 import minigan_kernels as kernels
-from minigan import Function, Tensor
+from minigan import Function, Tensor, is_grad_enabled
 from minigan.nn import Linear, Module, Parameter
 from minigan.optim import SGD
 from minigan.testing import check_grads, check_module, check_op, check_optimizer
@@ -111,6 +111,17 @@ class SlopeForgottenInTheGradient(Function):
         return ggx * 2.0 * x * np.where(x.data > 0, 1, 0.04), ggx * gy * 2.0  # the slope again
 
 
+class AnotherGradientInAGraph(Function):
+    """The gradient has two forms, and the one that is differentiable is three times too large."""
+
+    def forward(self, x):
+        return x**2
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy * (6.0 if is_grad_enabled() else 2.0) * x
+
+
 class DamagesItsInput(Function):
     def forward(self, x):
         x *= 2
@@ -177,6 +188,7 @@ PLANTED = [  # op, shapes of its inputs, what the message says
     (ConvWithoutSecondDerivative, [IMAGE, KERNEL], "order 2 is wrong in input"),
     (OffByOneInPadding, [N], "order 1 is wrong in input 0"),
     (SlopeForgottenAtSecondOrder, [N], "order 2 is wrong in input"),
+    (AnotherGradientInAGraph, [N], "order 1 is wrong in input 0"),
     (DamagesItsInput, [N], "f or its gradient changes its inputs"),
     (DamagesItsInputInBackward, [N], "f or its gradient changes its inputs"),
     (LeaksFloat32, [N], "order 1 is wrong"),

@@ -21,18 +21,18 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
     if x.ndim != 4:
         raise ValueError(f"interpolate: x must have shape (N, C, H, W), got {x.shape}")
     if size is None:
-        factors = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else scale_factor
+        factors = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
+        if len(factors) != 2:
+            raise ValueError(f"interpolate: scale_factor must be a number or two, got {factors}")
         size = tuple(int(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
-        steps = tuple(1 / f for f in factors)
     else:
-        size = pair(size)
-        steps = tuple(n / max(m, 1) for n, m in zip(x.shape[2:], size, strict=True))
+        size, factors = pair(size), (None, None)
     if min(size) < 1:
         raise ValueError(f"interpolate: cannot make images of {size}")
     if mode == "nearest":
-        return _nearest(x, size, steps)
+        return _nearest(x, size, factors)
     if mode == "bilinear":
-        return _bilinear(x, size, steps, align_corners)
+        return _bilinear(x, size, factors, align_corners)
     raise ValueError(f"interpolate: mode must be 'nearest' or 'bilinear', got {mode!r}")
 
 
@@ -51,25 +51,30 @@ def pixel_shuffle(x, upscale_factor):
     return blocks.reshape(N, C // (r * r), H * r, W * r)
 
 
-def _nearest(x, size, steps):
-    N, C, H, W = x.shape
-    OH, OW = size
-    if (OH / H, OW / W) == (OH // H, OW // W) == (1 / steps[0], 1 / steps[1]):  # each pixel a block
-        blocks = x.reshape(N, C, H, 1, W, 1).expand((N, C, H, OH // H, W, OW // W))
+def _nearest(x, size, factors):
+    (N, C, H, W), (OH, OW) = x.shape, size
+    rows, cols = _nearest_pixels(H, OH, factors[0]), _nearest_pixels(W, OW, factors[1])
+    if np.array_equal(rows, np.repeat(np.arange(H), OH // H)) and np.array_equal(
+        cols, np.repeat(np.arange(W), OW // W)
+    ):  # each pixel becomes a block: no need to gather
+        blocks = x.reshape(N, C, H, 1, W, 1).expand(N, C, H, OH // H, W, OW // W)
         return blocks.reshape(N, C, OH, OW)
-    rows, cols = (
-        np.minimum((np.arange(m) * step).astype(int), n - 1)
-        for n, m, step in zip((H, W), size, steps, strict=True)
-    )
     return x[:, :, rows][:, :, :, cols]
 
 
-def _bilinear(x, size, steps, align_corners):
+def _nearest_pixels(n, m, factor):
+    """Which of n pixels each of m is a copy of; in integers for a size, where rounding would tell."""
+    if factor is None:
+        return np.arange(m) * n // m
+    return np.minimum((np.arange(m) / factor).astype(int), n - 1)
+
+
+def _bilinear(x, size, factors, align_corners):
     """Along each axis a product with a matrix that has two weights a row."""
     xp = array_module(x.data)
     rows, cols = (
-        xp.asarray(_weights(n, m, step, align_corners), dtype=x.dtype)
-        for n, m, step in zip(x.shape[2:], size, steps, strict=True)
+        xp.asarray(_weights(n, m, n / m if f is None else 1 / f, align_corners), dtype=x.dtype)
+        for n, m, f in zip(x.shape[2:], size, factors, strict=True)
     )
     return Tensor(rows) @ x @ Tensor(cols.T)
 

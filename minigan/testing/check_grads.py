@@ -55,7 +55,7 @@ def check_grads(f, inputs, order=2, rtol=None, atol=None, full=False, seed=0, al
     for n in range(1, order + 1):
         if full and n == 1:
             worst = max(worst, checker.jacobians(f, arrays))
-        worst = max(worst, *(checker.direction(f, arrays, n) for _ in range(DIRECTIONS)))
+        worst = max(worst, *(checker.direction(f, arrays, n, bool(k)) for k in range(DIRECTIONS)))
         f, arrays = checker.vjp(f, arrays)
     return worst
 
@@ -70,22 +70,22 @@ class _Checker:
 
     # One direction
 
-    def direction(self, f, arrays, order):
+    def direction(self, f, arrays, order, create_graph):
         """The relative error along a random direction; AssertionError if it is too large."""
         directions = [self.like(a) * _size(a) for a in arrays]
         with no_grad():
             cotangents = [self.like(y.data) for y in _outputs(f, arrays)]
-        terms = self.reverse(f, arrays, cotangents, directions)
+        terms = self.reverse(f, arrays, cotangents, directions, create_graph)
         slope = _slope(f, arrays, cotangents, directions, self.step)
         error = self.error(slope, terms)
         if not error <= self.rtol:
             raise AssertionError(self.explain(f, arrays, cotangents, directions, terms, order))
         return error
 
-    def reverse(self, f, arrays, cotangents, directions):
+    def reverse(self, f, arrays, cotangents, directions, create_graph=False):
         """For each input, the entries of gradient · direction; their sum is the slope by reverse mode."""
         leaves = [Tensor(a, requires_grad=True) for a in arrays]
-        gradients = _pull_back(f, leaves, [Tensor(u) for u in cotangents], create_graph=False)
+        gradients = _pull_back(f, leaves, [Tensor(u) for u in cotangents], create_graph)
         return [g.numpy().astype(np.float64) * v for g, v in zip(gradients, directions, strict=True)]
 
     def error(self, slope, terms):

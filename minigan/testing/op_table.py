@@ -241,7 +241,8 @@ ACTIVATIONS = [
         "gelu, tanh",
         lambda x: F.gelu(x, "tanh"),
         [(3, 4)],
-        torch=lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
+        lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+        lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
     ),
     *(row for axis in (-1, 0, 1) for row in softmax_rows(axis)),
     Row("maxout", lambda x: F.maxout(x, 3), [apart(2, 6)], lambda x: x.reshape(2, 2, 3).max(2)),
@@ -426,6 +427,13 @@ SHAPES = [
         [(2, 8, 3, 2)],
         torch=lambda t, x: t.nn.functional.pixel_shuffle(x, 2),
     ),
+    Row(
+        "pixel_shuffle, to one channel",
+        lambda x: F.pixel_shuffle(x, 3),
+        [(2, 9, 2, 3)],
+        lambda x: x.reshape(2, 3, 3, 2, 3).transpose(0, 3, 1, 4, 2).reshape(2, 1, 6, 9),
+        lambda t, x: t.nn.functional.pixel_shuffle(x, 3),
+    ),
 ]
 
 
@@ -544,6 +552,7 @@ PRODUCTS = [
     einsum_row("ij, ij -> i", (2, 3), (2, 3)),
     einsum_row("ij, kl -> k", (2, 3), (4, 5)),
     einsum_row("ij, j, ik -> jk", (2, 3), (3,), (2, 4)),
+    einsum_row("i, ij, ij -> j", (2,), (2, 3), (2, 3)),
     einsum_row("nchw, oc -> nohw", (2, 3, 2, 2), (4, 3)),
     einsum_row(", ij -> ij", (), (2, 3)),
 ]
@@ -709,12 +718,23 @@ def batch_norm_rows(name, shape):
             partial(twin, **training),
         )
 
-    axes = (0, *range(2, len(shape)))
+    axes, channel = (0, *range(2, len(shape))), (3,) + (1,) * (len(shape) - 2)
+    mean, var = np.reshape(MEAN, channel), np.reshape(VAR, channel)
+
+    def of_the_batch(x, w=1.0, b=0.0):
+        return normalized(x, axes) * per_channel(w) + per_channel(b)
+
+    def of_the_past(x, w=1.0, b=0.0):
+        return (x - mean) / np.sqrt(var + 1e-5) * per_channel(w) + per_channel(b)
+
+    def per_channel(a):
+        return np.reshape(a, channel) if np.ndim(a) else a
+
     return [
-        row("training", [], lambda x: normalized(x, axes), training=True),
-        row("training, affine", [(3,), (3,)], training=True),
-        row("evaluation", [], training=False),
-        row("evaluation, affine", [(3,), (3,)], training=False),
+        row("training", [], of_the_batch, training=True),
+        row("training, affine", [(3,), (3,)], of_the_batch, training=True),
+        row("evaluation", [], of_the_past, training=False),
+        row("evaluation, affine", [(3,), (3,)], of_the_past, training=False),
     ]
 
 
