@@ -1,7 +1,9 @@
 """The command line, as a user meets it: exit codes, files, one sentence for a mistake."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,7 +14,7 @@ from minigan.functional.elementwise import Exp
 from minigan.gans import MODELS, dcgan
 from minigan.training import Run
 
-TINY = ["--steps=4", "--batch-size=8", "--width=4", "--latent=8", "--sample-every=2", "--out=run"]
+TINY = ["--steps=4", "--batch-size=8", "--width=4", "--latent=8", "--sample-every=2"]
 
 
 @pytest.fixture
@@ -21,10 +23,17 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run that was trained once, to be copied."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert main(["train", "dcgan", *TINY, f"--out={folder}"]) == 0
+    return folder
+
+
 @pytest.fixture
-def run(here):
-    assert main(["train", "dcgan", *TINY]) == 0
-    return here / "run"
+def run(here, trained):
+    return Path(shutil.copytree(trained, here / "run"))
 
 
 def test_train_and_sample(run, capsys):
@@ -37,8 +46,7 @@ def test_train_and_sample(run, capsys):
     assert Image.open("run/samples-1.png").tobytes() != first
 
 
-def test_resume_takes_the_steps_that_were_typed_even_if_they_are_the_default(here, monkeypatch):
-    assert main(["train", "dcgan", *TINY]) == 0
+def test_resume_takes_the_steps_that_were_typed_even_if_they_are_the_default(run, monkeypatch):
     monkeypatch.setattr(training, "resume", lambda path, steps: given.append(steps) or Run.open(path))
     given = []
     main(["train", "dcgan", "--resume=run", f"--steps={dcgan.Config().steps}"])

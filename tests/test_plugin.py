@@ -27,6 +27,9 @@ def test_on_a_gpu():
 """
 
 
+pytestmark = pytest.mark.slow  # each test starts pytest anew, and with it hypothesis, NumPy, SciPy
+
+
 @pytest.fixture
 def pytest_run(tmp_path):
     (tmp_path / "test_it.py").write_text(TEST)

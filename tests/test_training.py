@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +44,12 @@ def checkpoint(run, step=None):
 
 def metrics(run):
     return run.metrics_path.read_text()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run that was trained once, to be copied."""
+    return train(tmp_path_factory.mktemp("trained") / "run").path
 
 
 def test_a_run_folder_holds_all_that_was_promised(tmp_path):
@@ -219,8 +226,8 @@ def test_a_divergence_names_the_first_op(tmp_path):
         (lambda p: _change(p, '"dcgan"', '"dcgen"'), "did you mean 'dcgan'"),
     ],
 )
-def test_a_run_folder_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, make, message):
-    path = train(tmp_path / "run").path
+def test_a_run_folder_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, trained, make, message):
+    path = Path(shutil.copytree(trained, tmp_path / "run"))
     make(path)
     with pytest.raises(MiniganError, match=message):
         training.resume(path, console=quiet())
