@@ -13,6 +13,8 @@ from minigan import Tensor, grad
 from minigan.testing import strategies as some
 from minigan_kernels import out_size, transposed_size
 
+pytestmark = pytest.mark.slow  # searches for examples by the thousand
+
 moderate = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 searching = settings(max_examples=5000, derandomize=True, database=None, phases=[Phase.generate])
 shrinking = settings(searching, phases=[Phase.generate, Phase.shrink])

@@ -123,6 +123,7 @@ def wait_for(condition, process):
 FLAGS = ["--steps=100000", "--batch-size=8", "--width=4", "--latent=8", "--checkpoint-every=20", "--out=run"]
 
 
+@pytest.mark.slow  # a process of its own
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(tmp_path, number):
@@ -150,6 +151,7 @@ def test_a_run_that_was_stopped_before_its_first_step_can_go_on(tmp_path, monkey
     assert checkpoint(run) == checkpoint(train(tmp_path / "whole"))
 
 
+@pytest.mark.slow  # a process of its own
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
 def test_a_killed_run_keeps_its_last_checkpoint_and_goes_on(tmp_path):
     process = start(*FLAGS, cwd=tmp_path)
