@@ -1040,3 +1040,11 @@ def test_an_op_that_uses_what_it_did_not_save_is_told_so(saves, what):
     x = Tensor([1.0], requires_grad=True)
     with pytest.raises(RuntimeError, match=f"set saves = '{what}'"):
         grad(Forgetful()(x), x)
+
+
+@pytest.mark.parametrize("key", [np.array([True, False, True]), Tensor([0, 2]), np.arange(3)[::2], 1, ...])
+def test_any_key_can_be_written_to(key):
+    x, expected = Tensor([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])
+    x[key] = 7.0
+    expected[key.data if isinstance(key, Tensor) else key] = 7
+    assert x.tolist() == expected.tolist()

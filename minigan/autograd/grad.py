@@ -55,8 +55,7 @@ def backward(self, gradient=None, create_graph=False):
     gradient: what to start from, of this tensor's shape; None for a tensor of one element.
     """
     outputs = (self,)
-    leaves = {n for n in _ancestors([_place(self)]) if isinstance(n, Tensor)}
-    found = _walk(outputs, _seeds(outputs, gradient), leaves, create_graph)
+    found = _walk(outputs, _seeds(outputs, gradient), None, create_graph)
     with set_grad_enabled(create_graph):
         for leaf, g in found.items():
             # Memory of its own: an op may give one array to several inputs.
@@ -67,8 +66,9 @@ Tensor.backward = backward
 
 
 def _walk(outputs, seeds, wanted, create_graph):
-    """{place: gradient} for the places in `wanted` that the outputs depend on."""
+    """{place: gradient} for the places in `wanted`, None for all leaves, that the outputs depend on."""
     nodes = _ancestors([_place(y) for y in outputs])
+    wanted = {n for n in nodes if isinstance(n, Tensor)} if wanted is None else wanted
     order = sorted((n for n in nodes if isinstance(n, Function)), key=lambda n: n.serial)
     useful = set(wanted)  # the wanted places, and every op downstream of one
     for node in order:

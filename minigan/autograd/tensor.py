@@ -120,10 +120,9 @@ class Tensor:
                 "what is written into a tensor is not recorded: write value.detach(), or build the whole "
                 "by concat, stack or where"
             )
-        key = (
-            tuple(getattr(k, "data", k) for k in key) if isinstance(key, tuple) else getattr(key, "data", key)
-        )
-        self.data[key] = value.data if isinstance(value, Tensor) else value
+        keys = key if isinstance(key, tuple) else (key,)
+        keys = tuple(k.data if isinstance(k, Tensor) else k for k in keys)
+        self.data[keys] = value.data if isinstance(value, Tensor) else value
         return self.bump()
 
     # Array

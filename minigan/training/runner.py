@@ -31,7 +31,7 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     session = Session(model, options, cfg)
     run = Run.create(out, model, options, session.cfg, session.shape)
     runner = Runner(run, session, console or Console())
-    runner.write(report.save_samples, run.samples / "real.png", session.real())
+    runner.write(report.save_samples, run.samples / "real.png", session.real)
     runner.sample()
     runner.go()
     return run
@@ -103,7 +103,7 @@ class Runner:
     def sample(self):
         samples = generate(self.session.G, self.session.fixed_noise)
         path = self.run.sample_path(self.session.step)
-        self.write(report.save_samples, path, samples, self.session.real())
+        self.write(report.save_samples, path, samples, self.session.real)
 
     def save(self):
         path, arrays = self.run.checkpoint_path(self.session.step), self.session.arrays()

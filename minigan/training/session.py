@@ -18,7 +18,8 @@ from .run import Run
 class Session:
     """The networks, optimisers, data and random numbers of a run, and its training loop.
 
-    `next_step()` takes one step. `arrays()` and `state()` are what a checkpoint holds.
+    `next_step()` takes one step. `real` are the first samples of the data, as many as are shown of the
+    generated ones. `arrays()` and `state()` are what a checkpoint holds.
     """
 
     def __init__(self, model: str, options: Options, cfg):
@@ -27,10 +28,11 @@ class Session:
         self.shape = dataset.shape
         root = Generator(options.seed)
         weights_rng, self.rng, samples_rng = (root.spawn() for _ in range(3))
-        self.shown = 64 if len(self.shape) == 3 else 1000  # images, or points
-        self.fixed_noise = self.model.noise(self.cfg, self.shown, samples_rng)
+        shown = 64 if len(self.shape) == 3 else 1000  # images, or points
+        self.fixed_noise = self.model.noise(self.cfg, shown, samples_rng)
         self.G, self.D = self.model.networks(self.cfg, self.shape, weights_rng)
         self.opt_g, self.opt_d = self.model.optimizers(self.cfg, self.G, self.D)
+        self.real = dataset.batch(np.arange(min(shown, len(dataset))))
         self.batches = Batches(dataset, self.cfg.batch_size, options.seed)
         self.loop = self.model.train(self.G, self.D, self.opt_g, self.opt_d, self.batches, self.rng, self.cfg)
         self.step = 0
@@ -40,10 +42,6 @@ class Session:
         metrics = next(self.loop)
         self.step += 1
         return metrics
-
-    def real(self) -> np.ndarray:
-        """The first samples of the data, as many as are shown of the generated ones."""
-        return self.batches.dataset.batch(np.arange(min(self.shown, len(self.batches.dataset))))
 
     # Saving
 
