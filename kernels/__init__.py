@@ -21,6 +21,7 @@ __all__ = [
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
+    "conv_algorithm",
     "engine",
     "engine_name",
     "max_pool2d",
@@ -75,6 +76,18 @@ def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
     out = check_conv("conv2d_weight", x.shape, shape, stride, padding, dilation, groups)
     _check_outputs("conv2d_weight", gy.shape, (x.shape[0], gy.shape[1], *out))
     return engine_for(x).conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups)
+
+
+def conv_algorithm(name, tile=None):
+    """Inside the block, on this thread, the `cpu` engine makes every convolution by one algorithm.
+
+    name: "winograd" (float32, square kernels and strides, no dilation, no groups; `tile` outputs a
+    tile, 2 to 4), "im2col" (anything), or "gemm" (kernels of 1x1, or as large as the image). ValueError
+    for another name; a convolution that the algorithm cannot make raises ValueError when it is called.
+    """
+    from .cpu import conv  # imports Numba
+
+    return conv.conv_algorithm(name, tile)
 
 
 def _check_outputs(name, given, expected):

@@ -2,17 +2,23 @@
 
 An engine is a module that defines some of the kernel functions of this package under the same
 names. `reference` defines them all, in plain array code, and is the meaning of every kernel; any
-other engine may leave out what it has no better answer for.
+other engine leaves out what it has no better answer for, and `reference` runs that.
 
-The array picks the engine; `engine(name)` and the environment variable MINIGAN_ENGINE force one.
+The array picks the engine: NumPy float32 goes to `cpu`, the rest to `reference`. `engine(name)` and
+the environment variable MINIGAN_ENGINE force one.
 """
 
 import contextlib
+import functools
 import importlib
 import os
 import threading
+from types import SimpleNamespace
 
-ENGINES = ("reference",)
+import numpy as np
+
+ENGINES = ("reference", "cpu")
+FLOAT32 = np.dtype(np.float32)
 
 
 class _Choice(threading.local):
@@ -28,7 +34,7 @@ def engine(name: str):
 
     Raises ValueError for a name that is not in ENGINES.
     """
-    _module(name)
+    _kernels_of(name)
     before, _choice.forced = _choice.forced, name
     try:
         yield
@@ -38,15 +44,22 @@ def engine(name: str):
 
 def engine_name(array) -> str:
     """The name of the engine that runs a kernel on `array`."""
-    return _choice.forced or "reference"
+    if _choice.forced is not None:
+        return _choice.forced
+    return "cpu" if type(array) is np.ndarray and array.dtype is FLOAT32 else "reference"
 
 
-def engine_for(array):
-    """The module of that engine."""
-    return _module(engine_name(array))
+def engine_for(array) -> SimpleNamespace:
+    """The kernels of that engine, by name."""
+    return _kernels_of(engine_name(array))
 
 
-def _module(name: str):
+@functools.cache
+def _kernels_of(name):
     if name not in ENGINES:
         raise ValueError(f"no kernel engine is called {name!r}; there are: {', '.join(ENGINES)}")
-    return importlib.import_module(f"{__package__}.{name}")
+    kernels = {}
+    for module in ("reference", name):
+        module = importlib.import_module(f"{__package__}.{module}")
+        kernels |= {kernel: getattr(module, kernel) for kernel in module.__all__}
+    return SimpleNamespace(**kernels)

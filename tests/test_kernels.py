@@ -16,7 +16,8 @@ import minigan.functional as F
 import minigan_kernels as kernels
 from minigan import Tensor, grad
 from minigan.testing import assert_close
-from minigan_kernels.engines import engine_for
+from minigan_kernels import reference
+from minigan_kernels.engines import _kernels_of, engine_name
 from minigan_kernels.reference.philox import rounds
 
 many = settings(max_examples=200, deadline=None)
@@ -251,8 +252,17 @@ def test_uniform_and_normal_are_made_of_the_same_words():
 
 
 def test_the_reference_defines_every_kernel():
-    helpers = {"ENGINES", "array_module", "engine", "engine_name", "out_size", "sum_to", "transposed_size"}
-    assert set(kernels.__all__) - helpers == set(engine_for(np.ones(1)).__all__)
+    helpers = {
+        "ENGINES",
+        "array_module",
+        "conv_algorithm",
+        "engine",
+        "engine_name",
+        "out_size",
+        "sum_to",
+        "transposed_size",
+    }
+    assert set(kernels.__all__) - helpers == set(reference.__all__)
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are():
@@ -273,12 +283,15 @@ def test_the_environment_forces_an_engine():
 
 @pytest.fixture
 def other_engine(monkeypatch):
-    """A second engine, so that there is a choice."""
+    """One more engine, of one kernel."""
     engine = types.ModuleType("minigan_kernels.other")
     engine.pixels_gather = lambda x, index: "by the other engine"
+    engine.__all__ = ["pixels_gather"]
     monkeypatch.setattr("minigan_kernels.engines.ENGINES", ("reference", "other"))
     monkeypatch.setitem(sys.modules, engine.__name__, engine)
-    return engine
+    _kernels_of.cache_clear()
+    yield "other"
+    _kernels_of.cache_clear()
 
 
 def test_kernels_run_on_the_chosen_engine(other_engine):
@@ -286,28 +299,40 @@ def test_kernels_run_on_the_chosen_engine(other_engine):
         assert kernels.pixels_gather(np.ones(1), np.ones(1)) == "by the other engine"
 
 
+def test_the_reference_runs_what_an_engine_leaves_out(other_engine):
+    x = np.ones((1, 1, 2, 2))
+    with kernels.engine("other"):
+        assert kernels.avg_pool2d(x, (2, 2), (2, 2), (0, 0)).item() == 1
+
+
 def test_engine_choices_nest_and_restore(other_engine):
     x = np.ones(1)
-    default = engine_for(x)
+    default = engine_name(x)
     with kernels.engine("other"):
-        assert engine_for(x) is other_engine
+        assert engine_name(x) == other_engine
         with kernels.engine("reference"):
-            assert engine_for(x) is default
-        assert engine_for(x) is other_engine
-    assert engine_for(x) is default
+            assert engine_name(x) == "reference"
+        assert engine_name(x) == other_engine
+    assert engine_name(x) == default
 
 
 def test_an_engine_choice_ends_with_an_error(other_engine):
     with pytest.raises(KeyError), kernels.engine("other"):
         raise KeyError
-    assert engine_for(np.ones(1)) is not other_engine
+    assert engine_name(np.ones(1)) != other_engine
 
 
 def test_engine_choices_belong_to_their_thread(other_engine):
     x = np.ones(1)
-    default = engine_for(x)
+    default = engine_name(x)
     with ThreadPoolExecutor(1) as pool, kernels.engine("other"):
-        assert pool.submit(engine_for, x).result() is default
+        assert pool.submit(engine_name, x).result() == default
+
+
+@pytest.mark.skipif(bool(os.environ.get("MINIGAN_ENGINE")), reason="an engine is forced")
+def test_the_array_picks_the_engine():
+    assert engine_name(np.ones(1, np.float32)) == "cpu"
+    assert engine_name(np.ones(1)) == "reference"
 
 
 def test_arrays_of_another_kind_are_refused():

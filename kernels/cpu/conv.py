@@ -1,0 +1,143 @@
+"""Convolution and its two adjoints: which algorithm, on which memory.
+
+Memory is channels-last: (N, C, H, W) arrays whose transpose to (N, H, W, C) is contiguous are used as
+they are, others are copied once. Results are channels-last.
+"""
+
+import contextlib
+import threading
+
+import numpy as np
+
+from ..geometry import out_size
+from . import im2col, winograd
+from .gemm import matmul
+
+ALGORITHMS = "gemm", "winograd", "im2col"
+FLOAT32 = np.dtype(np.float32)
+
+
+class _Choice(threading.local):
+    forced = None
+
+
+_choice = _Choice()
+
+
+@contextlib.contextmanager
+def conv_algorithm(name, tile=None):
+    """See `minigan_kernels.conv_algorithm`."""
+    if name not in ALGORITHMS:
+        raise ValueError(f"no convolution algorithm is called {name!r}; there are: {', '.join(ALGORITHMS)}")
+    if tile is not None and (name != "winograd" or tile not in (2, 3, 4)):
+        raise ValueError(
+            f"conv_algorithm: tile is 2, 3 or 4 and belongs to winograd, got {tile!r} for {name}"
+        )
+    before, _choice.forced = _choice.forced, (name, tile)
+    try:
+        yield
+    finally:
+        _choice.forced = before
+
+
+def conv2d(x, w, stride, padding, dilation, groups):
+    x, w, geometry = _channels_last(x), _channels_last(w), (stride, padding, dilation, groups)
+    out = out_size(x.shape[1:3], w.shape[1:3], stride, padding, dilation)
+    algorithm, m = choose(x.shape, w.shape, out, geometry, x.dtype)
+    if algorithm == "gemm":
+        y = matmul(_rows(x, w), w.reshape(len(w), -1).T).reshape(len(x), *out, len(w))
+    elif algorithm == "winograd":
+        y = winograd.conv2d(x, w, out, stride[0], padding[0], m)
+    else:
+        y = im2col.conv2d(x, w, out, geometry)
+    return y.transpose(0, 3, 1, 2)
+
+
+def conv2d_input(gy, w, size, stride, padding, dilation, groups):
+    gy, w, geometry = _channels_last(gy), _channels_last(w), (stride, padding, dilation, groups)
+    shape = (len(gy), *size, w.shape[3] * groups)
+    algorithm, m = choose(shape, w.shape, gy.shape[1:3], geometry, gy.dtype)
+    if algorithm == "gemm":
+        gx = matmul(gy.reshape(-1, len(w)), w.reshape(len(w), -1)).reshape(shape)
+    elif algorithm == "winograd":
+        gx = winograd.conv2d_input(gy, w, size, stride[0], padding[0], m)
+    else:
+        gx = im2col.conv2d_input(gy, w, size, geometry)
+    return gx.transpose(0, 3, 1, 2)
+
+
+def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
+    x, gy, geometry = _channels_last(x), _channels_last(gy), (stride, padding, dilation, groups)
+    shape = (gy.shape[3], *kernel_size, x.shape[3] // groups)
+    algorithm, m = choose(x.shape, shape, gy.shape[1:3], geometry, x.dtype)
+    if algorithm == "gemm":
+        gy = gy.reshape(-1, shape[0])
+        gw = matmul(gy.T, x.reshape(len(gy), -1)).reshape(shape)
+    elif algorithm == "winograd":
+        gw = winograd.conv2d_weight(x, gy, kernel_size, stride[0], padding[0], m)
+    else:
+        gw = im2col.conv2d_weight(x, gy, kernel_size, geometry)
+    return gw.transpose(0, 3, 1, 2)
+
+
+def _channels_last(images):
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+
+
+def _rows(x, w):
+    """One row of taps for each output pixel, where that needs no copy: a pixel, or the whole image."""
+    return x.reshape(-1, w.shape[1] * w.shape[2] * w.shape[3])
+
+
+# The choice.
+
+
+def choose(x, w, out, geometry, dtype):
+    """(algorithm, tile) for x (N, H, W, C), w (O, KH, KW, C/groups) and an output of size `out`."""
+    (SH, SW), padding, dilation, groups = geometry
+    forced, tile = _choice.forced or (None, None)
+    plain = groups == 1 and padding == (0, 0)
+    can = {
+        "gemm": plain and (w[1:3] == (1, 1) == (SH, SW) or (w[1:3] == x[1:3] and dilation == (1, 1))),
+        "winograd": dtype == FLOAT32
+        and groups == 1
+        and dilation == (1, 1)
+        and SH == SW
+        and padding[0] == padding[1]
+        and w[1] == w[2]
+        and -(-w[1] // SH) in (2, 3),
+        "im2col": True,
+    }
+    if forced is not None:
+        if not can[forced]:
+            raise ValueError(
+                f"{forced} cannot make a convolution of {x} by {w}, geometry {geometry}, {dtype}"
+            )
+        return forced, tile or best_tile(x, w, out, SH)[1]
+    if can["gemm"]:
+        return "gemm", None
+    if can["winograd"]:
+        cost, m = best_tile(x, w, out, SH)
+        if cost < im2col_cost(x, w, out):
+            return "winograd", m
+    return "im2col", None
+
+
+TRAFFIC = 64  # products that a pair of cores makes while it writes and reads one entry of a large array
+
+
+def im2col_cost(x, w, out):
+    """The time of a convolution by patches, in products."""
+    pixels, taps = x[0] * out[0] * out[1], w[1] * w[2] * w[3]
+    return pixels * taps * w[0] + TRAFFIC / 2 * pixels * taps
+
+
+def best_tile(x, w, out, S):
+    """(cost, m) of the cheapest Winograd tile, in the same unit: products, and the arrays U, V and M."""
+    r = -(-w[1] // S)
+    channels, costs = S * S * x[3], []
+    for m in (2, 3, 4) if r == 2 else (2, 4):
+        n2, tiles = (m + r - 1) ** 2, x[0] * -(-out[0] // m) * -(-out[1] // m)
+        entries = channels * w[0] + (channels + w[0]) * tiles / 2
+        costs.append((n2 * (tiles * channels * w[0] + TRAFFIC * entries), m))
+    return min(costs)

@@ -1,0 +1,163 @@
+"""Convolution by patches and matrix products (as `reference/conv.py` has it), a block of pixels at a time.
+
+The patches of a block fit in a core's cache, so they are never written to memory as a whole, and each
+thread works on blocks of its own. Any geometry, any number of groups, float32 and float64.
+
+Images are (N, H, W, C), weights (O, KH, KW, C/groups), both contiguous. float32 error against float64,
+relative to the root mean square of the result: about 4e-7 over the layers of a DCGAN.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from .gemm import gemm
+from .threads import compiled, num_threads, parallel
+
+BLOCK = 1 << 16  # entries of the patches of a block: 256 KiB of float32
+
+
+def conv2d(x, w, out, geometry):
+    y = np.empty((len(x), *out, len(w)), x.dtype)
+    _conv2d(x, w, y, *_numbers(geometry), min(len(x) * out[0], num_threads()))
+    return y
+
+
+def conv2d_input(gy, w, size, geometry):
+    groups = geometry[3]
+    gx = np.empty((len(gy), *size, w.shape[3] * groups), gy.dtype)
+    _conv2d_input(gy, w, gx, *_numbers(geometry), min(len(gy), num_threads()))
+    return gx
+
+
+def conv2d_weight(x, gy, kernel, geometry):
+    groups = geometry[3]
+    parts = min(len(x) * gy.shape[1], num_threads())
+    gw = np.empty((parts, gy.shape[3], *kernel, x.shape[3] // groups), x.dtype)
+    _conv2d_weight(x, gy, gw, *_numbers(geometry), parts)
+    return gw[0] if parts == 1 else gw.sum(axis=0)
+
+
+def _numbers(geometry):
+    (SH, SW), (PH, PW), (DH, DW), groups = geometry
+    return SH, SW, PH, PW, DH, DW, groups
+
+
+@njit(**compiled)
+def _lines_of_a_block(OW, K):
+    """How many lines of OW output pixels, of patches of K entries, make a block."""
+    return max(1, BLOCK // max(OW * K, 1))
+
+
+@njit(**compiled)
+def _gather(x, patches, first, last, group, kernel, window, OH, OW):
+    """The patches of the pixels of lines first..last, (image, row) pairs counted through."""
+    KH, KW, CG = kernel
+    SH, SW, PH, PW, DH, DW = window
+    _, H, W, _ = x.shape
+    c0 = group * CG
+    for line in range(first, last):
+        image = x[line // OH]
+        for ow in range(OW):
+            patch = patches[(line - first) * OW + ow]
+            at = 0
+            for i in range(KH):
+                h = line % OH * SH - PH + i * DH
+                for j in range(KW):
+                    w = ow * SW - PW + j * DW
+                    taps = patch[at : at + CG]
+                    if 0 <= h < H and 0 <= w < W:
+                        pixel = image[h, w][c0 : c0 + CG]
+                        for c in range(CG):
+                            taps[c] = pixel[c]
+                    else:
+                        for c in range(CG):
+                            taps[c] = 0
+                    at += CG
+
+
+@njit(**compiled)
+def _scatter(patches, x, first, last, group, kernel, window, OH, OW):
+    """The adjoint of `_gather`: each entry is added to the pixel that it was read from."""
+    KH, KW, CG = kernel
+    SH, SW, PH, PW, DH, DW = window
+    _, H, W, _ = x.shape
+    c0 = group * CG
+    for line in range(first, last):
+        image = x[line // OH]
+        for ow in range(OW):
+            patch = patches[(line - first) * OW + ow]
+            at = 0
+            for i in range(KH):
+                h = line % OH * SH - PH + i * DH
+                for j in range(KW):
+                    w = ow * SW - PW + j * DW
+                    if 0 <= h < H and 0 <= w < W:
+                        taps = patch[at : at + CG]
+                        pixel = image[h, w][c0 : c0 + CG]
+                        for c in range(CG):
+                            pixel[c] += taps[c]
+                    at += CG
+
+
+@parallel
+def _conv2d(x, w, y, SH, SW, PH, PW, DH, DW, groups, parts):
+    N, OH, OW, O = y.shape
+    _, KH, KW, CG = w.shape
+    K, OG = KH * KW * CG, O // groups
+    filters, rows = w.reshape(O, K), y.reshape(N * OH * OW, O)
+    step = _lines_of_a_block(OW, K)
+    for i in prange(parts):
+        part = np.int64(i)
+        start, end = part * N * OH // parts, (part + 1) * N * OH // parts
+        patches = np.empty((step * OW, K), x.dtype)
+        for first in range(start, end, step):
+            last = min(end, first + step)
+            for g in range(groups):
+                kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
+                _gather(x, patches, first, last, g, kernel, window, OH, OW)
+                pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
+                gemm(patches[: (last - first) * OW], filters[g * OG : (g + 1) * OG].T, pixels, False)
+
+
+@parallel
+def _conv2d_input(gy, w, gx, SH, SW, PH, PW, DH, DW, groups, parts):
+    N, OH, OW, O = gy.shape
+    _, KH, KW, CG = w.shape
+    K, OG = KH * KW * CG, O // groups
+    filters, rows = w.reshape(O, K), gy.reshape(N * OH * OW, O)
+    step = _lines_of_a_block(OW, K)
+    for i in prange(parts):
+        part = np.int64(i)
+        start, end = part * N // parts, (part + 1) * N // parts
+        patches = np.empty((step * OW, K), gy.dtype)
+        gx[start:end] = 0
+        for first in range(start * OH, end * OH, step):
+            last = min(end * OH, first + step)
+            for g in range(groups):
+                pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
+                gemm(pixels, filters[g * OG : (g + 1) * OG], patches[: (last - first) * OW], False)
+                kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
+                _scatter(patches, gx, first, last, g, kernel, window, OH, OW)
+
+
+@parallel
+def _conv2d_weight(x, gy, gw, SH, SW, PH, PW, DH, DW, groups, parts):
+    """gw[part]: the share of the lines of that part."""
+    N, OH, OW, O = gy.shape
+    _, _, KH, KW, CG = gw.shape
+    K, OG = KH * KW * CG, O // groups
+    rows, shares = gy.reshape(N * OH * OW, O), gw.reshape(parts, O, K)
+    step = _lines_of_a_block(OW, K)
+    for i in prange(parts):
+        part = np.int64(i)
+        start, end = part * N * OH // parts, (part + 1) * N * OH // parts
+        patches = np.empty((step * OW, K), x.dtype)
+        share = shares[part]
+        share[:] = 0
+        for first in range(start, end, step):
+            last = min(end, first + step)
+            for g in range(groups):
+                kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
+                _gather(x, patches, first, last, g, kernel, window, OH, OW)
+                pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
+                gemm(pixels.T, patches[: (last - first) * OW], share[g * OG : (g + 1) * OG], True)

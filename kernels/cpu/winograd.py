@@ -1,0 +1,262 @@
+"""Winograd convolution, ordinary and polyphase: fewer products than the definition has.
+
+With a stride S, y[i] = Σ_p Σ_t x̂[S(i + t) + p] w[St + p]: a filter of S·r taps is a sum of S filters of
+r taps, each on every S-th sample. All are of stride 1, so each takes F(m, r) (see `toom_cook`), and their
+sum may be taken before the last transform. In two dimensions, with S² phases as S²·C channels,
+
+    V = tiles(x, Bᵀ)      (n, n, tiles, S²C)      n = m + r - 1
+    U = tiles(w, G)       (n, n, O, S²C)
+    M = V Uᵀ              n² matrix products
+    y = tilesᵀ(M, A)      (n, n, tiles, O) back to images
+
+`tiles` cuts windows out of images and applies a matrix along both axes. It is linear, as is the product
+in either factor, and so the gradients are the same three parts, transposed:
+
+    conv2d_input     x' = tilesᵀ(M' U, Bᵀ)      M' = tiles(y', A)
+    conv2d_weight    w' = tilesᵀ(M'ᵀ V, G)
+
+n² products stand for (m·r)²: for 4x4 kernels of stride 2, F(4, 2) makes 25 where the definition makes
+64. float32 only.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import prange
+from numba.extending import overload
+
+from .gemm import gemm
+from .threads import compiled, num_threads, parallel
+from .toom_cook import filtering
+from .workspace import workspace
+
+OUTPUT, WEIGHT, DATA = range(3)
+U = np.uint64  # Numba looks for negative indices, which hides from LLVM that a loop is a vector loop
+
+
+def conv2d(x, w, out, S, P, m):
+    """x (N, H, W, C), w (O, KH, KW, C), all contiguous -> y (N, OH, OW, O)."""
+    grid = Grid(x.shape, w.shape, out, S, P, m)
+    V, U = grid.data(x), grid.weight(w)
+    M = _products(V, U.swapaxes(1, 2), "M")
+    return grid.from_output(M)
+
+
+def conv2d_input(gy, w, size, S, P, m):
+    """gy (N, OH, OW, O), w (O, KH, KW, C) -> gx (N, H, W, C)."""
+    N, OH, OW, _ = gy.shape
+    grid = Grid((N, *size, w.shape[3]), w.shape, (OH, OW), S, P, m)
+    M, U = grid.output(gy), grid.weight(w)
+    return grid.from_data(_products(M, U, "V"))
+
+
+def conv2d_weight(x, gy, kernel, S, P, m):
+    """x (N, H, W, C), gy (N, OH, OW, O) -> gw (O, KH, KW, C)."""
+    grid = Grid(x.shape, (gy.shape[3], *kernel, x.shape[3]), gy.shape[1:3], S, P, m)
+    V, M = grid.data(x), grid.output(gy)
+    return grid.from_weight(_products(M.swapaxes(1, 2), V, "U"))
+
+
+class Grid:
+    """The tiles of one convolution, and its six transforms."""
+
+    def __init__(self, x, w, out, S, P, m):
+        self.x, self.w, self.y = x, w, (x[0], *out, w[0])
+        self.S, self.P, self.m = S, P, m
+        self.r = -(-w[1] // S)
+        self.tiles = -(-out[0] // m), -(-out[1] // m)
+
+    def data(self, x):
+        return _tiles("V", _matrix(self.m, self.r, DATA), x, self.S, self.P, self.m, self.tiles)
+
+    def output(self, gy):
+        return _tiles("M", _matrix(self.m, self.r, OUTPUT), gy, 1, 0, self.m, self.tiles)
+
+    def weight(self, w):
+        return _tiles("U", _matrix(self.m, self.r, WEIGHT), w, self.S, 0, self.r, (1, 1))
+
+    def from_data(self, V):
+        return _untiled(_matrix(self.m, self.r, DATA), V, self.x, self.S, self.P, self.m, self.tiles)
+
+    def from_output(self, M):
+        return _untiled(_matrix(self.m, self.r, OUTPUT), M, self.y, 1, 0, self.m, self.tiles)
+
+    def from_weight(self, U):
+        return _untiled(_matrix(self.m, self.r, WEIGHT), U, self.w, self.S, 0, self.r, (1, 1))
+
+
+def _tiles(name, matrix, x, S, P, step, tiles):
+    N, H, W, C = x.shape
+    n = _constant(matrix.itemsize).shape[0]
+    y = workspace(name, (n * n, N * tiles[0] * tiles[1], S * S * C), x.dtype)
+    to_tiles(matrix, x.reshape(-1), N, H, W, C, S, P, step, *tiles, y.reshape(-1), min(N, num_threads()))
+    return y
+
+
+def _untiled(matrix, tiles_of, shape, S, P, step, tiles):
+    x = np.empty(shape, tiles_of.dtype)
+    parts = min(shape[0], num_threads())
+    from_tiles(matrix, tiles_of.reshape(-1), *shape, S, P, step, *tiles, x.reshape(-1), parts)
+    return x
+
+
+def _products(a, b, name):
+    c = workspace(name, (len(a), a.shape[1], b.shape[2]), a.dtype)
+    stacked(a, b, c, num_threads())
+    return c
+
+
+@cache
+def _matrix(m, r, kind):
+    """One of the three matrices of F(m, r), as compiled code takes it: in the type of an argument.
+
+    Numba compiles once for each type, so loops over that matrix are unrolled and its zeros cost
+    nothing. The item size of an array is a part of its type, and an empty array costs nothing.
+    """
+    return np.empty(0, f"S{100 * m + 10 * r + kind}")
+
+
+def apply_along(matrix, x, x_step, y, y_step, length, accumulate):
+    """y[i] (+)= Σ_a L[i, a] x[a], for vectors of `length` that stand x_step and y_step apart."""
+    raise NotImplementedError("to be called in compiled code")
+
+
+def apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
+    """The same with the transposed matrix."""
+    raise NotImplementedError("to be called in compiled code")
+
+
+@overload(apply_along, jit_options=compiled)
+def _apply_along(matrix, x, x_step, y, y_step, length, accumulate):
+    return _apply(_constant(matrix.dtype.count))
+
+
+@overload(apply_transposed, jit_options=compiled)
+def _apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
+    return _apply(np.ascontiguousarray(_constant(matrix.dtype.count).T))
+
+
+@cache
+def _constant(code):
+    """The matrix that takes a window to its n values: Bᵀ, A or G."""
+    m, r, kind = code // 100, code // 10 % 10, code % 10
+    L = np.array(filtering(m, r)[kind], dtype=np.float64).astype(np.float32)
+    return np.ascontiguousarray(L.T) if kind == OUTPUT else L
+
+
+def _apply(L):
+    """Compiled code for a product with the constant L: unrolled, without its zeros."""
+    rows, columns = U(L.shape[0]), U(L.shape[1])
+
+    def product(matrix, x, x_step, y, y_step, length, accumulate):
+        x_step, y_step = U(x_step), U(y_step)
+        if accumulate:
+            for c in range(U(length)):
+                for i in range(rows):
+                    s = y[i * y_step + c]
+                    for a in range(columns):
+                        if L[i, a] != 0:
+                            s += L[i, a] * x[a * x_step + c]
+                    y[i * y_step + c] = s
+        else:
+            for c in range(U(length)):
+                for i in range(rows):
+                    s = np.float32(0)
+                    for a in range(columns):
+                        if L[i, a] != 0:
+                            s += L[i, a] * x[a * x_step + c]
+                    y[i * y_step + c] = s
+
+    return product
+
+
+@parallel
+def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, parts):
+    """y[i, j, tile, (p, q, c)] = Σ_ab L[i, a] L[j, b] x̂[image, S(step·th + a) + p, S(step·tw + b) + q, c]
+
+    with x̂ = x behind P rows and columns of zeros, and tile = (image, th, tw). x and y are flat.
+    """
+    n, window = _shape(matrix)
+    PH, PW = S * (step * (TH - 1) + window), S * (step * (TW - 1) + window)
+    K, line = S * S * C, PW * C
+    plane = N * TH * TW * K
+    for i in prange(parts):
+        part = np.int64(i)
+        padded = np.zeros(PH * line, x.dtype)
+        half = np.empty(n * line, x.dtype)
+        for image in range(part * N // parts, (part + 1) * N // parts):
+            for h in range(min(H, PH - P)):
+                first, count = (image * H + h) * W * C, min(W, PW - P) * C
+                at = (h + P) * line + P * C
+                padded[at : at + count] = x[first : first + count]
+            for th in range(TH):
+                for p in range(S):
+                    rows = padded[(S * step * th + p) * line :]
+                    apply_along(matrix, rows, S * line, half, line, line, False)
+                    for tw in range(TW):
+                        tile = (image * TH + th) * TW + tw
+                        for q in range(S):
+                            for a in range(n):
+                                pixels = half[a * line + (S * step * tw + q) * C :]
+                                entries = y[a * n * plane + tile * K + (p * S + q) * C :]
+                                apply_along(matrix, pixels, S * C, entries, plane, C, False)
+
+
+@parallel
+def from_tiles(matrix, y, N, H, W, C, S, P, step, TH, TW, x, parts):
+    """The adjoint of `to_tiles`: where windows meet, their values add."""
+    n, window = _shape(matrix)
+    PH, PW = S * (step * (TH - 1) + window), S * (step * (TW - 1) + window)
+    K, line = S * S * C, PW * C
+    plane = N * TH * TW * K
+    for i in prange(parts):
+        part = np.int64(i)
+        padded = np.empty(PH * line, x.dtype)
+        half = np.empty(n * line, x.dtype)
+        for image in range(part * N // parts, (part + 1) * N // parts):
+            padded[:] = 0
+            for th in range(TH):
+                for p in range(S):
+                    half[:] = 0
+                    for tw in range(TW):
+                        tile = (image * TH + th) * TW + tw
+                        for q in range(S):
+                            for a in range(n):
+                                pixels = half[a * line + (S * step * tw + q) * C :]
+                                entries = y[a * n * plane + tile * K + (p * S + q) * C :]
+                                apply_transposed(matrix, entries, plane, pixels, S * C, C, True)
+                    rows = padded[(S * step * th + p) * line :]
+                    apply_transposed(matrix, half, line, rows, S * line, line, True)
+            for h in range(H):
+                first, count = (image * H + h) * W * C, max(0, min(W, PW - P)) * C
+                at = (h + P) * line + P * C
+                if h + P < PH:
+                    x[first : first + count] = padded[at : at + count]
+                    x[first + count : first + W * C] = 0
+                else:
+                    x[first : first + W * C] = 0
+
+
+def _shape(matrix):
+    """(n, window): what the matrix makes, of how much."""
+    raise NotImplementedError("to be called in compiled code")
+
+
+@overload(_shape, jit_options=compiled)
+def _shape_of(matrix):
+    n, window = _constant(matrix.dtype.count).shape
+    return lambda matrix: (n, window)
+
+
+@parallel
+def stacked(a, b, c, parts):
+    """c[f] = a[f] @ b[f] for each f. A part is a run of rows of the whole stack."""
+    F, M = c.shape[:2]
+    for i in prange(parts):
+        part = np.int64(i)
+        row, last = part * F * M // parts, (part + 1) * F * M // parts
+        while row < last:
+            f, first = row // M, row % M
+            end = min(M, first + last - row)
+            gemm(a[f, first:end], b[f], c[f, first:end], False)
+            row += end - first
