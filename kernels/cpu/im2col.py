@@ -13,6 +13,7 @@ from numba import njit, prange
 from .gemm import gemm
 from .threads import compiled, num_threads, parallel
 
+U = np.uint64  # Numba looks for negative indices, which hides from LLVM that a loop is a vector loop
 BLOCK = 1 << 16  # entries of the patches of a block: 256 KiB of float32
 
 
@@ -49,54 +50,57 @@ def _lines_of_a_block(OW, K):
 
 
 @njit(**compiled)
-def _gather(x, patches, first, last, group, kernel, window, OH, OW):
-    """The patches of the pixels of lines first..last, (image, row) pairs counted through."""
-    KH, KW, CG = kernel
-    SH, SW, PH, PW, DH, DW = window
-    _, H, W, _ = x.shape
-    c0 = group * CG
-    for line in range(first, last):
-        image = x[line // OH]
-        for ow in range(OW):
-            patch = patches[(line - first) * OW + ow]
-            at = 0
-            for i in range(KH):
-                h = line % OH * SH - PH + i * DH
-                for j in range(KW):
-                    w = ow * SW - PW + j * DW
-                    taps = patch[at : at + CG]
-                    if 0 <= h < H and 0 <= w < W:
-                        pixel = image[h, w][c0 : c0 + CG]
-                        for c in range(CG):
-                            taps[c] = pixel[c]
-                    else:
-                        for c in range(CG):
-                            taps[c] = 0
-                    at += CG
+def _padded_row(x, PW):
+    return np.zeros((x.shape[2] + 2 * PW) * x.shape[3], x.dtype)
 
 
 @njit(**compiled)
-def _scatter(patches, x, first, last, group, kernel, window, OH, OW):
+def _gather(x, padded, patches, first, last, group, kernel, window, OH, OW):
+    """The patches of the pixels of lines first..last, (image, row) pairs counted through.
+
+    padded: one row of the image with zeros around it, so that no tap has to ask whether it is inside.
+    """
+    KH, KW, CG = kernel
+    SH, SW, PH, PW, DH, DW = window
+    _, H, W, C = x.shape
+    taps, run = (1, U(KW * CG)) if CG == C and DW == 1 else (KW, U(CG))  # neighbours here and there
+    for line in range(first, last):
+        for i in range(KH):
+            h = line % OH * SH - PH + i * DH
+            row = padded[PW * C : (PW + W) * C]
+            if 0 <= h < H:
+                row[:] = x[line // OH, h].reshape(-1)
+            else:
+                row[:] = 0
+            for ow in range(OW):
+                for j in range(taps):
+                    at = U((((line - first) * OW + ow) * KH + i) * KW * CG + j * CG)
+                    pixel = U((ow * SW + j * DW) * C + group * CG)
+                    for c in range(run):
+                        patches[at + c] = padded[pixel + c]
+
+
+@njit(**compiled)
+def _scatter(patches, padded, x, first, last, group, kernel, window, OH, OW):
     """The adjoint of `_gather`: each entry is added to the pixel that it was read from."""
     KH, KW, CG = kernel
     SH, SW, PH, PW, DH, DW = window
-    _, H, W, _ = x.shape
-    c0 = group * CG
+    _, H, W, C = x.shape
+    taps, run = (1, U(KW * CG)) if CG == C and DW == 1 else (KW, U(CG))
     for line in range(first, last):
-        image = x[line // OH]
-        for ow in range(OW):
-            patch = patches[(line - first) * OW + ow]
-            at = 0
-            for i in range(KH):
-                h = line % OH * SH - PH + i * DH
-                for j in range(KW):
-                    w = ow * SW - PW + j * DW
-                    if 0 <= h < H and 0 <= w < W:
-                        taps = patch[at : at + CG]
-                        pixel = image[h, w][c0 : c0 + CG]
-                        for c in range(CG):
-                            pixel[c] += taps[c]
-                    at += CG
+        for i in range(KH):
+            h = line % OH * SH - PH + i * DH
+            if not 0 <= h < H:
+                continue
+            padded[:] = 0
+            for ow in range(OW):
+                for j in range(taps):
+                    at = U((((line - first) * OW + ow) * KH + i) * KW * CG + j * CG)
+                    pixel = U((ow * SW + j * DW) * C + group * CG)
+                    for c in range(run):
+                        padded[pixel + c] += patches[at + c]
+            row = x[line // OH, h].reshape(-1)
+            row += padded[PW * C : (PW + W) * C]
 
 
 @parallel
@@ -109,12 +113,12 @@ def _conv2d(x, w, y, SH, SW, PH, PW, DH, DW, groups, parts):
     for i in prange(parts):
         part = np.int64(i)
         start, end = part * N * OH // parts, (part + 1) * N * OH // parts
-        patches = np.empty((step * OW, K), x.dtype)
+        patches, padded = np.empty((step * OW, K), x.dtype), _padded_row(x, PW)
         for first in range(start, end, step):
             last = min(end, first + step)
             for g in range(groups):
                 kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
-                _gather(x, patches, first, last, g, kernel, window, OH, OW)
+                _gather(x, padded, patches.reshape(-1), first, last, g, kernel, window, OH, OW)
                 pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
                 gemm(patches[: (last - first) * OW], filters[g * OG : (g + 1) * OG].T, pixels, False)
 
@@ -129,7 +133,7 @@ def _conv2d_input(gy, w, gx, SH, SW, PH, PW, DH, DW, groups, parts):
     for i in prange(parts):
         part = np.int64(i)
         start, end = part * N // parts, (part + 1) * N // parts
-        patches = np.empty((step * OW, K), gy.dtype)
+        patches, padded = np.empty((step * OW, K), gy.dtype), _padded_row(gx, PW)
         gx[start:end] = 0
         for first in range(start * OH, end * OH, step):
             last = min(end * OH, first + step)
@@ -137,7 +141,7 @@ def _conv2d_input(gy, w, gx, SH, SW, PH, PW, DH, DW, groups, parts):
                 pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
                 gemm(pixels, filters[g * OG : (g + 1) * OG], patches[: (last - first) * OW], False)
                 kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
-                _scatter(patches, gx, first, last, g, kernel, window, OH, OW)
+                _scatter(patches.reshape(-1), padded, gx, first, last, g, kernel, window, OH, OW)
 
 
 @parallel
@@ -151,13 +155,13 @@ def _conv2d_weight(x, gy, gw, SH, SW, PH, PW, DH, DW, groups, parts):
     for i in prange(parts):
         part = np.int64(i)
         start, end = part * N * OH // parts, (part + 1) * N * OH // parts
-        patches = np.empty((step * OW, K), x.dtype)
+        patches, padded = np.empty((step * OW, K), x.dtype), _padded_row(x, PW)
         share = shares[part]
         share[:] = 0
         for first in range(start, end, step):
             last = min(end, first + step)
             for g in range(groups):
                 kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
-                _gather(x, patches, first, last, g, kernel, window, OH, OW)
+                _gather(x, padded, patches.reshape(-1), first, last, g, kernel, window, OH, OW)
                 pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
                 gemm(pixels.T, patches[: (last - first) * OW], share[g * OG : (g + 1) * OG], True)
