@@ -28,16 +28,47 @@ __all__ = [
     "normal",
     "normalize",
     "normalize_backward",
+    "num_threads",
+    "on_compile",
     "out_size",
     "philox",
     "pixels_gather",
     "pixels_scatter",
     "rmsprop",
+    "set_num_threads",
     "sgd",
     "sum_to",
     "transposed_size",
     "uniform",
 ]
+
+
+# How the engines run. What needs Numba is imported when it is asked for.
+
+
+def num_threads() -> int:
+    """Threads that a kernel of the `cpu` engine uses: MINIGAN_NUM_THREADS, or one for each processor
+    of this process. ValueError for a MINIGAN_NUM_THREADS that is no positive integer."""
+    from .cpu import threads
+
+    return threads.num_threads()
+
+
+def set_num_threads(n: int):
+    """Use `n` threads from now on. ValueError unless it is an integer from 1 to the size of Numba's pool."""
+    from .cpu import threads
+
+    threads.set_num_threads(n)
+
+
+def on_compile(callback):
+    """Inside the block, call `callback(kernel name)` whenever a kernel is about to be compiled.
+
+    Compiled kernels are kept on disk: only the first process that needs one waits for it.
+    """
+    from .cpu import compiling
+
+    return compiling.on_compile(callback)
 
 
 # Convolution: three bilinear maps, each the adjoint of the other two.

@@ -63,3 +63,13 @@ def _kernels_of(name):
         module = importlib.import_module(f"{__package__}.{module}")
         kernels |= {kernel: getattr(module, kernel) for kernel in module.__all__}
     return SimpleNamespace(**kernels)
+
+
+def requested_threads() -> int | None:
+    """MINIGAN_NUM_THREADS, None if it is not set. ValueError unless it is a positive integer."""
+    given = os.environ.get("MINIGAN_NUM_THREADS")
+    if not given:
+        return None
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(f"MINIGAN_NUM_THREADS must be a positive integer, got {given!r}")
+    return int(given)

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import overload
 
-from .threads import compiled, num_threads, parallel
+from .compiling import OPTIONS
+from .threads import num_threads, parallel
 
 WORTH = 1 << 20  # products of a matrix product below which a second thread costs more than it brings
 
@@ -37,7 +38,7 @@ BLAS = {  # the product, the letter, and 0 and 1 of each dtype
 }
 
 
-@njit(**compiled)
+@njit(**OPTIONS)
 def _layout(a, itemsize):
     """BLAS's letter for a matrix, and the distance of its rows, or columns, in entries."""
     if a.strides[1] == itemsize:
@@ -45,7 +46,7 @@ def _layout(a, itemsize):
     return TRANSPOSED, max(a.strides[1] // itemsize, a.shape[0])
 
 
-@overload(gemm, jit_options=compiled)
+@overload(gemm, jit_options=OPTIONS)
 def _gemm(a, b, c, accumulate):
     xxgemm, kind, scalars = BLAS[c.dtype]
     itemsize = c.dtype.bitwidth // 8

@@ -10,8 +10,9 @@ relative to the root mean square of the result: about 4e-7 over the layers of a 
 import numpy as np
 from numba import njit, prange
 
+from .compiling import OPTIONS
 from .gemm import gemm
-from .threads import compiled, num_threads, parallel
+from .threads import num_threads, parallel
 
 U = np.uint64  # Numba looks for negative indices, which hides from LLVM that a loop is a vector loop
 BLOCK = 1 << 16  # entries of the patches of a block: 256 KiB of float32
@@ -43,18 +44,18 @@ def _numbers(geometry):
     return SH, SW, PH, PW, DH, DW, groups
 
 
-@njit(**compiled)
+@njit(**OPTIONS)
 def _lines_of_a_block(OW, K):
     """How many lines of OW output pixels, of patches of K entries, make a block."""
     return max(1, BLOCK // max(OW * K, 1))
 
 
-@njit(**compiled)
+@njit(**OPTIONS)
 def _padded_row(x, PW):
     return np.zeros((x.shape[2] + 2 * PW) * x.shape[3], x.dtype)
 
 
-@njit(**compiled)
+@njit(**OPTIONS)
 def _gather(x, padded, patches, first, last, group, kernel, window, OH, OW):
     """The patches of the pixels of lines first..last, (image, row) pairs counted through.
 
@@ -80,7 +81,7 @@ def _gather(x, padded, patches, first, last, group, kernel, window, OH, OW):
                         patches[at + c] = padded[pixel + c]
 
 
-@njit(**compiled)
+@njit(**OPTIONS)
 def _scatter(patches, padded, x, first, last, group, kernel, window, OH, OW):
     """The adjoint of `_gather`: each entry is added to the pixel that it was read from."""
     KH, KW, CG = kernel

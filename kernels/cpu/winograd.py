@@ -25,8 +25,9 @@ import numpy as np
 from numba import prange
 from numba.extending import overload
 
+from .compiling import OPTIONS
 from .gemm import gemm
-from .threads import compiled, num_threads, parallel
+from .threads import num_threads, parallel
 from .toom_cook import filtering
 from .workspace import workspace
 
@@ -126,12 +127,12 @@ def apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
     raise NotImplementedError("to be called in compiled code")
 
 
-@overload(apply_along, jit_options=compiled)
+@overload(apply_along, jit_options=OPTIONS)
 def _apply_along(matrix, x, x_step, y, y_step, length, accumulate):
     return _apply(_constant(matrix.dtype.count))
 
 
-@overload(apply_transposed, jit_options=compiled)
+@overload(apply_transposed, jit_options=OPTIONS)
 def _apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
     return _apply(np.ascontiguousarray(_constant(matrix.dtype.count).T))
 
@@ -242,7 +243,7 @@ def _shape(matrix):
     raise NotImplementedError("to be called in compiled code")
 
 
-@overload(_shape, jit_options=compiled)
+@overload(_shape, jit_options=OPTIONS)
 def _shape_of(matrix):
     n, window = _constant(matrix.dtype.count).shape
     return lambda matrix: (n, window)

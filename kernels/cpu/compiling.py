@@ -1,0 +1,74 @@
+"""How this engine's Python becomes machine code, once: Numba keeps it on disk for the next process."""
+
+import contextlib
+import functools
+import hashlib
+import sys
+import types
+import warnings
+from pathlib import Path
+
+from numba import njit
+from numba.core import event
+
+# Sums in any order and fused multiply-adds; but NaN and infinity stay what they are.
+FASTMATH = frozenset({"contract", "reassoc", "nsz"})
+
+OPTIONS = {"nogil": True, "fastmath": set(FASTMATH), "error_model": "numpy"}
+
+
+def cached(function, form="", **options):
+    """`njit`, with the compiled code kept on disk where a folder for it can be written.
+
+    Numba files it under the function's name. That gets the form, since two forms of one function
+    differ in options alone, and a digest of the source that it may hold: its own file's, and that of
+    the files here that it takes names from.
+    """
+    copy = types.FunctionType(function.__code__, function.__globals__, function.__name__)
+    copy.__qualname__ = "-".join(filter(None, (function.__qualname__, form, _digest(function))))
+    copy.__module__, copy.__doc__ = function.__module__, function.__doc__
+    try:
+        return njit(cache=True, **OPTIONS, **options)(copy)
+    except RuntimeError:  # Numba: no locator available
+        _warn_uncached()
+        return njit(**OPTIONS, **options)(copy)
+
+
+def _digest(function):
+    modules = {getattr(value, "__module__", None) or "" for value in function.__globals__.values()}
+    modules = sorted(name for name in modules | {function.__module__} if name.startswith(__package__))
+    sources = [Path(sys.modules[name].__file__).read_bytes() for name in modules]
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:8]
+
+
+@functools.cache
+def _warn_uncached():
+    warnings.warn(
+        "compiled kernels cannot be kept on disk, so every start compiles them again; "
+        "NUMBA_CACHE_DIR may name a folder that can be written",
+        stacklevel=4,
+    )
+
+
+@contextlib.contextmanager
+def on_compile(callback):
+    """See `minigan_kernels.on_compile`."""
+    listener = _Listener(callback)
+    event.register("numba:compile", listener)
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", listener)
+
+
+class _Listener(event.Listener):
+    def __init__(self, callback):
+        self.callback = callback
+
+    def on_start(self, event):
+        function = event.data["dispatcher"].py_func
+        if function.__module__.startswith(__package__):
+            self.callback(function.__name__)
+
+    def on_end(self, event):
+        pass
