@@ -24,6 +24,7 @@ __all__ = [
     "conv_algorithm",
     "engine",
     "engine_name",
+    "layout_copies",
     "max_pool2d",
     "normal",
     "normalize",
@@ -69,6 +70,14 @@ def on_compile(callback):
     from .cpu import compiling
 
     return compiling.on_compile(callback)
+
+
+def layout_copies():
+    """Inside the block, list the shapes of the images that the `cpu` engine has to copy into
+    channels-last memory: `with layout_copies() as copies`. A step that stays in that order copies none."""
+    from .cpu import layout
+
+    return layout.layout_copies()
 
 
 # Convolution: three bilinear maps, each the adjoint of the other two.

@@ -9,7 +9,9 @@ from itertools import chain, islice, pairwise, product
 import numpy as np
 import pytest
 
+import minigan_kernels as kernels
 from minigan import Generator, MiniganError, Tensor, grad, nn, no_grad
+from minigan.data import Batches, Dataset
 from minigan.gans import MODELS, dcgan, gan, model_named
 
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -323,3 +325,18 @@ def test_an_unknown_model_gets_a_hint(name, hint):
     with pytest.raises(MiniganError) as error:
         model_named(name)
     assert str(error.value) == f"unknown model {name!r}; {hint}"
+
+
+def test_a_dcgan_step_moves_no_image_into_another_memory_order():
+    images = Dataset("noise", np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16), np.uint8))
+    game = Game(dcgan, images.shape, data=Batches(images, 4))
+    with kernels.engine("cpu"), kernels.layout_copies() as copies:
+        game.play(2)
+    assert copies == []
+
+
+def test_a_copy_into_channels_last_memory_is_counted():
+    x, w = (np.ones(shape, np.float32) for shape in ((2, 3, 5, 5), (4, 3, 3, 3)))
+    with kernels.engine("cpu"), kernels.layout_copies() as copies:
+        kernels.conv2d(x, w, (1, 1), (0, 0), (1, 1), 1)
+    assert copies == [x.shape, w.shape]

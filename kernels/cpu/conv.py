@@ -1,7 +1,7 @@
 """Convolution and its two adjoints: which algorithm, on which memory.
 
-Memory is channels-last: (N, C, H, W) arrays whose transpose to (N, H, W, C) is contiguous are used as
-they are, others are copied once. Results are channels-last.
+Images and weights in channels-last memory are used as they are, others are copied once. Results are
+channels-last.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import numpy as np
 from ..geometry import out_size
 from . import im2col, winograd
 from .gemm import matmul
+from .layout import channels_last
 
 ALGORITHMS = "gemm", "winograd", "im2col"
 FLOAT32 = np.dtype(np.float32)
@@ -41,7 +42,7 @@ def conv_algorithm(name, tile=None):
 
 
 def conv2d(x, w, stride, padding, dilation, groups):
-    x, w, geometry = _channels_last(x), _channels_last(w), (stride, padding, dilation, groups)
+    x, w, geometry = channels_last(x), channels_last(w), (stride, padding, dilation, groups)
     out = out_size(x.shape[1:3], w.shape[1:3], stride, padding, dilation)
     algorithm, m = choose(x.shape, w.shape, out, geometry, x.dtype)
     if algorithm == "gemm":
@@ -54,7 +55,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
 
 
 def conv2d_input(gy, w, size, stride, padding, dilation, groups):
-    gy, w, geometry = _channels_last(gy), _channels_last(w), (stride, padding, dilation, groups)
+    gy, w, geometry = channels_last(gy), channels_last(w), (stride, padding, dilation, groups)
     shape = (len(gy), *size, w.shape[3] * groups)
     algorithm, m = choose(shape, w.shape, gy.shape[1:3], geometry, gy.dtype)
     if algorithm == "gemm":
@@ -67,7 +68,7 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
 
 
 def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
-    x, gy, geometry = _channels_last(x), _channels_last(gy), (stride, padding, dilation, groups)
+    x, gy, geometry = channels_last(x), channels_last(gy), (stride, padding, dilation, groups)
     shape = (gy.shape[3], *kernel_size, x.shape[3] // groups)
     algorithm, m = choose(x.shape, shape, gy.shape[1:3], geometry, x.dtype)
     if algorithm == "gemm":
@@ -78,10 +79,6 @@ def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
     else:
         gw = im2col.conv2d_weight(x, gy, kernel_size, geometry)
     return gw.transpose(0, 3, 1, 2)
-
-
-def _channels_last(images):
-    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
 
 def _rows(x, w):

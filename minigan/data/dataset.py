@@ -47,12 +47,17 @@ class Dataset:
         return 0 if self.labels is None else int(self.labels.max(initial=-1)) + 1
 
     def batch(self, indices) -> np.ndarray:
-        """The samples at `indices`, float32: images with 0..255 mapped to [-1, 1], points as they are."""
-        batch = self.samples[indices].astype(np.float32)
-        if len(self.shape) == 3:
-            batch /= 127.5
-            batch -= 1
-        return batch
+        """The samples at `indices`, float32: images with 0..255 mapped to [-1, 1], points as they are.
+
+        Images are channels-last in memory, the order that convolutions work in.
+        """
+        batch = self.samples[indices]
+        if len(self.shape) != 3:
+            return batch.astype(np.float32)
+        pixels = batch.transpose(0, 2, 3, 1).astype(np.float32, order="C")
+        pixels /= 127.5
+        pixels -= 1
+        return pixels.transpose(0, 3, 1, 2)
 
     def to_size(self, size: int) -> "Dataset":
         """The same images, `size` pixels high and wide.
