@@ -53,8 +53,12 @@ def gpu_status() -> tuple[bool, str]:
 
 
 def blas() -> str:
-    """The library behind NumPy's matrix products, and its number of threads."""
+    """The libraries behind matrix products, and their numbers of threads."""
     from threadpoolctl import threadpool_info
 
-    pools = [p for p in threadpool_info() if p["user_api"] == "blas" and "scipy.libs" not in p["filepath"]]
-    return "; ".join(f"{p['internal_api']} {p['version']}, {p['num_threads']} threads" for p in pools)
+    pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
+    owners = ["SciPy's" if "scipy.libs" in p["filepath"] else "NumPy's" for p in pools]
+    return "; ".join(
+        f"{owner} {p['internal_api']} {p['version']}, {p['num_threads']} threads"
+        for owner, p in zip(owners, pools, strict=True)
+    )

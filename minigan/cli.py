@@ -18,6 +18,7 @@ from minigan.errors import MiniganError, did_you_mean
 from minigan.gans import MODELS
 from minigan.training.options import Options
 from minigan_kernels import ENGINES
+from minigan_kernels.engines import requested_threads
 
 app = App(
     name="minigan",
@@ -62,6 +63,10 @@ def _check_environment():
     name = os.environ.get("MINIGAN_ENGINE")
     if name and name not in ENGINES:
         raise MiniganError(f"MINIGAN_ENGINE: no engine is called {name!r}; {did_you_mean(name, ENGINES)}")
+    try:
+        requested_threads()
+    except ValueError as error:
+        raise MiniganError(str(error)) from error
 
 
 def summary(module) -> str:

@@ -8,7 +8,7 @@ import minigan_kernels as kernels
 from minigan import __version__, backend
 
 PACKAGES = (
-    *("numpy", "scipy", "scikit-learn", "pillow", "matplotlib", "safetensors"),
+    *("numpy", "numba", "scipy", "scikit-learn", "pillow", "matplotlib", "safetensors"),
     *("cupy-cuda13x", "cupy-cuda12x"),
 )
 
@@ -23,9 +23,10 @@ def findings() -> list[tuple[str, str]]:
         ("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"),
         ("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES if _version(name))),
         ("kernel engines", ", ".join(kernels.ENGINES)),
-        ("engine in use", os.environ.get("MINIGAN_ENGINE") or "reference"),
-        ("matrix products", backend.blas()),
+        ("engine in use", os.environ.get("MINIGAN_ENGINE") or "cpu for float32, reference for the rest"),
         ("processors", str(_processors())),
+        ("threads", f"{kernels.num_threads()} (MINIGAN_NUM_THREADS)"),
+        ("matrix products", backend.blas()),
         ("GPU", gpu if has_gpu else f"none: {gpu}"),
         ("data folder", os.environ.get("MINIGAN_DATA_DIR") or "not set (MINIGAN_DATA_DIR)"),
         ("download cache", str(pooch.os_cache("minigan"))),

@@ -162,6 +162,14 @@ def test_an_unknown_engine_in_the_environment_is_named(monkeypatch, capsys):
     )
 
 
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_is_none_is_refused(given, monkeypatch, capsys):
+    monkeypatch.setenv("MINIGAN_NUM_THREADS", given)
+    assert main(["doctor"]) == 2
+    says = f"minigan: MINIGAN_NUM_THREADS must be a positive integer, got '{given}'"
+    assert capsys.readouterr().err.strip() == says
+
+
 def test_no_traceback_from_the_installed_command(tmp_path):
     command = [sys.executable, "-m", "minigan", "train", "dcgan", "--data", "nothing"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -12,6 +12,7 @@ from rich.console import Console
 from minigan import report
 from minigan.autograd import detect_anomaly
 from minigan.errors import MiniganError, NonFiniteError
+from minigan_kernels import on_compile
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .options import Options
@@ -32,8 +33,9 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     run = Run.create(out, model, options, session.cfg, session.shape)
     runner = Runner(run, session, console or Console())
     runner.write(report.save_samples, run.samples / "real.png", session.real)
-    runner.sample()
-    runner.go()
+    with _compiling(runner.say):
+        runner.sample()
+        runner.go()
     return run
 
 
@@ -55,10 +57,11 @@ def resume(path: Path, steps: int | None = None, console: Console | None = None)
     if steps is not None:
         runner.write(run.save_config)  # now that the run is known to go on
     runner.write(run.forget_after, session.step)
-    if not run.sample_paths():
-        runner.write(run.samples.mkdir, 0o777, True, True)
-        runner.sample()
-    runner.go()
+    with _compiling(runner.say):
+        if not run.sample_paths():
+            runner.write(run.samples.mkdir, 0o777, True, True)
+            runner.sample()
+        runner.go()
     return run
 
 
@@ -149,6 +152,20 @@ class Runner:
 
     def say(self, text):
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _compiling(say):
+    """Inside the block, say so once when kernels are compiled: the first run of all waits for it."""
+    kernels = []
+
+    def tell(kernel):
+        if not kernels:
+            say("compiling kernels for this machine, which takes a moment; the next run finds them ready")
+        kernels.append(kernel)
+
+    with on_compile(tell):
+        yield
 
 
 @contextlib.contextmanager
