@@ -1,0 +1,117 @@
+"""Optimiser steps as one pass over the flat arrays: every number is read once and written once.
+
+The operations and their order are those of `reference`, with each setting rounded to the dtype of the
+arrays as NumPy rounds a Python float; the results differ by fused multiply-adds, in the last bit or two.
+Arrays that are not contiguous, or of several dtypes, are left to `reference`.
+"""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from ..reference import optim as reference
+from .threads import parallel, parts_of
+
+
+def sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first):
+    """p and buf of `minigan_kernels.sgd`, in place. All are flat, of one length."""
+    if not _plain(p, g, *([buf] if momentum else [])):
+        reference.sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first)
+    elif momentum:
+        numbers = float(lr), float(momentum), 1.0 - dampening, float(weight_decay)
+        _sgd_momentum(p, g, buf, *numbers, bool(nesterov), bool(first), parts_of(p.size))
+    else:
+        _sgd(p, g, float(lr), float(weight_decay), parts_of(p.size))
+
+
+def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
+    """p and square_avg of `minigan_kernels.rmsprop`, in place. All are flat, of one length."""
+    if not _plain(p, g, square_avg):
+        reference.rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay)
+        return
+    numbers = float(lr), float(alpha), 1.0 - alpha, float(eps), float(weight_decay)
+    _rmsprop(p, g, square_avg, *numbers, parts_of(p.size))
+
+
+def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
+    """p, exp_avg and exp_avg_sq of `minigan_kernels.adam`, in place. All are flat, of one length."""
+    if not _plain(p, g, exp_avg, exp_avg_sq):
+        reference.adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)
+        return
+    step_size, root = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
+    numbers = 1.0 - beta1, float(beta2), 1.0 - beta2, float(step_size), root, float(eps), float(weight_decay)
+    _adam(p, g, exp_avg, exp_avg_sq, *numbers, parts_of(p.size))
+
+
+def _plain(*arrays):
+    p = arrays[0]
+    return p.dtype.kind == "f" and all(
+        a.flags.carray and a.ndim == 1 and a.dtype == p.dtype and a.size == p.size for a in arrays
+    )
+
+
+# In the kernels, `first` and `last` bound the entries of a part, and all loops are over slices that start
+# at 0: what a vector loop needs. A weight decay of 0 leaves g as it is, also where p is infinite.
+
+
+@parallel
+def _sgd(p, g, lr, weight_decay, parts):
+    number = p.dtype.type
+    lr, weight_decay = number(lr), number(weight_decay)
+    for i in prange(parts):
+        part = np.int64(i)
+        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+        p_, g_ = p[first:last], g[first:last]
+        for k in range(len(p_)):
+            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+            p_[k] -= lr * d
+
+
+@parallel
+def _sgd_momentum(p, g, buf, lr, momentum, share, weight_decay, nesterov, start, parts):
+    number = p.dtype.type
+    lr, momentum, share = number(lr), number(momentum), number(share)
+    weight_decay = number(weight_decay)
+    for i in prange(parts):
+        part = np.int64(i)
+        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+        p_, g_, buf_ = p[first:last], g[first:last], buf[first:last]
+        for k in range(len(p_)):
+            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+            b = d if start else momentum * buf_[k] + share * d
+            buf_[k] = b
+            p_[k] -= lr * (d + momentum * b if nesterov else b)
+
+
+@parallel
+def _rmsprop(p, g, square_avg, lr, alpha, share, eps, weight_decay, parts):
+    number = p.dtype.type
+    lr, alpha, share, eps = number(lr), number(alpha), number(share), number(eps)
+    weight_decay = number(weight_decay)
+    for i in prange(parts):
+        part = np.int64(i)
+        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+        p_, g_, square_ = p[first:last], g[first:last], square_avg[first:last]
+        for k in range(len(p_)):
+            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+            s = alpha * square_[k] + share * d * d
+            square_[k] = s
+            p_[k] -= lr * (d / (np.sqrt(s) + eps))
+
+
+@parallel
+def _adam(p, g, exp_avg, exp_avg_sq, share1, beta2, share2, step_size, root, eps, weight_decay, parts):
+    number = p.dtype.type
+    share1, beta2, share2 = number(share1), number(beta2), number(share2)
+    step_size, root, eps, weight_decay = number(step_size), number(root), number(eps), number(weight_decay)
+    for i in prange(parts):
+        part = np.int64(i)
+        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+        p_, g_, m_, v_ = p[first:last], g[first:last], exp_avg[first:last], exp_avg_sq[first:last]
+        for k in range(len(p_)):
+            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+            m = m_[k] + share1 * (d - m_[k])
+            v = beta2 * v_[k] + share2 * d * d
+            m_[k], v_[k] = m, v
+            p_[k] -= step_size * (m / (np.sqrt(v) / root + eps))
