@@ -16,7 +16,11 @@ in either factor, and so the gradients are the same three parts, transposed:
     conv2d_weight    w' = tilesᵀ(M'ᵀ V, G)
 
 n² products stand for (m·r)²: for 4x4 kernels of stride 2, F(4, 2) makes 25 where the definition makes
-64. float32 only.
+64. float32 only. The price is precision. Root mean square of the error, against float64 and relative to
+the result, over layers of 64 to 512 channels, the worst of the three maps:
+
+    patches    F(2, 2)    F(3, 2)    F(4, 2)    F(2, 3)    F(4, 3)
+    4e-7       7e-7       5e-7       2e-6       5e-7       2e-6
 """
 
 from functools import cache
