@@ -20,11 +20,10 @@ import numpy as np
 from numba import njit, prange
 
 from ..reference import norm as reference
+from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
 from .compiling import OPTIONS
 from .threads import parallel, parts_of
 
-BLOCK = 1 << 14  # entries of a block: 64 KiB of float32
-STRIP = 256  # rows of fewer entries are taken several at a time: short loops are slow ones
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 CHANNELS_LAST = 0, 2, 3, 1
 
@@ -55,7 +54,7 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     if plan is None or any(a.dtype != x.dtype for a in (gy, mean, var)):
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
     flat, flat_gy, w = plan.flat(x), plan.flat(gy), plan.vector(weight, x)
-    gx, mean, var = np.empty_like(flat), mean.reshape(-1), var.reshape(-1)
+    gx, mean, var = np.empty_like(flat), np.array(mean.reshape(-1)), np.array(var.reshape(-1))
     if plan.by_columns:
         parts, sums = plan.columns(x)
         gweight, gbias = np.empty((2, plan.weights), x.dtype)
@@ -85,7 +84,10 @@ class _Plan:
         self.kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
 
     def flat(self, x):
-        return np.ascontiguousarray(x.transpose(self.order)).reshape(-1)
+        rows = x.transpose(self.order)
+        if not rows.flags.carray:  # nor read-only: Numba would compile all of it again for such arrays
+            rows = np.array(rows, order="C")
+        return rows.reshape(-1)
 
     def array(self, flat):
         return flat.reshape(self.memory).transpose(self.back)
@@ -95,9 +97,9 @@ class _Plan:
         if weight is None:
             return np.empty(0, x.dtype)
         if weight.size in weight.shape:  # along one axis: no order to mind
-            return np.ascontiguousarray(weight.reshape(-1))
+            return np.array(weight.reshape(-1))
         weight = weight.reshape((1,) * (x.ndim - weight.ndim) + weight.shape)
-        return np.ascontiguousarray(weight.transpose(self.order)).reshape(-1)
+        return np.array(weight.transpose(self.order), order="C").reshape(-1)
 
     def like(self, flat, weight):
         """The inverse of `vector`."""
@@ -157,52 +159,11 @@ def _plan(shape, order, axes, weight, bias):
 
 
 @njit(**OPTIONS)
-def _strip(C):
-    """Entries of as many whole rows of C as make a strip."""
-    return C * max(1, -(-STRIP // C))
-
-
-@njit(**OPTIONS)
 def _chunk(item, sums, R):
     """First and last entry of x in that item."""
     _, chunks, _, C = sums.shape
     s, chunk = item // chunks, item % chunks
     return (s * R + chunk * R // chunks) * C, (s * R + (chunk + 1) * R // chunks) * C
-
-
-@njit(**OPTIONS)
-def _repeat(strips, C):
-    """Fill each strip with its first row of C."""
-    for k in range(strips.shape[0]):
-        strip = strips[k]
-        for c in range(C, len(strip)):
-            strip[c] = strip[c - C]
-
-
-@njit(**OPTIONS)
-def _clear(v):
-    for c in range(len(v)):
-        v[c] = 0
-
-
-@njit(**OPTIONS)
-def _fold(strip, C):
-    """Add the rows of a strip onto its first."""
-    first = strip[:C]
-    for at in range(C, len(strip), C):
-        row = strip[at : at + C]
-        for c in range(len(first)):
-            first[c] += row[c]
-    return first
-
-
-@njit(**OPTIONS)
-def _add_rows(x, total):
-    """total[c] += Σ x[i] over entries i of column c. len(x) is a multiple of C, not of len(total)."""
-    for at in range(0, len(x), len(total)):
-        row = x[at : at + len(total)]
-        for c in range(len(row)):
-            total[c] += row[c]
 
 
 @njit(**OPTIONS)
@@ -227,7 +188,7 @@ def _merge(sums, count, other, n):
 def _column_moments(x, sums, R, parts):
     """sums[s, chunk] = the sum of each column, and its squared deviations from its own mean."""
     S, chunks, _, C = sums.shape
-    W = _strip(C)
+    W = strip_of(C)
     step = max(1, BLOCK // W) * W
     for i in prange(parts):
         part = np.int64(i)
@@ -237,20 +198,20 @@ def _column_moments(x, sums, R, parts):
         for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
             start, end = _chunk(item, sums, R)
             found = sums[item // chunks, item % chunks]
-            _clear(found.reshape(-1))
+            clear(found.reshape(-1))
             for first in range(start, end, step):
                 entries = x[first : min(end, first + step)]
                 n = len(entries) // C
-                _clear(total)
-                _add_rows(entries, total)
-                column = _fold(total, C)
+                clear(total)
+                add_rows(entries, total)
+                column = fold(total, C)
                 for c in range(C):
                     block[0, c] = column[c]
                     mean[c] = column[c] / n
-                _repeat(strips[:1], C)
-                _clear(total)
+                repeat(strips[:1], C)
+                clear(total)
                 _add_squares(entries, mean, total)
-                column = _fold(total, C)
+                column = fold(total, C)
                 for c in range(C):
                     block[1, c] = column[c]
                 _merge(found, (first - start) // C, block, n)
@@ -260,7 +221,7 @@ def _column_moments(x, sums, R, parts):
 def _write_columns(x, sums, R, weight, bias, eps, y, mean, var, parts):
     """y, mean and var out of the sums of `_column_moments`."""
     S, chunks, _, C = sums.shape
-    W = _strip(C)
+    W = strip_of(C)
     for i in prange(parts):
         part = np.int64(i)
         strips = np.empty((3, W), x.dtype)
@@ -268,7 +229,7 @@ def _write_columns(x, sums, R, weight, bias, eps, y, mean, var, parts):
         whole = np.empty((2, C), np.float64)
         for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
             s = item // chunks
-            _clear(whole.reshape(-1))
+            clear(whole.reshape(-1))
             for chunk in range(chunks):
                 first, last = chunk * R // chunks, (chunk + 1) * R // chunks
                 _merge(whole, first, sums[s, chunk], last - first)
@@ -281,7 +242,7 @@ def _write_columns(x, sums, R, weight, bias, eps, y, mean, var, parts):
                 if len(weight):
                     scale[c] *= weight[c]
                 offset[c] = bias[c] if len(bias) else 0
-            _repeat(strips, C)
+            repeat(strips, C)
             start, end = _chunk(item, sums, R)
             for at in range(start, end, W):
                 row, result = x[at : min(end, at + W)], y[at : min(end, at + W)]
@@ -293,7 +254,7 @@ def _write_columns(x, sums, R, weight, bias, eps, y, mean, var, parts):
 def _column_products(gy, x, sums, R, mean, var, eps, parts):
     """sums[s, chunk] = Σ gy and Σ gy·(x - mean)/√(var + eps) of each column."""
     S, chunks, _, C = sums.shape
-    W = _strip(C)
+    W = strip_of(C)
     step = max(1, BLOCK // W) * W
     for i in prange(parts):
         part = np.int64(i)
@@ -303,16 +264,16 @@ def _column_products(gy, x, sums, R, mean, var, eps, parts):
             start, end = _chunk(item, sums, R)
             s = item // chunks
             found = sums[s, item % chunks]
-            _clear(found.reshape(-1))
+            clear(found.reshape(-1))
             for c in range(C):
                 shift[c] = mean[s * C + c]
-            _repeat(strips[:1], C)
+            repeat(strips[:1], C)
             for first in range(start, end, step):
                 last = min(end, first + step)
-                _clear(plain)
-                _clear(weighted)
+                clear(plain)
+                clear(weighted)
                 _add_products(gy[first:last], x[first:last], shift, plain, weighted)
-                a, b = _fold(plain, C), _fold(weighted, C)
+                a, b = fold(plain, C), fold(weighted, C)
                 for c in range(C):
                     found[0, c] += a[c]
                     found[1, c] += b[c]
@@ -334,7 +295,7 @@ def _add_products(gy, x, mean, plain, weighted):
 def _write_gradient(gy, x, sums, R, weight, mean, var, eps, gx, gweight, gbias, parts):
     """gx = rstd·weight·(gy - Σgy/R - ŷ·Σ(gy·ŷ)/R), ŷ = (x - mean)·rstd; and the gradients of the weights."""
     S, chunks, _, C = sums.shape
-    W = _strip(C)
+    W = strip_of(C)
     for i in prange(parts):
         part = np.int64(i)
         strips = np.empty((4, W), x.dtype)
@@ -351,7 +312,7 @@ def _write_gradient(gy, x, sums, R, weight, mean, var, eps, gx, gweight, gbias, 
                 shift[c], scale[c] = mean[s * C + c], factor
                 offset[c] = -factor * plain / R
                 slope[c] = -factor * rstd * weighted / R
-            _repeat(strips, C)
+            repeat(strips, C)
             start, end = _chunk(item, sums, R)
             for at in range(start, end, W):
                 g, row, result = (
@@ -425,9 +386,9 @@ def _rows_backward(gy, x, R, weight, mean, var, eps, gx, sums, parts):
         part = np.int64(i)
         S = len(mean)
         scale, gweight, gbias = _or(weight, 1, R), np.empty(R, x.dtype), np.empty(R, x.dtype)
-        _clear(gweight)
-        _clear(gbias)
-        _clear(sums[part].reshape(-1))
+        clear(gweight)
+        clear(gbias)
+        clear(sums[part].reshape(-1))
         start, end = part * S // parts, (part + 1) * S // parts
         for s in range(start, end):
             g, row, result = gy[s * R : (s + 1) * R], x[s * R : (s + 1) * R], gx[s * R : (s + 1) * R]
@@ -448,8 +409,8 @@ def _rows_backward(gy, x, R, weight, mean, var, eps, gx, sums, parts):
                 for c in range(R):
                     sums[part, 0, c] += gweight[c]
                     sums[part, 1, c] += gbias[c]
-                _clear(gweight)
-                _clear(gbias)
+                clear(gweight)
+                clear(gbias)
 
 
 @njit(**OPTIONS)

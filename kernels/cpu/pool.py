@@ -1,0 +1,206 @@
+"""Pooling of channels-last images: windows pixel by pixel, with all channels of a pixel in one loop.
+
+Images in another order are copied once. Results are channels-last.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from ..geometry import out_size
+from ..reference import pool as reference
+from .columns import clear
+from .compiling import OPTIONS
+from .layout import channels_last
+from .threads import parallel, parts_of
+
+DTYPES = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def max_pool2d(x, kernel_size, stride, padding):
+    """As in `reference`: the values, and their int64 positions. A NaN is larger than any number."""
+    if x.dtype not in DTYPES:
+        return reference.max_pool2d(x, kernel_size, stride, padding)
+    x = channels_last(x)
+    N, H, W, C = x.shape
+    shape = (N, *out_size((H, W), kernel_size, stride, padding), C)
+    y, index = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    _max_pool2d(x, y, index, *kernel_size, *stride, *padding, min(N * shape[1], parts_of(x.size)) or 1)
+    return y.transpose(0, 3, 1, 2), index.transpose(0, 3, 1, 2)
+
+
+def pixels_gather(x, index):
+    """As in `reference`."""
+    if not _images(x, index):
+        return reference.pixels_gather(x, index)
+    pixels, positions = channels_last(x), channels_last(index)
+    y = np.empty(positions.shape, x.dtype)
+    parts = min(len(y), parts_of(y.size)) or 1
+    outside = np.zeros(parts, np.int64)
+    _gather(pixels, positions, y, outside, parts)
+    if outside.any():  # NumPy's errors, and its way with negative positions
+        return reference.pixels_gather(x, index)
+    return y.transpose(0, 3, 1, 2)
+
+
+def pixels_scatter(y, index, size):
+    """As in `reference`."""
+    if not _images(y, index):
+        return reference.pixels_scatter(y, index, size)
+    values, positions = channels_last(y), channels_last(index)
+    x = np.empty((len(y), *size, y.shape[1]), y.dtype)
+    parts = min(len(y), parts_of(y.size)) or 1
+    outside = np.zeros(parts, np.int64)
+    _scatter(values, positions, x, outside, parts)
+    if outside.any():
+        return reference.pixels_scatter(y, index, size)
+    return x.transpose(0, 3, 1, 2)
+
+
+def avg_pool2d(x, kernel_size, stride, padding):
+    """As in `reference`."""
+    if x.dtype not in DTYPES:
+        return reference.avg_pool2d(x, kernel_size, stride, padding)
+    x = channels_last(x)
+    N, H, W, C = x.shape
+    y = np.empty((N, *out_size((H, W), kernel_size, stride, padding), C), x.dtype)
+    _avg_pool2d(x, y, *kernel_size, *stride, *padding, min(N * y.shape[1], parts_of(x.size)) or 1)
+    return y.transpose(0, 3, 1, 2)
+
+
+def avg_pool2d_input(gy, size, kernel_size, stride, padding):
+    """As in `reference`."""
+    if gy.dtype not in DTYPES:
+        return reference.avg_pool2d_input(gy, size, kernel_size, stride, padding)
+    gy = channels_last(gy)
+    gx = np.empty((len(gy), *size, gy.shape[3]), gy.dtype)
+    _avg_pool2d_input(gy, gx, *kernel_size, *stride, *padding, min(len(gy), parts_of(gx.size)) or 1)
+    return gx.transpose(0, 3, 1, 2)
+
+
+def _images(x, index):
+    fits = x.ndim == index.ndim == 4 and x.shape[:2] == index.shape[:2]
+    return fits and x.dtype in DTYPES and index.dtype == np.int64
+
+
+@njit(**OPTIONS)
+def _inside(first, taps, n):
+    """The taps of a window from pixel `first` on that lie on the n pixels: from, to."""
+    return max(0, -first), min(taps, n - first)
+
+
+@parallel
+def _max_pool2d(x, y, index, KH, KW, SH, SW, PH, PW, parts):
+    for i in prange(parts):
+        part = np.int64(i)
+        _, H, W, C = x.shape
+        N, OH, OW, _ = y.shape
+        for line in range(part * N * OH // parts, (part + 1) * N * OH // parts):
+            image, oh = x[line // OH], line % OH
+            top = oh * SH - PH
+            first_row, last_row = _inside(top, KH, H)
+            for ow in range(OW):
+                left = ow * SW - PW
+                first_column, last_column = _inside(left, KW, W)
+                best, where = y[line // OH, oh, ow], index[line // OH, oh, ow]
+                for a in range(first_row, last_row):
+                    for b in range(first_column, last_column):
+                        pixel, at = image[top + a, left + b], (top + a) * W + left + b
+                        if a == first_row and b == first_column:
+                            for c in range(C):
+                                best[c] = pixel[c]
+                                where[c] = at
+                        else:
+                            for c in range(C):
+                                v, m = pixel[c], best[c]
+                                larger = v > m or (v != v and m == m)
+                                best[c] = v if larger else m
+                                where[c] = at if larger else where[c]
+
+
+@parallel
+def _gather(x, index, y, outside, parts):
+    for i in prange(parts):
+        part = np.int64(i)
+        N, H, W, C = x.shape
+        _, OH, OW, _ = index.shape
+        for n in range(part * N // parts, (part + 1) * N // parts):
+            image = x[n].reshape(H * W, C)
+            for oh in range(OH):
+                for ow in range(OW):
+                    for c in range(C):
+                        at = index[n, oh, ow, c]
+                        if 0 <= at < H * W:
+                            y[n, oh, ow, c] = image[at, c]
+                        else:
+                            outside[part] = 1
+
+
+@parallel
+def _scatter(y, index, x, outside, parts):
+    for i in prange(parts):
+        part = np.int64(i)
+        N, H, W, C = x.shape
+        _, OH, OW, _ = index.shape
+        for n in range(part * N // parts, (part + 1) * N // parts):
+            image = x[n].reshape(H * W, C)
+            clear(image.reshape(-1))
+            for oh in range(OH):
+                for ow in range(OW):
+                    for c in range(C):
+                        at = index[n, oh, ow, c]
+                        if 0 <= at < H * W:
+                            image[at, c] += y[n, oh, ow, c]
+                        else:
+                            outside[part] = 1
+
+
+@parallel
+def _avg_pool2d(x, y, KH, KW, SH, SW, PH, PW, parts):
+    for i in prange(parts):
+        part = np.int64(i)
+        _, H, W, C = x.shape
+        N, OH, OW, _ = y.shape
+        count = x.dtype.type(KH * KW)
+        for line in range(part * N * OH // parts, (part + 1) * N * OH // parts):
+            image, oh = x[line // OH], line % OH
+            top = oh * SH - PH
+            first_row, last_row = _inside(top, KH, H)
+            for ow in range(OW):
+                left = ow * SW - PW
+                first_column, last_column = _inside(left, KW, W)
+                total = y[line // OH, oh, ow]
+                clear(total)
+                for a in range(first_row, last_row):
+                    for b in range(first_column, last_column):
+                        pixel = image[top + a, left + b]
+                        for c in range(C):
+                            total[c] += pixel[c]
+                for c in range(C):
+                    total[c] /= count
+
+
+@parallel
+def _avg_pool2d_input(gy, gx, KH, KW, SH, SW, PH, PW, parts):
+    for i in prange(parts):
+        part = np.int64(i)
+        N, H, W, C = gx.shape
+        _, OH, OW, _ = gy.shape
+        count = gy.dtype.type(KH * KW)
+        share = np.empty(C, gy.dtype)
+        for n in range(part * N // parts, (part + 1) * N // parts):
+            image = gx[n]
+            clear(image.reshape(-1))
+            for oh in range(OH):
+                top = oh * SH - PH
+                first_row, last_row = _inside(top, KH, H)
+                for ow in range(OW):
+                    left = ow * SW - PW
+                    first_column, last_column = _inside(left, KW, W)
+                    window = gy[n, oh, ow]
+                    for c in range(C):
+                        share[c] = window[c] / count
+                    for a in range(first_row, last_row):
+                        for b in range(first_column, last_column):
+                            pixel = image[top + a, left + b]
+                            for c in range(C):
+                                pixel[c] += share[c]
