@@ -15,9 +15,13 @@ from .reference.philox import normal, philox, uniform
 __all__ = [
     "ENGINES",
     "adam",
+    "add_bias",
     "array_module",
     "avg_pool2d",
     "avg_pool2d_input",
+    "bce_with_logits",
+    "bce_with_logits_backward",
+    "channel_sums",
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
@@ -25,6 +29,10 @@ __all__ = [
     "engine",
     "engine_name",
     "layout_copies",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "matmul",
     "max_pool2d",
     "normal",
     "normalize",
@@ -39,6 +47,7 @@ __all__ = [
     "set_num_threads",
     "sgd",
     "sum_to",
+    "tanh_backward",
     "transposed_size",
     "uniform",
 ]
@@ -170,6 +179,64 @@ def avg_pool2d(x, kernel_size, stride, padding):
 def avg_pool2d_input(gy, size, kernel_size, stride, padding):
     """The adjoint of `avg_pool2d`, for images of `size` (H, W)."""
     return engine_for(gy).avg_pool2d_input(gy, size, kernel_size, stride, padding)
+
+
+# Matrix products, and biases.
+
+
+def matmul(a, b):
+    """a @ b, as NumPy has it: (..., M, K) @ (..., K, N), broadcasting the leading axes; any dtypes.
+
+    Either may be a transposed view, which is passed on to BLAS and not copied.
+    """
+    return engine_for(a).matmul(a, b)
+
+
+def linear(x, w, b):
+    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out). TypeError for mixed dtypes."""
+    if x.dtype != w.dtype or (b is not None and x.dtype != b.dtype):
+        check_dtypes("linear", x=x, w=w, **({} if b is None else {"b": b}))
+    return engine_for(x).linear(x, w, b)
+
+
+def add_bias(y, b):
+    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,). TypeError for mixed dtypes."""
+    if y.dtype != b.dtype:
+        check_dtypes("add_bias", y=y, b=b)
+    engine_for(y).add_bias(y, b)
+
+
+def channel_sums(y):
+    """Σ over all axes but the second, the gradient of a bias: y (N, C, ...) -> (C,)."""
+    return engine_for(y).channel_sums(y)
+
+
+# Activations and losses.
+
+
+def leaky_relu(x, slope):
+    """x where it is positive, else slope·x; for a slope of 0 exactly 0 there, whatever x."""
+    return engine_for(x).leaky_relu(x, slope)
+
+
+def leaky_relu_backward(gy, y, slope):
+    """gy where the value y of `leaky_relu` is positive, else slope·gy."""
+    return engine_for(gy).leaky_relu_backward(gy, y, slope)
+
+
+def tanh_backward(gy, y):
+    """gy·(1 - y²), y = tanh x."""
+    return engine_for(gy).tanh_backward(gy, y)
+
+
+def bce_with_logits(x, target, scale):
+    """scale·Σ (log(1 + eˣ) - target·x), for any x; target is of x's shape, or a number."""
+    return engine_for(x).bce_with_logits(x, target, scale)
+
+
+def bce_with_logits_backward(gy, x, target, scale):
+    """gy·scale·(σ(x) - target): the gradient of `bce_with_logits` in x, gy being one value."""
+    return engine_for(x).bce_with_logits_backward(gy, x, target, scale)
 
 
 # Normalisation.

@@ -435,6 +435,27 @@ def test_a_saved_output_that_was_changed_is_refused(change):
 
 
 @change_in_place
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(
+    ("op", "needs"),
+    [
+        (lambda x: (x.tanh(),), "Tanh needs its output"),
+        (lambda x: (F.leaky_relu(x, 0.2),), "LeakyReLU needs its output"),
+        (lambda x: (x, F.linear(x.detach(), x.expand(3, 2))), "Linear needs an input"),
+        (lambda x: (x, F.binary_cross_entropy_with_logits(x, 1.0)), "BCEWithLogits needs an input"),
+    ],
+    ids=["tanh", "leaky_relu", "linear", "bce"],
+)
+def test_a_short_cut_refuses_what_was_changed_too(change, op, needs, create_graph):
+    x = leaf(2.0, 3.0)
+    changed, *y = op(x)
+    with no_grad():
+        change(changed)
+    with pytest.raises(RuntimeError, match=f"the gradient of {needs}, which was changed in place"):
+        grad((y or [changed])[0].sum(), x, create_graph=create_graph)
+
+
+@change_in_place
 def test_a_saved_constant_that_was_changed_is_refused(change):
     x, c = leaf(2.0, 3.0), Tensor(np.array([1.0, 2.0]))
     y = x * c.reshape(2)  # what is saved is a view
@@ -795,6 +816,59 @@ class Scale(Function):
 def test_a_user_function_has_derivatives_of_every_order():
     check_grads(lambda x: Square()(x), [np.array([1.0, -2.0])], order=3)
     check_grads(lambda x: Scale(3.0)(Square()(x)), [np.array([1.0, -2.0])], order=3)
+
+
+class Twice(Function):
+    """With a short cut, which can be told from the rule by its calls."""
+
+    saves = ""
+
+    def forward(self, a, b):
+        return 2 * a + b
+
+    def backward(self, gy):
+        return gy * 2.0, gy
+
+    def first_order(self, gy):
+        calls.append(self.wanted)
+        return 2 * gy, gy
+
+
+calls = []
+
+
+def test_a_short_cut_is_taken_only_where_no_graph_is_built():
+    a, b = leaf(1.0, 2.0), leaf(3.0, dtype=np.float32)
+    calls.clear()
+    long = grad(Twice()(a, b).sum(), [a, b], create_graph=True)
+    assert calls == []
+    short = grad(Twice()(a, b).sum(), [a, b])
+    assert calls == [(True, True)]
+    for g, h in zip(short, long, strict=True):
+        assert (g.tolist(), g.dtype) == (h.tolist(), h.dtype)
+    Twice()(a, b).sum().backward()
+    assert (a.grad.tolist(), b.grad.tolist()) == ([2, 2], [2])
+    check_grads(lambda a, b: Twice()(a, b), [np.array([1.0, -2.0]), np.array(3.0)], order=3)
+
+
+def test_what_a_short_cut_hands_on_is_guarded_as_a_view():
+    a, b = leaf(1.0), leaf(3.0)
+    y, u = Twice()(a, b), Tensor(np.ones(1))
+    (g,) = grad(y, b, u)
+    product = Tensor([2.0], requires_grad=True) * u
+    g.zero_()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        grad(product, product.creator.parents[0])
+
+
+def test_a_short_cut_that_gives_nan_is_named():
+    class Bad(Twice):
+        def first_order(self, gy):
+            return np.nan * gy, gy
+
+    a, b = leaf(1.0), leaf(2.0)
+    with detect_anomaly(), pytest.raises(NonFiniteError, match=r"gradient of Bad .* in its input 0"):
+        grad(Bad()(a, b), [a, b])
 
 
 def test_a_gradient_of_a_broadcast_input_is_summed_by_the_engine():

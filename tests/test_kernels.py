@@ -200,6 +200,112 @@ def test_a_large_mean_does_not_spoil_the_variance():
     assert_close(var.ravel(), x.astype(np.float64).var(0), rtol=1e-3)
 
 
+# Dense layers, activations and losses
+
+ORDERS = {
+    "a table": lambda a: a[:, :, 0, 0].copy(),
+    "a transposed table": lambda a: a[:, :, 0, 0].T.copy().T,
+    "images": lambda a: a,
+    "images, channels-last": lambda a: a.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2),
+    "every second image": lambda a: a[::2],
+}
+in_any_order = pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+floats = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def memory_order(a):
+    return sorted(range(a.ndim), key=lambda axis: (-abs(a.strides[axis]), axis))
+
+
+@floats
+@in_any_order
+def test_entry_by_entry_kernels(order, dtype):
+    x, gy = (order(normal((6, 3, 4, 5), seed).astype(dtype)) for seed in (0, 1))
+    tanh = np.tanh(x)
+    made = [
+        (kernels.tanh_backward(gy, tanh), gy * (1 - tanh.astype(np.float64) ** 2)),
+        *(
+            pair
+            for slope in (0.0, 0.2, 1.0)
+            for y in [kernels.leaky_relu(x, slope)]
+            for pair in [
+                (y, np.where(x > 0, x, dtype(slope) * x)),
+                (kernels.leaky_relu_backward(gy, y, slope), np.where(x > 0, gy, dtype(slope) * gy)),
+            ]
+        ),
+    ]
+    for y, expected in made:
+        assert y.dtype == dtype
+        assert memory_order(y) == memory_order(x)
+        assert_close(y, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_slope_of_0_makes_0_of_minus_infinity():
+    x = np.array([-np.inf, np.inf], np.float32)
+    assert kernels.leaky_relu(x, 0.0).tolist() == [0, np.inf]
+
+
+@floats
+@in_any_order
+def test_a_bias_and_its_gradient_are_adjoint(order, dtype):
+    y, b = order(normal((6, 3, 4, 5), 0).astype(dtype)), normal(3, 1).astype(dtype)
+    kept = y.copy()
+    kernels.add_bias(y, b)
+    assert_close(y - kept, np.broadcast_to(b.reshape(3, *(1,) * (y.ndim - 2)), y.shape), atol=1e-6)
+    sums = kernels.channel_sums(kept)
+    assert (sums.shape, sums.dtype) == ((3,), dtype)
+    assert_close(sums, kept.astype(np.float64).sum((0, *range(2, y.ndim))), rtol=1e-5, atol=1e-5)
+
+
+@floats
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_is_its_definition(bias, dtype):
+    x, w, b = (normal(shape, i).astype(dtype) for i, shape in enumerate([(7, 5), (3, 5), 3]))
+    expected = np.einsum("ni,oi->no", x.astype(np.float64), w) + (b if bias else 0)
+    for a in (x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2]):
+        y = kernels.linear(a, w, b if bias else None)
+        assert y.dtype == dtype
+        assert_close(y, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((4, 5), (5, 3)), ((2, 4, 5), (5, 3)), ((4, 5), (2, 5, 3)), ((2, 1, 4, 5), (3, 5, 2)), ((0, 5), (5, 3))],
+)
+def test_matmul_broadcasts_and_takes_transposed_views(a, b):
+    a, b = normal(a, 0), normal(b, 1)
+    expected = np.einsum("...ij,...jk->...ik", a, b)
+    assert_close(kernels.matmul(a, b), expected, atol=1e-12)
+    assert_close(
+        kernels.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)), expected.swapaxes(-1, -2), atol=1e-12
+    )
+
+
+@floats
+def test_the_loss_on_logits_and_its_gradient(dtype):
+    x = np.array([[-200.0, -20, -1, 0], [0.5, 3, 20, 200]], dtype)
+    for target in (0.0, 1.0, 0.9, np.linspace(0, 1, 8, dtype=dtype).reshape(2, 4)):
+        wide = x.astype(np.float64)
+        loss = kernels.bce_with_logits(x, target, 0.125)
+        assert_close(loss, (np.logaddexp(0, wide) - target * wide).mean(), rtol=1e-6)
+        gx = kernels.bce_with_logits_backward(np.ones((), dtype), x, target, 0.125)
+        assert gx.dtype == dtype
+        assert_close(gx, (0.5 + 0.5 * np.tanh(wide / 2) - target) / 8, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: kernels.linear(x, np.ones((3, 5)), None),
+        lambda x: kernels.linear(x, np.ones((3, 5), np.float32), np.ones(3)),
+        lambda x: kernels.add_bias(x, np.ones(5)),
+    ],
+)
+def test_mixed_dtypes_are_refused(call):
+    with pytest.raises(TypeError, match="must share one floating dtype"):
+        call(np.ones((7, 5), np.float32))
+
+
 # Philox
 
 KNOWN_ANSWERS = [

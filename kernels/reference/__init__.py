@@ -1,6 +1,9 @@
 """Every kernel in plain array code, for NumPy and CuPy: the definition that other engines are held to."""
 
+from .activation import leaky_relu, leaky_relu_backward, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
+from .dense import add_bias, channel_sums, linear, matmul
+from .loss import bce_with_logits, bce_with_logits_backward
 from .norm import normalize, normalize_backward
 from .optim import adam, rmsprop, sgd
 from .philox import normal, philox, uniform
@@ -8,11 +11,19 @@ from .pool import avg_pool2d, avg_pool2d_input, max_pool2d, pixels_gather, pixel
 
 __all__ = [
     "adam",
+    "add_bias",
     "avg_pool2d",
     "avg_pool2d_input",
+    "bce_with_logits",
+    "bce_with_logits_backward",
+    "channel_sums",
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "matmul",
     "max_pool2d",
     "normal",
     "normalize",
@@ -22,5 +33,6 @@ __all__ = [
     "pixels_scatter",
     "rmsprop",
     "sgd",
+    "tanh_backward",
     "uniform",
 ]

@@ -39,9 +39,14 @@ class Function:
 
     The engine sums a gradient over the axes along which its input was broadcast, and gives it the
     input's dtype.
+
+    Where no graph is being built, the same gradient may come quicker from arrays. An op that has
+    such a short cut gives it as `first_order(gy, *saved)`: arrays in (the gradient of the output, and
+    what `saves` names), arrays out, one per input. `backward` remains what the op means.
     """
 
     saves = "inputs"  # "inputs", "output" or "": what `backward` needs; the rest is not kept alive
+    first_order = None
 
     parents = None  # the places in the graph of the inputs, None for a constant
     hooks = None
@@ -49,11 +54,18 @@ class Function:
     origin = None
 
     def __call__(self, *inputs):
-        y = self.forward(*[x.data if isinstance(x, Tensor) else x for x in inputs])
+        arrays, record = [], False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.data)
+                record = record or x._requires_grad
+            else:
+                arrays.append(x)
+        y = self.forward(*arrays)
         if type(y) is not np.ndarray and not hasattr(y, "__cuda_array_interface__"):
             y = np.asarray(y)  # a reduction of a NumPy array to one value gives a scalar
-        record = mode.record and any(isinstance(x, Tensor) and x._requires_grad for x in inputs)
-        out = Tensor.made_by(self if record else None, y, _version_of_view(y, inputs))
+        record = record and mode.record
+        out = Tensor.made_by(self if record else None, y, version_of_view(y, inputs))
         if record:
             self._record(inputs, out)
         if mode.anomaly:
@@ -70,14 +82,20 @@ class Function:
         if self.parents is not None:
             raise RuntimeError(f"this {type(self).__name__} was called before; make one for each call")
         self.serial = next(_serials)  # a node's inputs are older than itself
-        self.parents = tuple(
-            (x.creator or x) if isinstance(x, Tensor) and x._requires_grad else None for x in inputs
-        )
-        self.like = tuple(x.data.dtype if isinstance(x, Tensor) else None for x in inputs)
-        self.shapes = tuple(x.data.shape if isinstance(x, Tensor) else None for x in inputs)
+        self.parents, self.shapes, self.dtypes, versions = [], [], [], []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                self.parents.append((x.creator or x) if x._requires_grad else None)
+                self.shapes.append(x.data.shape)
+                self.dtypes.append(x.data.dtype)
+                versions.append(x._version[0])
+            else:
+                self.parents.append(None)
+                self.shapes.append(None)
+                self.dtypes.append(None)
+                versions.append(None)
         if self.saves == "inputs":
-            self._saved = inputs
-            self._versions = tuple(x._version[0] if isinstance(x, Tensor) else 0 for x in inputs)
+            self._saved, self._versions = inputs, versions
         elif self.saves == "output":  # its array and version only: the tensor would be a cycle
             self._saved = out.data, out._version, out._version[0]
 
@@ -87,7 +105,7 @@ class Function:
         if self.saves != "inputs":
             raise RuntimeError(f"{describe(self)} uses its inputs: set saves = 'inputs'")
         for x, version in zip(self._saved, self._versions, strict=True):
-            if isinstance(x, Tensor) and x._version[0] != version:
+            if version is not None and x._version[0] != version:
                 self._refuse("an input")
         return self._saved
 
@@ -101,6 +119,12 @@ class Function:
             self._refuse("its output")
         return Tensor.made_by(self, data, version)
 
+    def saved_arrays(self):
+        """The arrays of what was saved: of the inputs, the output or nothing."""
+        if self.saves == "inputs":
+            return [x.data if isinstance(x, Tensor) else x for x in self.inputs]
+        return [self.output.data] if self.saves == "output" else []
+
     def _refuse(self, what):
         raise RuntimeError(
             f"the gradient of {describe(self)} needs {what}, which was changed in place after it was used"
@@ -110,10 +134,11 @@ class Function:
 _serials = itertools.count()
 
 
-def _version_of_view(y, inputs):
+def version_of_view(y, inputs):
     """The version counter of the input whose memory `y` shares, None when it has memory of its own."""
+    has_base = y.base is not None
     for x in inputs:
-        if isinstance(x, Tensor) and (y is x.data or (y.base is not None and np.may_share_memory(y, x.data))):
+        if isinstance(x, Tensor) and (y is x.data or (has_base and np.may_share_memory(y, x.data))):
             return x._version
     return None
 

@@ -7,11 +7,12 @@ all its users: the walk is a loop over a sorted list, however deep the graph.
 
 import copy
 from collections.abc import Iterable
+from operator import attrgetter
 
 from minigan.errors import NonFiniteError
 from minigan_kernels import array_module
 
-from .function import Function, describe, is_finite
+from .function import describe, is_finite, version_of_view
 from .modes import mode, no_grad, set_grad_enabled
 from .tensor import Tensor
 
@@ -67,37 +68,43 @@ Tensor.backward = backward
 
 def _walk(outputs, seeds, wanted, create_graph):
     """{place: gradient} for the places in `wanted`, None for all leaves, that the outputs depend on."""
-    nodes = _ancestors([_place(y) for y in outputs])
-    wanted = {n for n in nodes if isinstance(n, Tensor)} if wanted is None else wanted
-    order = sorted((n for n in nodes if isinstance(n, Function)), key=lambda n: n.serial)
+    ops, leaves = _ancestors(outputs)
+    wanted = set(leaves) if wanted is None else wanted
     useful = set(wanted)  # the wanted places, and every op downstream of one
-    for node in order:
-        if any(parent in useful for parent in node.parents):
+    order = []  # those ops, with which of their inputs are useful
+    for node in ops:
+        ways = tuple([parent in useful for parent in node.parents])
+        if True in ways or node in wanted:
             useful.add(node)
+            order.append((node, ways))
 
     pending, found = {}, {}
     with set_grad_enabled(create_graph):
         for y, seed in zip(outputs, seeds, strict=True):
             _add(pending, _place(y), seed)
-        for node in reversed(order):
-            if node not in useful or node not in pending:
+        for node, ways in reversed(order):
+            gy = pending.pop(node, None)
+            if gy is None:
                 continue
-            gy = _hooked(node, pending.pop(node))
+            gy = _hooked(node, gy)
             if node in wanted:
                 found[node] = gy
-            node.wanted = tuple(parent in useful for parent in node.parents)
-            if any(node.wanted):
-                for parent, g in _input_gradients(node, gy):
-                    _add(pending, parent, g)
-        for leaf in [n for n in pending if n in wanted]:
-            found[leaf] = _hooked(leaf, pending.pop(leaf))
+            if True in ways:
+                node.wanted = ways
+                _pass_on(node, gy, pending, create_graph)
+        for place, g in pending.items():
+            if place in wanted:  # a leaf: no op made it
+                found[place] = _hooked(place, g)
     return found
 
 
-def _input_gradients(node, gy):
-    """(parent, gradient) for each wanted input, in the shape and dtype of that input."""
+def _pass_on(node, gy, pending, create_graph):
+    """Add the gradients of a node's wanted inputs to those pending, in the shape and dtype of each input."""
     try:
-        gradients = node.backward(gy)
+        if create_graph or node.first_order is None:
+            gradients = node.backward(gy)
+        else:
+            gradients = node.first_order(gy.data, *node.saved_arrays())
     except NonFiniteError as error:  # an op of the backward: say whose gradient that was
         raise NonFiniteError(f"the gradient of {describe(node)} is not finite: {error}") from None
     if not isinstance(gradients, (tuple, list)):
@@ -106,18 +113,22 @@ def _input_gradients(node, gy):
         raise RuntimeError(
             f"{describe(node)} has {len(node.parents)} inputs, its backward gave {len(gradients)} gradients"
         )
-    for i, (parent, g) in enumerate(zip(node.parents, gradients, strict=True)):
+    for i, g in enumerate(gradients):
         if g is None or not node.wanted[i]:
             continue
         if not isinstance(g, Tensor):
-            raise TypeError(f"the backward of {describe(node)} must give Tensors, it gave {type(g).__name__}")
+            if create_graph or node.first_order is None:
+                raise TypeError(
+                    f"the backward of {describe(node)} must give Tensors, it gave {type(g).__name__}"
+                )
+            g = Tensor.made_by(None, g, version_of_view(g, (gy,)))
         if mode.anomaly and not is_finite(g.data):
             raise NonFiniteError(f"the gradient of {describe(node)} in its input {i} is not finite")
         if g.data.shape != node.shapes[i]:
             g = g.sum_to(node.shapes[i])
-        if g.data.dtype != node.like[i]:
-            g = g.to(node.like[i])
-        yield parent, g
+        if g.data.dtype != node.dtypes[i]:
+            g = g.to(node.dtypes[i])
+        _add(pending, node.parents[i], g)
 
 
 def _add(pending, place, g):
@@ -136,17 +147,23 @@ def _place(tensor):
     return tensor if tensor.creator is None else tensor.creator
 
 
-def _ancestors(places):
-    """The set of all places that `places` were computed from, themselves included."""
-    seen, stack = set(places), list(places)
+def _ancestors(tensors):
+    """What `tensors` were computed from: the ops, in the order in which they ran, and the leaves."""
+    stack = [_place(x) for x in tensors]
+    seen, ops, leaves = set(stack), [], []
+    stack = list(seen)
     while stack:
-        node = stack.pop()
-        if isinstance(node, Function):
-            for parent in node.parents:
-                if parent is not None and parent not in seen:
-                    seen.add(parent)
-                    stack.append(parent)
-    return seen
+        place = stack.pop()
+        if isinstance(place, Tensor):
+            leaves.append(place)
+            continue
+        ops.append(place)
+        for parent in place.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    ops.sort(key=attrgetter("serial"))
+    return ops, leaves
 
 
 def _seeds(outputs, grad_outputs):
@@ -177,6 +194,8 @@ def _seeds(outputs, grad_outputs):
 
 
 def _sequence(tensors):
+    if isinstance(tensors, (list, tuple)):
+        return tuple(tensors)
     single = isinstance(tensors, Tensor) or hasattr(tensors, "dtype") or not isinstance(tensors, Iterable)
     return (tensors,) if single else tuple(tensors)
 
@@ -191,7 +210,7 @@ def blame(tensor) -> str:
     of one that saved its output that is looked at. Ops that saved nothing (sums, views) only pass
     on what they were given, and are skipped.
     """
-    ops = sorted((n for n in _ancestors([_place(tensor)]) if isinstance(n, Function)), key=lambda n: n.serial)
+    ops, _ = _ancestors([tensor])
     for node in ops:
         inputs = node.inputs if node.saves == "inputs" else (None,) * len(node.parents)
         for parent, x in zip(node.parents, inputs, strict=True):

@@ -1,6 +1,7 @@
 """What is recorded, and what is checked: switches of the running thread."""
 
 import contextlib
+import functools
 import threading
 
 import numpy as np
@@ -15,15 +16,27 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
-@contextlib.contextmanager
-def switched(**switches):
-    """Inside the block, the named switches of `mode` have other values."""
-    before = {name: getattr(mode, name) for name in switches}
-    mode.__dict__.update(switches)
-    try:
-        yield
-    finally:
-        mode.__dict__.update(before)
+class switched:
+    """Inside the block, or the decorated function, the named switches of `mode` have other values."""
+
+    def __init__(self, **switches):
+        self.switches = switches
+        self.before = []  # a stack: a block may lie within another of the same object
+
+    def __enter__(self):
+        self.before.append({name: getattr(mode, name) for name in self.switches})
+        mode.__dict__.update(self.switches)
+
+    def __exit__(self, *error):
+        mode.__dict__.update(self.before.pop())
+
+    def __call__(self, function):
+        @functools.wraps(function)
+        def wrapped(*args, **settings):
+            with switched(**self.switches):  # of its own: the function may run on several threads
+                return function(*args, **settings)
+
+        return wrapped
 
 
 def no_grad():

@@ -28,24 +28,22 @@ class Tensor:
     __array_ufunc__ = None  # in `array * tensor`, NumPy leaves the product to the tensor
 
     def __init__(self, data, requires_grad=False, dtype=None):
-        version = data._version if isinstance(data, Tensor) else None
-        data = backend.as_array(data.data if isinstance(data, Tensor) else data, dtype)
-        self._set(data, None, version)
+        version = data._version if isinstance(data, Tensor) else [0]
+        self.data = backend.as_array(data.data if isinstance(data, Tensor) else data, dtype)
+        self.creator = self.grad = self.hooks = None
+        self._version = version  # shared by all tensors on one memory
         self.requires_grad = requires_grad
 
-    def _set(self, data, creator, version=None):
+    @staticmethod
+    def made_by(creator, data, version=None):
+        """The tensor at a place in the graph: the output `data` of the Function `creator`, or None."""
+        self = Tensor.__new__(Tensor)
         self.data = data
         self.creator = creator
-        self.grad = None
-        self.hooks = None
+        self.grad = self.hooks = None
         self._requires_grad = creator is not None
-        self._version = [0] if version is None else version  # shared by all tensors on one memory
+        self._version = [0] if version is None else version
         return self
-
-    @classmethod
-    def made_by(cls, creator, data, version=None):
-        """The tensor at a place in the graph: the output `data` of the Function `creator`, or None."""
-        return cls.__new__(Tensor)._set(data, creator, version)
 
     # Place in the graph
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import minigan_kernels as kernels
 from minigan import random
 from minigan.autograd import Function
 
@@ -106,11 +107,14 @@ class LeakyReLU(Function):
         self.slope = slope
 
     def forward(self, x):
-        return np.maximum(x, x * self.slope if self.slope else 0)  # 0 · ∞ would be NaN
+        return kernels.leaky_relu(x, self.slope)
 
     def backward(self, gy):
         positive = self.output.data > 0
         return gy * np.maximum(positive, gy.dtype.type(self.slope))
+
+    def first_order(self, gy, y):
+        return kernels.leaky_relu_backward(gy, y, self.slope)
 
 
 class ELU(Function):
@@ -138,6 +142,9 @@ class Tanh(Function):
         y = self.output
         return gy * (1.0 - y * y)
 
+    def first_order(self, gy, y):
+        return kernels.tanh_backward(gy, y)
+
 
 class Sigmoid(Function):
     saves = "output"
@@ -148,6 +155,9 @@ class Sigmoid(Function):
     def backward(self, gy):
         y = self.output
         return gy * (y * (1.0 - y))
+
+    def first_order(self, gy, y):
+        return gy * (y * (1 - y))
 
 
 class Softplus(Function):

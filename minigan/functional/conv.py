@@ -14,6 +14,7 @@ from numbers import Integral
 import minigan_kernels as kernels
 from minigan.autograd import Function
 
+from .reduce import channel_sums
 from .shape import pad
 
 
@@ -24,7 +25,8 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
     ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
     geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
-    return _with_bias("conv2d", Conv2d(geometry)(x, w), b)
+    _check_bias("conv2d", b, w.shape[:1])
+    return Conv2d(geometry)(x, w, b)
 
 
 def conv_transpose2d(x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
@@ -45,7 +47,8 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0, output_padding=0, groups
     # Where a dilation allows whole strides of output_padding, conv2d would see more pixels: zeros.
     rows, columns = (e // s for e, s in zip(extra, geometry.stride, strict=True))
     x = pad(x, (0, columns, 0, rows)) if rows or columns else x
-    return _with_bias("conv_transpose2d", ConvTranspose2d(geometry, size)(x, w), b)
+    _check_bias("conv_transpose2d", b, (w.shape[1] * groups,))
+    return ConvTranspose2d(geometry, size)(x, w, b)
 
 
 def conv2d_weight(x, gy, kernel_size, stride=1, padding=0, dilation=1, groups=1):
@@ -62,12 +65,15 @@ def pair(n):
     return (int(n),) * 2 if isinstance(n, Integral) else tuple(map(int, n))
 
 
-def _with_bias(name, y, b):
-    if b is None:
-        return y
-    if b.shape != y.shape[1:2]:
-        raise ValueError(f"{name}: the bias has shape {b.shape}, expected ({y.shape[1]},)")
-    return y + b.reshape(1, -1, 1, 1)
+def _check_bias(name, b, shape):
+    if b is not None and b.shape != shape:
+        raise ValueError(f"{name}: the bias has shape {b.shape}, expected {shape}")
+
+
+def _with_bias(y, b):
+    if b is not None:
+        kernels.add_bias(y, b)  # y is new: nobody else sees it change
+    return y
 
 
 @dataclass(frozen=True)
@@ -90,28 +96,28 @@ class Conv2d(Function):
     def __init__(self, geometry):
         self.geometry = geometry
 
-    def forward(self, x, w):
-        return kernels.conv2d(x, w, *self.geometry.args)
+    def forward(self, x, w, b):
+        return _with_bias(kernels.conv2d(x, w, *self.geometry.args), b)
 
     def backward(self, gy):
-        x, w = self.inputs
-        gx = ConvTranspose2d(self.geometry, x.shape[2:])(gy, w) if self.wanted[0] else None
+        x, w, _ = self.inputs
+        gx = ConvTranspose2d(self.geometry, x.shape[2:])(gy, w, None) if self.wanted[0] else None
         gw = Conv2dWeight(self.geometry, w.shape[2:])(x, gy) if self.wanted[1] else None
-        return gx, gw
+        return gx, gw, channel_sums(gy) if self.wanted[2] else None
 
 
 class ConvTranspose2d(Function):
     def __init__(self, geometry, size):
         self.geometry, self.size = geometry, size
 
-    def forward(self, x, w):
-        return kernels.conv2d_input(x, w, self.size, *self.geometry.args)
+    def forward(self, x, w, b):
+        return _with_bias(kernels.conv2d_input(x, w, self.size, *self.geometry.args), b)
 
     def backward(self, gy):
-        x, w = self.inputs
-        gx = Conv2d(self.geometry)(gy, w) if self.wanted[0] else None
+        x, w, _ = self.inputs
+        gx = Conv2d(self.geometry)(gy, w, None) if self.wanted[0] else None
         gw = Conv2dWeight(self.geometry, w.shape[2:])(gy, x) if self.wanted[1] else None
-        return gx, gw
+        return gx, gw, channel_sums(gy) if self.wanted[2] else None
 
 
 class Conv2dWeight(Function):
@@ -123,6 +129,6 @@ class Conv2dWeight(Function):
 
     def backward(self, gw):
         x, gy = self.inputs
-        ggx = ConvTranspose2d(self.geometry, x.shape[2:])(gy, gw) if self.wanted[0] else None
-        ggy = Conv2d(self.geometry)(x, gw) if self.wanted[1] else None
+        ggx = ConvTranspose2d(self.geometry, x.shape[2:])(gy, gw, None) if self.wanted[0] else None
+        ggy = Conv2d(self.geometry)(x, gw, None) if self.wanted[1] else None
         return ggx, ggy

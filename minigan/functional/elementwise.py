@@ -13,22 +13,22 @@ from minigan.autograd import Function, Tensor
 
 def add(a, b):
     """a + b."""
-    return Add()(_operand(a), _operand(b))
+    return Add()(operand(a), operand(b))
 
 
 def sub(a, b):
     """a - b."""
-    return Sub()(_operand(a), _operand(b))
+    return Sub()(operand(a), operand(b))
 
 
 def mul(a, b):
     """a · b."""
-    return Mul()(_operand(a), _operand(b))
+    return Mul()(operand(a), operand(b))
 
 
 def div(a, b):
     """a / b."""
-    return Div()(_operand(a), _operand(b))
+    return Div()(operand(a), operand(b))
 
 
 def neg(x):
@@ -38,7 +38,7 @@ def neg(x):
 
 def pow(a, b):
     """a ** b, by a number or by a tensor. The gradient in b is 0 where a is 0."""
-    a, b = _operand(a), _operand(b)
+    a, b = operand(a), operand(b)
     return PowerByNumber(b)(a) if isinstance(b, (int, float)) else Power()(a, b)
 
 
@@ -69,12 +69,12 @@ def erf(x):
 
 def maximum(a, b):
     """The larger of a and b; of a tie, each gets half the gradient."""
-    return Extremum(np.maximum, np.greater)(_operand(a), _operand(b))
+    return Extremum(np.maximum, np.greater)(operand(a), operand(b))
 
 
 def minimum(a, b):
     """The smaller of a and b; of a tie, each gets half the gradient."""
-    return Extremum(np.minimum, np.less)(_operand(a), _operand(b))
+    return Extremum(np.minimum, np.less)(operand(a), operand(b))
 
 
 def clip(x, min=None, max=None):
@@ -89,7 +89,7 @@ def where(condition, a, b):
     mask = condition.data if isinstance(condition, Tensor) else backend.as_array(condition)
     if mask.dtype != bool:
         raise TypeError(f"where: condition must be bool, got {mask.dtype}")
-    return Where(mask.copy())(_operand(a), _operand(b))
+    return Where(mask.copy())(operand(a), operand(b))
 
 
 def cast(x, dtype):
@@ -105,7 +105,7 @@ def compare(op, a, b):
     return Tensor(op(*(x.data if isinstance(x, Tensor) else x for x in (a, b))))
 
 
-def _operand(x):
+def operand(x):
     """NumPy's scalars as Python's, so that they take the dtype of the other operand."""
     return x.item() if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and x.ndim == 0) else x
 

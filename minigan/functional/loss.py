@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from minigan.autograd import Tensor
+import minigan_kernels as kernels
+from minigan.autograd import Function, Tensor
 
-from .activation import log_softmax, relu, softplus
+from .activation import log_softmax, relu, sigmoid, softplus
+from .elementwise import operand
 from .index import _integers
+from .reduce import count
 
 
 def binary_cross_entropy_with_logits(input, target, reduction="mean"):
@@ -14,6 +17,9 @@ def binary_cross_entropy_with_logits(input, target, reduction="mean"):
     target: of input's shape, or a number for all entries; in [0, 1].
     """
     _check_shapes("binary_cross_entropy_with_logits", input, target)
+    if reduction in ("mean", "sum"):
+        scale = 1 / count(input, None, "mean") if reduction == "mean" else 1.0
+        return BCEWithLogits(scale)(input, operand(target))
     return _reduced(softplus(input) - target * input, reduction)
 
 
@@ -65,3 +71,23 @@ def _reduced(x: Tensor, reduction):
     if reduction == "none":
         return x
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+
+
+class BCEWithLogits(Function):
+    """scale · Σ (softplus(x) - t x)."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def forward(self, x, t):
+        return kernels.bce_with_logits(x, t, self.scale)
+
+    def backward(self, gy):
+        x, t = self.inputs
+        g = gy * self.scale
+        gx = g * (sigmoid(x) - t) if self.wanted[0] else None
+        return gx, -g * x if self.wanted[1] else None
+
+    def first_order(self, gy, x, t):
+        gx = kernels.bce_with_logits_backward(gy, x, t, self.scale) if self.wanted[0] else None
+        return gx, -gy * self.scale * x if self.wanted[1] else None

@@ -1,8 +1,12 @@
 """Matrix products. Bilinear, and each one's gradients are matrix products again: exact to every order."""
 
+import math
 import string
 
+import minigan_kernels as kernels
 from minigan.autograd import Function, Tensor
+
+from .reduce import channel_sums
 
 
 def matmul(a, b):
@@ -31,8 +35,7 @@ def linear(x, weight, bias=None):
         raise ValueError(f"linear: x has {x.shape[-1]} features, the weight expects {weight.shape[1]}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: the bias has shape {bias.shape}, expected ({weight.shape[0]},)")
-    y = matmul(x, weight.T)
-    return y if bias is None else y + bias
+    return Linear()(x, weight, bias)
 
 
 def einsum(equation, *operands):
@@ -86,11 +89,55 @@ def _contract(ta, a, tb, b, later):
 
 
 class MatMul(Function):
+    """a @ b, either of them transposed in its last two axes where that is set."""
+
+    def __init__(self, a_transposed=False, b_transposed=False):
+        self.transposed = a_transposed, b_transposed
+
     def forward(self, a, b):
-        return a @ b
+        ta, tb = self.transposed
+        return kernels.matmul(a.swapaxes(-1, -2) if ta else a, b.swapaxes(-1, -2) if tb else b)
 
     def backward(self, gy):
         a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in self.inputs)
-        ga = matmul(gy, b.transpose(-1, -2)) if self.wanted[0] else None
-        gb = matmul(a.transpose(-1, -2), gy) if self.wanted[1] else None
+        ta, tb = self.transposed
+        ga = gb = None
+        if self.wanted[0]:  # of the left factor: gy @ rightᵀ
+            ga = MatMul(tb, True)(b, gy) if ta else MatMul(False, not tb)(gy, b)
+        if self.wanted[1]:  # of the right factor: leftᵀ @ gy
+            gb = MatMul(True, ta)(gy, a) if tb else MatMul(not ta, False)(a, gy)
         return ga, gb
+
+
+class Linear(Function):
+    def forward(self, x, w, b):
+        y = kernels.linear(_rows(x), w, b)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[0])
+
+    def backward(self, gy):
+        x, w, _ = (t if t is None or isinstance(t, Tensor) else Tensor(t) for t in self.inputs)
+        g, gx, gw, gb = _rows(gy), None, None, None
+        if self.wanted[0]:
+            gx = MatMul()(g, w)
+            gx = gx if x.ndim == 2 else gx.reshape(x.shape)
+        if self.wanted[1]:
+            gw = MatMul(True, False)(g, _rows(x))
+        if self.wanted[2]:
+            gb = channel_sums(g)
+        return gx, gw, gb
+
+    def first_order(self, gy, x, w, b):
+        g, gx, gw, gb = _rows(gy), None, None, None
+        if self.wanted[0]:
+            gx = kernels.matmul(g, w)
+            gx = gx if x.ndim == 2 else gx.reshape(x.shape)
+        if self.wanted[1]:
+            gw = kernels.matmul(g.T, _rows(x))
+        if self.wanted[2]:
+            gb = kernels.channel_sums(g)
+        return gx, gw, gb
+
+
+def _rows(x):
+    """x (..., n) as a matrix of rows of n."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])

@@ -8,7 +8,7 @@ so that the second derivative knows that they depend on x. Tests hold the two to
 import math
 
 import minigan_kernels as kernels
-from minigan.autograd import Function, Tensor, is_grad_enabled
+from minigan.autograd import Function, Tensor
 
 
 def batch_norm(
@@ -36,16 +36,16 @@ def batch_norm(
     ):
         if t is not None and t.shape != (C,):
             raise ValueError(f"batch_norm: x has {C} channels, but {name} has shape {t.shape}")
-    channel = (1, C) + (1,) * (x.ndim - 2)
-    weight, bias = _reshaped(weight, channel), _reshaped(bias, channel)
     if running_mean is not None and not training:
+        channel = _channel(x)
+        weight, bias = _reshaped(weight, channel), _reshaped(bias, channel)
         centred = x - running_mean.detach().reshape(channel)
         return _affine(centred / (running_var.detach().reshape(channel) + eps).sqrt(), weight, bias)
 
     n = x.numel() // max(C, 1)
     if n < 2:
         raise ValueError(f"batch_norm: needs more than one value per channel in training, x is {x.shape}")
-    op = Normalize((0, *range(2, x.ndim)), eps)
+    op = Normalize((0, *range(2, x.ndim)), eps, _channel(x))
     y = op(x, weight, bias)
     if running_mean is not None:
         _move(running_mean, op.mean, momentum)
@@ -64,7 +64,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t.shape != shape:
             raise ValueError(f"layer_norm: {name} has shape {t.shape}, expected {shape}")
-    return Normalize(tuple(range(x.ndim - len(shape), x.ndim)), eps)(x, weight, bias)
+    return Normalize(tuple(range(x.ndim - len(shape), x.ndim)), eps, shape)(x, weight, bias)
 
 
 def instance_norm(x, weight=None, bias=None, eps=1e-5):
@@ -75,11 +75,15 @@ def instance_norm(x, weight=None, bias=None, eps=1e-5):
     """
     if x.ndim < 3 or math.prod(x.shape[2:]) < 2:
         raise ValueError(f"instance_norm: needs images of more than one pixel, x is {x.shape}")
-    channel = (1, x.shape[1]) + (1,) * (x.ndim - 2)
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t.shape != (x.shape[1],):
             raise ValueError(f"instance_norm: x has {x.shape[1]} channels, but {name} has shape {t.shape}")
-    return Normalize(tuple(range(2, x.ndim)), eps)(x, _reshaped(weight, channel), _reshaped(bias, channel))
+    return Normalize(tuple(range(2, x.ndim)), eps, _channel(x))(x, weight, bias)
+
+
+def _channel(x):
+    """The shape in which one number a channel broadcasts against x."""
+    return (1, x.shape[1]) + (1,) * (x.ndim - 2)
 
 
 def _reshaped(t, shape):
@@ -98,25 +102,32 @@ def _move(running: Tensor, value, momentum):
 
 
 class Normalize(Function):
-    """(x - mean) / √(var + eps) · weight + bias over `axes`; weight and bias broadcast, or are None."""
+    """(x - mean) / √(var + eps) · weight + bias over `axes`.
 
-    def __init__(self, axes, eps):
-        self.axes, self.eps = axes, eps
+    weight and bias are None, or broadcast against x when given the shape `affine`.
+    """
+
+    def __init__(self, axes, eps, affine):
+        self.axes, self.eps, self.affine = axes, eps, affine
 
     def forward(self, x, weight, bias):
+        weight, bias = _reshaped(weight, self.affine), _reshaped(bias, self.affine)
         y, self.mean, self.var = kernels.normalize(x, weight, bias, self.axes, self.eps)
         return y
 
     def backward(self, gy):
         x, weight, bias = self.inputs
-        if not is_grad_enabled():
-            arrays = (t if t is None else t.data for t in (x, weight, bias))
-            found = kernels.normalize_backward(gy.data, *arrays, self.mean, self.var, self.axes, self.eps)
-            return tuple(None if g is None else Tensor(g) for g in found)
-
         centred = x - x.mean(self.axes, keepdims=True)
         std = ((centred * centred).mean(self.axes, keepdims=True) + self.eps).sqrt()
         y = centred / std
-        g = gy if weight is None else gy * weight
+        g = gy if weight is None else gy * weight.reshape(self.affine)
         gx = (g - g.mean(self.axes, keepdims=True) - y * (g * y).mean(self.axes, keepdims=True)) / std
-        return gx, None if weight is None else gy * y, None if bias is None else gy
+        gweight = (gy * y).sum_to(self.affine).reshape(weight.shape) if self.wanted[1] else None
+        return gx, gweight, gy.sum_to(self.affine).reshape(bias.shape) if self.wanted[2] else None
+
+    def first_order(self, gy, x, weight, bias):
+        w, b = _reshaped(weight, self.affine), _reshaped(bias, self.affine)
+        gx, *found = kernels.normalize_backward(gy, x, w, b, self.mean, self.var, self.axes, self.eps)
+        return gx, *(
+            g if g is None else g.reshape(t.shape) for g, t in zip(found, (weight, bias), strict=True)
+        )

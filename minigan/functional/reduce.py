@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
+import minigan_kernels as kernels
 from minigan.autograd import Function
-from minigan_kernels import sum_to as sum_array_to
 
 from .axes import axes_of, flat
 
@@ -21,33 +21,33 @@ def sum(x, axis=None, keepdims=False):
 
 def mean(x, axis=None, keepdims=False):
     """The mean of x over `axis`. ValueError if there is nothing to average."""
-    return sum(x, axis, keepdims) * (1 / _count(x, axis, "mean"))
+    return Sum(axes_of(axis, x.ndim), keepdims, 1 / count(x, axis, "mean"))(x)
 
 
 def var(x, axis=None, keepdims=False, correction=1):
     """The variance of x over `axis`: squared deviations over n - correction, as in PyTorch."""
-    n = _count(x, axis, "var") - correction
+    n = count(x, axis, "var") - correction
     if n <= 0:
         raise ValueError(f"var: {n + correction} values are too few for correction={correction}")
     deviation = x - mean(x, axis, keepdims=True)
-    return sum(deviation * deviation, axis, keepdims) * (1 / n)
+    return Sum(axes_of(axis, x.ndim), keepdims, 1 / n)(deviation * deviation)
 
 
 def max(x, axis=None, keepdims=False):
     """The largest value over `axis`; equal ones share the gradient, as in PyTorch's `amax`."""
-    _count(x, axis, "max")
+    count(x, axis, "max")
     return Extreme("max", axes_of(axis, x.ndim), keepdims)(x)
 
 
 def min(x, axis=None, keepdims=False):
     """The smallest value over `axis`; equal ones share the gradient."""
-    _count(x, axis, "min")
+    count(x, axis, "min")
     return Extreme("min", axes_of(axis, x.ndim), keepdims)(x)
 
 
 def logsumexp(x, axis=None, keepdims=False):
     """log Σ exp x over `axis`, without overflow. Of nothing but -∞ it is -∞."""
-    _count(x, axis, "logsumexp")
+    count(x, axis, "logsumexp")
     axes = axes_of(axis, x.ndim)
     peak = x.data.max(axis=axes, keepdims=True)
     peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)  # a constant: any shift gives the same sum
@@ -79,7 +79,12 @@ def sum_to(x, shape):
     return SumTo(tuple(shape))(x)
 
 
-def _count(x, axis, name):
+def channel_sums(x):
+    """Σ x over all axes but the second: x (N, C, ...) -> (C,), the gradient of a bias."""
+    return ChannelSums()(x)
+
+
+def count(x, axis, name):
     n = math.prod(x.shape[a] for a in axes_of(axis, x.ndim))
     if n == 0:
         raise ValueError(f"{name}: no values to reduce in a tensor of shape {x.shape} over axis {axis}")
@@ -95,17 +100,33 @@ def _dropped(shape, axes):
 
 
 class Sum(Function):
+    """Σ x, or scale · Σ x: a mean."""
+
     saves = ""
 
-    def __init__(self, axes, keepdims):
-        self.axes, self.keepdims = axes, keepdims
+    def __init__(self, axes, keepdims, scale=None):
+        self.axes, self.keepdims, self.scale = axes, keepdims, scale
 
     def forward(self, x):
-        return x.sum(axis=self.axes, keepdims=self.keepdims)
+        y = x.sum(axis=self.axes, keepdims=self.keepdims)
+        return y if self.scale is None else y * self.scale
 
     def backward(self, gy):
         shape = self.shapes[0]
-        return gy.reshape(_kept(shape, self.axes)).expand(shape)
+        gy = gy if self.scale is None else gy * self.scale
+        gy = gy if gy.ndim in (0, len(shape)) else gy.reshape(_kept(shape, self.axes))
+        return Expand(shape)(gy)
+
+
+class ChannelSums(Function):
+    saves = ""
+
+    def forward(self, x):
+        return kernels.channel_sums(x)
+
+    def backward(self, gy):
+        shape = self.shapes[0]
+        return Expand(shape)(gy.reshape(-1, *(1,) * (len(shape) - 2)))
 
 
 class Extreme(Function):
@@ -142,7 +163,7 @@ class SumTo(Function):
         self.shape = shape
 
     def forward(self, x):
-        return sum_array_to(x, self.shape)
+        return kernels.sum_to(x, self.shape)
 
     def backward(self, gy):
         return gy.expand(self.shapes[0])
