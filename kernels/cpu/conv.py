@@ -5,6 +5,7 @@ channels-last.
 """
 
 import contextlib
+import math
 import threading
 
 import numpy as np
@@ -73,7 +74,7 @@ def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
     algorithm, m = choose(x.shape, shape, gy.shape[1:3], geometry, x.dtype)
     if algorithm == "gemm":
         gy = gy.reshape(-1, shape[0])
-        gw = matmul(gy.T, x.reshape(len(gy), -1)).reshape(shape)
+        gw = matmul(gy.T, x.reshape(-1, math.prod(shape[1:]))).reshape(shape)
     elif algorithm == "winograd":
         gw = winograd.conv2d_weight(x, gy, kernel_size, stride[0], padding[0], m)
     else:
