@@ -1,17 +1,26 @@
 """The CPU engine: kernels compiled by Numba, on one pool of threads, and matrix products by BLAS."""
 
+from .activation import leaky_relu, leaky_relu_backward, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
+from .dense import add_bias, channel_sums
+from .gemm import linear, matmul
 from .norm import normalize, normalize_backward
 from .optim import adam, rmsprop, sgd
 from .pool import avg_pool2d, avg_pool2d_input, max_pool2d, pixels_gather, pixels_scatter
 
 __all__ = [
     "adam",
+    "add_bias",
     "avg_pool2d",
     "avg_pool2d_input",
+    "channel_sums",
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "matmul",
     "max_pool2d",
     "normalize",
     "normalize_backward",
@@ -19,4 +28,5 @@ __all__ = [
     "pixels_scatter",
     "rmsprop",
     "sgd",
+    "tanh_backward",
 ]

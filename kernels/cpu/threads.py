@@ -77,12 +77,13 @@ class parallel:
 
 
 def _confine_blas():
-    """Keep SciPy's BLAS on the thread that calls it."""
+    """Keep SciPy's BLAS on the thread that calls it; return what it says it is made for."""
     import scipy.linalg.cython_blas  # noqa: F401  loads the library that Numba takes products from
 
     for library in ThreadpoolController().lib_controllers:
         if library.user_api == "blas" and "scipy.libs" in str(library.filepath):
             library.set_num_threads(1)
+            return library.info().get("architecture")
 
 
-_confine_blas()
+BLAS_ARCHITECTURE = _confine_blas()

@@ -30,7 +30,7 @@ from numba import prange
 from numba.extending import overload
 
 from .compiling import OPTIONS
-from .gemm import gemm
+from .gemm import SMALL_KERNELS, gemm_in_blocks
 from .threads import num_threads, parallel
 from .toom_cook import filtering
 from .workspace import workspace
@@ -42,9 +42,8 @@ U = np.uint64  # Numba looks for negative indices, which hides from LLVM that a 
 def conv2d(x, w, out, S, P, m):
     """x (N, H, W, C), w (O, KH, KW, C), all contiguous -> y (N, OH, OW, O)."""
     grid = Grid(x.shape, w.shape, out, S, P, m)
-    V, U = grid.data(x), grid.weight(w)
-    M = _products(V, U.swapaxes(1, 2), "M")
-    return grid.from_output(M)
+    V, U = grid.data(x), grid.weight_by_input(w)
+    return grid.from_output(_products(V, U, "M"))
 
 
 def conv2d_input(gy, w, size, S, P, m):
@@ -80,6 +79,13 @@ class Grid:
     def weight(self, w):
         return _tiles("U", _matrix(self.m, self.r, WEIGHT), w, self.S, 0, self.r, (1, 1))
 
+    def weight_by_input(self, w):
+        """U with its last two axes exchanged: BLAS is quicker when no matrix is transposed."""
+        O, KH, KW, C = w.shape
+        by_input = workspace("w", (C, KH, KW, O), w.dtype)
+        exchange_ends(w, by_input, min(C, num_threads()))
+        return _tiles("U", _matrix(self.m, self.r, WEIGHT), by_input, self.S, 0, self.r, (1, 1), stacked=True)
+
     def from_data(self, V):
         return _untiled(_matrix(self.m, self.r, DATA), V, self.x, self.S, self.P, self.m, self.tiles)
 
@@ -90,11 +96,15 @@ class Grid:
         return _untiled(_matrix(self.m, self.r, WEIGHT), U, self.w, self.S, 0, self.r, (1, 1))
 
 
-def _tiles(name, matrix, x, S, P, step, tiles):
+def _tiles(name, matrix, x, S, P, step, tiles, stacked=False):
+    """The tiles of x as rows of S²C entries; if `stacked`, as S² rows of C, all of the first phase first."""
     N, H, W, C = x.shape
-    n = _constant(matrix.itemsize).shape[0]
-    y = workspace(name, (n * n, N * tiles[0] * tiles[1], S * S * C), x.dtype)
-    to_tiles(matrix, x.reshape(-1), N, H, W, C, S, P, step, *tiles, y.reshape(-1), min(N, num_threads()))
+    n, T = _constant(matrix.itemsize).shape[0], N * tiles[0] * tiles[1]
+    y = workspace(name, (n * n, S * S * T, C) if stacked else (n * n, T, S * S * C), x.dtype)
+    strides = (C, T * C) if stacked else (S * S * C, C)
+    to_tiles(
+        matrix, x.reshape(-1), N, H, W, C, S, P, step, *tiles, y.reshape(-1), *strides, min(N, num_threads())
+    )
     return y
 
 
@@ -107,7 +117,7 @@ def _untiled(matrix, tiles_of, shape, S, P, step, tiles):
 
 def _products(a, b, name):
     c = workspace(name, (len(a), a.shape[1], b.shape[2]), a.dtype)
-    stacked(a, b, c, num_threads())
+    stacked(a, b, c, SMALL_KERNELS, num_threads())
     return c
 
 
@@ -176,15 +186,15 @@ def _apply(L):
 
 
 @parallel
-def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, parts):
-    """y[i, j, tile, (p, q, c)] = Σ_ab L[i, a] L[j, b] x̂[image, S(step·th + a) + p, S(step·tw + b) + q, c]
+def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, tile_stride, phase_stride, parts):
+    """y[i, j, tile, (p, q), c] = Σ_ab L[i, a] L[j, b] x̂[image, S(step·th + a) + p, S(step·tw + b) + q, c]
 
-    with x̂ = x behind P rows and columns of zeros, and tile = (image, th, tw). x and y are flat.
+    with x̂ = x behind P rows and columns of zeros, and tile = (image, th, tw). x and y are flat, the tiles
+    and the phases (p, q) of y stand as far apart as is said.
     """
     n, window = _shape(matrix)
     PH, PW = S * (step * (TH - 1) + window), S * (step * (TW - 1) + window)
-    K, line = S * S * C, PW * C
-    plane = N * TH * TW * K
+    line, plane = PW * C, N * TH * TW * S * S * C
     for i in prange(parts):
         part = np.int64(i)
         padded = np.zeros(PH * line, x.dtype)
@@ -203,8 +213,8 @@ def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, parts):
                         for q in range(S):
                             for a in range(n):
                                 pixels = half[a * line + (S * step * tw + q) * C :]
-                                entries = y[a * n * plane + tile * K + (p * S + q) * C :]
-                                apply_along(matrix, pixels, S * C, entries, plane, C, False)
+                                at = a * n * plane + tile * tile_stride + (p * S + q) * phase_stride
+                                apply_along(matrix, pixels, S * C, y[at:], plane, C, False)
 
 
 @parallel
@@ -254,7 +264,7 @@ def _shape_of(matrix):
 
 
 @parallel
-def stacked(a, b, c, parts):
+def stacked(a, b, c, small, parts):
     """c[f] = a[f] @ b[f] for each f. A part is a run of rows of the whole stack."""
     F, M = c.shape[:2]
     for i in prange(parts):
@@ -263,5 +273,23 @@ def stacked(a, b, c, parts):
         while row < last:
             f, first = row // M, row % M
             end = min(M, first + last - row)
-            gemm(a[f, first:end], b[f], c[f, first:end], False)
+            gemm_in_blocks(a[f, first:end], b[f], c[f, first:end], False, small)
             row += end - first
+
+
+@parallel
+def exchange_ends(w, y, parts):
+    """y (C, KH, KW, O) = w (O, KH, KW, C) with the first and the last axis exchanged, in square blocks."""
+    O, KH, KW, C = w.shape
+    taps = KH * KW
+    rows, columns = w.reshape(O * taps, C), y.reshape(C * taps, O)
+    for i in prange(parts):
+        part = np.int64(i)
+        start, end = part * C // parts, (part + 1) * C // parts
+        for first in range(start, end, 16):
+            for o in range(0, O, 16):
+                for tap in range(taps):
+                    for c in range(first, min(end, first + 16)):
+                        column = columns[c * taps + tap][o : o + 16]
+                        for k in range(len(column)):
+                            column[k] = rows[(o + k) * taps + tap, c]

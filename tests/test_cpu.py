@@ -1,0 +1,97 @@
+"""The CPU engine's own machinery: products of any layout, its threads, its cache of compiled code."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigan_kernels as kernels
+from minigan.testing import assert_close
+from minigan_kernels.cpu.gemm import matmul
+
+LAYOUTS = {
+    "rows": lambda a: a,
+    "columns": np.asfortranarray,
+    "a block of a larger matrix": lambda a: np.pad(a, 3)[3 : 3 + a.shape[0], 3 : 3 + a.shape[1]],
+    "every second row": lambda a: np.repeat(a, 2, 0)[::2],
+    "every second column": lambda a: np.repeat(a, 2, 1)[:, ::2],
+    "rows backwards": lambda a: a[::-1].copy()[::-1],
+    "one row repeated": lambda a: np.broadcast_to(a[:1], a.shape),
+    "one column repeated": lambda a: np.broadcast_to(a[:, :1], a.shape),
+}
+sizes = st.integers(0, 70)
+layouts = st.sampled_from(list(LAYOUTS.values()))
+
+
+@given(sizes, sizes, sizes, layouts, layouts, st.sampled_from([np.float32, np.float64]))
+def test_matrix_products_of_every_layout(M, K, N, left, right, dtype):
+    rng = np.random.default_rng(0)
+    a = left(rng.standard_normal((M, K)).astype(dtype))
+    b = right(rng.standard_normal((K, N)).astype(dtype))
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    size = (np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)).max(initial=1)
+    assert_close(matmul(a, b).astype(np.float64), expected, atol=float(size * 4 * np.finfo(dtype).eps))
+
+
+def python(code, **environment):
+    """What a fresh process prints."""
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+CONV = """
+import numpy as np, minigan_kernels as kernels
+x, w = np.ones((8, 8, 16, 16), np.float32), np.ones((8, 8, 4, 4), np.float32)
+def conv():
+    with kernels.engine("cpu"):
+        return kernels.conv2d(x, w, (2, 2), (1, 1), (1, 1), 1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_kernels_run_in_a_forked_child():
+    fork = """
+import os
+y = conv()
+if os.fork():
+    print(os.wait()[1])
+else:
+    os._exit(0 if np.allclose(conv(), y) else 1)
+"""
+    assert python(CONV + fork) == ["0"]
+
+
+def test_compiled_kernels_are_kept_for_the_next_process(tmp_path):
+    listen = """
+with kernels.on_compile(print):
+    conv()
+"""
+    first, second = (python(CONV + listen, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first
+    assert second == []
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.0, "2", 10**6])
+def test_a_number_of_threads_outside_the_pool_is_refused(n):
+    with pytest.raises(ValueError, match="an integer from 1 to"):
+        kernels.set_num_threads(n)
+
+
+def test_one_thread_and_all_give_the_same_convolution():
+    rng, before = np.random.default_rng(0), kernels.num_threads()
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((5, 16, 12, 12), (24, 16, 4, 4)))
+    results = []
+    try:
+        for n in (1, before):
+            kernels.set_num_threads(n)
+            with kernels.engine("cpu"):
+                results.append(kernels.conv2d(x, w, (2, 2), (1, 1), (1, 1), 1))
+    finally:
+        kernels.set_num_threads(before)
+    assert_close(*results, rtol=1e-5, atol=1e-4)
