@@ -45,7 +45,7 @@ def normalize(x, weight, bias, axes, eps):
     else:
         parts = min(plan.S, parts_of(x.size // 2))
         _normalize_rows(flat, plan.R, weight, bias, float(eps), y, mean, var, parts)
-    return plan.array(y), mean.reshape(plan.kept), var.reshape(plan.kept)
+    return plan.array(y), plan.statistic(mean), plan.statistic(var)
 
 
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
@@ -54,7 +54,7 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     if plan is None or any(a.dtype != x.dtype for a in (gy, mean, var)):
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
     flat, flat_gy, w = plan.flat(x), plan.flat(gy), plan.vector(weight, x)
-    gx, mean, var = np.empty_like(flat), np.array(mean.reshape(-1)), np.array(var.reshape(-1))
+    gx, mean, var = np.empty_like(flat), plan.vector(mean, x), plan.vector(var, x)
     if plan.by_columns:
         parts, sums = plan.columns(x)
         gweight, gbias = np.empty((2, plan.weights), x.dtype)
@@ -81,7 +81,7 @@ class _Plan:
         self.groups, self.weights = S * C, C if by_columns else R
         self.back = tuple(np.argsort(order).tolist())
         self.memory = tuple(shape[i] for i in order)
-        self.kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+        self.kept = tuple(1 if i in axes else shape[i] for i in order)
 
     def flat(self, x):
         rows = x.transpose(self.order)
@@ -91,6 +91,9 @@ class _Plan:
 
     def array(self, flat):
         return flat.reshape(self.memory).transpose(self.back)
+
+    def statistic(self, flat):
+        return flat.reshape(self.kept).transpose(self.back)
 
     def vector(self, weight, x):
         """weight in the memory order of x; none as an array of no entries, so that types stay the same."""

@@ -1,0 +1,84 @@
+"""Activations in one pass over memory, where NumPy makes one for each operation.
+
+A pass runs over flat memory, so the arrays must be dense and in one order: rows first, or channels-last.
+Others are left to `reference`, and so are small ones, where a call costs more than the passes.
+"""
+
+import numpy as np
+from numba import prange
+
+from ..reference import activation as reference
+from .threads import parallel, parts_of
+
+DTYPES = np.dtype(np.float32), np.dtype(np.float64)
+SMALL = 4096  # entries, below which NumPy is faster
+LIGHT = 4  # entries of such a pass are as much work as one that `parts_of` has in mind
+
+
+def leaky_relu(x, slope):
+    """As in `reference`; the result is in the memory order of x."""
+    if x.size < SMALL or (flat := _flat(x, y := np.empty_like(x))) is None:
+        return reference.leaky_relu(x, slope)
+    _leaky_relu(*flat, float(slope), parts_of(x.size // LIGHT))
+    return y
+
+
+def leaky_relu_backward(gy, y, slope):
+    """As in `reference`; the result is in the memory order of gy."""
+    if gy.size < SMALL or (flat := _flat(gy, y, gx := np.empty_like(gy))) is None:
+        return reference.leaky_relu_backward(gy, y, slope)
+    _leaky_relu_backward(*flat, float(slope), parts_of(gy.size // LIGHT))
+    return gx
+
+
+def tanh_backward(gy, y):
+    """As in `reference`; the result is in the memory order of gy."""
+    if gy.size < SMALL or (flat := _flat(gy, y, gx := np.empty_like(gy))) is None:
+        return reference.tanh_backward(gy, y)
+    _tanh_backward(*flat, parts_of(gy.size // LIGHT))
+    return gx
+
+
+def _flat(*arrays):
+    """The arrays as one dimension each, entry by entry the same ones; None where that takes a copy."""
+    first = arrays[0]
+    if not first.flags.c_contiguous and first.ndim == 4:
+        arrays = [a.transpose(0, 2, 3, 1) for a in arrays if a.ndim == 4]
+    for a in arrays:
+        if not a.flags.carray or a.size != first.size or a.dtype != first.dtype:
+            return None
+    return [a.reshape(-1) for a in arrays] if first.dtype in DTYPES else None
+
+
+@parallel
+def _leaky_relu(x, y, slope, parts):
+    slope = x.dtype.type(slope)
+    for i in prange(parts):
+        part = np.int64(i)
+        first, last = part * len(x) // parts, (part + 1) * len(x) // parts
+        x_, y_ = x[first:last], y[first:last]
+        for k in range(len(x_)):
+            low = slope * x_[k] if slope else slope  # 0 · ∞ would be NaN
+            y_[k] = low if x_[k] <= 0 else x_[k]
+
+
+@parallel
+def _leaky_relu_backward(gy, y, gx, slope, parts):
+    slope, one = y.dtype.type(slope), y.dtype.type(1)
+    for i in prange(parts):
+        part = np.int64(i)
+        first, last = part * len(y) // parts, (part + 1) * len(y) // parts
+        g_, y_, gx_ = gy[first:last], y[first:last], gx[first:last]
+        for k in range(len(y_)):
+            gx_[k] = g_[k] * (one if y_[k] > 0 else slope)
+
+
+@parallel
+def _tanh_backward(gy, y, gx, parts):
+    one = y.dtype.type(1)
+    for i in prange(parts):
+        part = np.int64(i)
+        first, last = part * len(y) // parts, (part + 1) * len(y) // parts
+        g_, y_, gx_ = gy[first:last], y[first:last], gx[first:last]
+        for k in range(len(y_)):
+            gx_[k] = g_[k] * (one - y_[k] * y_[k])

@@ -1,0 +1,76 @@
+"""Biases: added to every pixel of channels-last images or to every row of a table, and their gradient."""
+
+import numpy as np
+from numba import prange
+
+from ..reference import dense as reference
+from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
+from .threads import parallel, parts_of
+
+DTYPES = np.dtype(np.float32), np.dtype(np.float64)
+SMALL = 4096  # entries, below which NumPy is faster
+LIGHT = 4  # entries of such a pass are as much work as one that `parts_of` has in mind
+
+
+def add_bias(y, b):
+    """As in `reference`, in place: y (N, C) or (N, C, H, W), b (C,)."""
+    flat = _flat(y)
+    if flat is None or not flat.flags.writeable or b.dtype != y.dtype:
+        reference.add_bias(y, b)
+    else:
+        _add_bias(flat, np.array(b), parts_of(y.size // LIGHT))
+
+
+def channel_sums(y):
+    """As in `reference`: (N, C) or (N, C, H, W) -> (C,). Sums over blocks of rows are added in float64."""
+    flat = _flat(y)
+    if flat is None:
+        return reference.channel_sums(y)
+    parts = parts_of(y.size // LIGHT)
+    sums = np.empty((parts, y.shape[1]))
+    _channel_sums(flat, sums, parts)
+    return sums.sum(axis=0).astype(y.dtype)
+
+
+def _flat(y):
+    """y in the order of memory if its channels come last there; else None, and for small y."""
+    rows = y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
+    if y.size < SMALL or y.ndim not in (2, 4) or not rows.flags.carray or y.dtype not in DTYPES:
+        return None
+    return rows.reshape(-1)
+
+
+@parallel
+def _add_bias(y, b, parts):
+    for i in prange(parts):
+        part = np.int64(i)
+        C = len(b)
+        W, rows = strip_of(C), len(y) // C
+        strips = np.empty((1, W), y.dtype)
+        strip = strips[0]
+        for c in range(C):
+            strip[c] = b[c]
+        repeat(strips, C)
+        end = (part + 1) * rows // parts * C
+        for at in range(part * rows // parts * C, end, W):
+            row = y[at : min(end, at + W)]
+            for c in range(len(row)):
+                row[c] += strip[c]
+
+
+@parallel
+def _channel_sums(y, sums, parts):
+    for i in prange(parts):
+        part = np.int64(i)
+        C = sums.shape[1]
+        W, rows = strip_of(C), len(y) // C
+        step = max(1, BLOCK // W) * W
+        total, found = np.empty(W, y.dtype), sums[part]
+        clear(found)
+        end = (part + 1) * rows // parts * C
+        for at in range(part * rows // parts * C, end, step):
+            clear(total)
+            add_rows(y[at : min(end, at + step)], total)
+            column = fold(total, C)
+            for c in range(C):
+                found[c] += column[c]
