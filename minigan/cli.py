@@ -1,4 +1,4 @@
-"""The command line: `minigan train`, `sample`, `gradcheck`, `models`, `doctor`.
+"""The command line: `minigan train`, `sample`, `gradcheck`, `bench`, `models`, `doctor`.
 
 What a library module raises as MiniganError is printed as one sentence, with exit code 2. Libraries
 that draw or train are imported by the command that needs them, so that help comes at once.
@@ -44,6 +44,11 @@ app.command(train_app)
 
 def main(tokens: list[str] | None = None) -> int:
     """Run the command line; the exit code: 0, 1 for a wrong gradient, 2 for bad input, 130 if stopped."""
+    return call(app, tokens)
+
+
+def call(app: App, tokens: list[str] | None) -> int:
+    """Run `app`; what goes wrong by a mistake of the user's is told in one sentence."""
     try:
         _check_environment()
         return app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
@@ -193,6 +198,28 @@ def gradcheck(
         f"{max(r.worst for r in results):.1e}, {len(failed)} failed"
     )
     return 1 if failed else 0
+
+
+@app.command
+def bench(
+    *steps: str,
+    threads: int | None = None,
+    seconds: Annotated[float, Parameter(validator=Number(gt=0))] = 2.0,
+):
+    """Time the training steps, against PyTorch where it is installed.
+
+    Parameters
+    ----------
+    steps
+        Which of dcgan-32, dcgan-64, mlp, points, wgan-gp; by default all but the last.
+    threads
+        For each side; by default as many as there are processors.
+    seconds
+        How long to time each side of a step.
+    """
+    from minigan.bench.short import bench
+
+    bench(steps, threads, seconds, Console(highlight=False, soft_wrap=True))
 
 
 @app.command

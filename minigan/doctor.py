@@ -24,7 +24,7 @@ def findings() -> list[tuple[str, str]]:
         ("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES if _version(name))),
         ("kernel engines", ", ".join(kernels.ENGINES)),
         ("engine in use", os.environ.get("MINIGAN_ENGINE") or "cpu for float32, reference for the rest"),
-        ("processors", str(_processors())),
+        ("processors", str(processors())),
         ("threads", f"{kernels.num_threads()} (MINIGAN_NUM_THREADS)"),
         ("matrix products", backend.blas()),
         ("GPU", gpu if has_gpu else f"none: {gpu}"),
@@ -33,9 +33,9 @@ def findings() -> list[tuple[str, str]]:
     ]
 
 
-def _processors():
+def processors() -> int:
     """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(package):

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "report": TRAINING,
     "training": TRAINING | {"__init__", "data", "report"},
     "doctor": BASE | {"__init__", "data"},
-    "cli": TRAINING | {"__init__", "data", "report", "training", "testing", "doctor"},
+    "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
+    "cli": TRAINING | {"__init__", "data", "report", "training", "testing", "doctor", "bench"},
     "__main__": {"cli"},
 }
 

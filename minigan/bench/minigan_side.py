@@ -1,0 +1,91 @@
+"""Training steps by minigan: the loops of `minigan.gans` themselves, driven as a run drives them."""
+
+import itertools
+import platform
+
+import numpy as np
+
+import minigan_kernels as kernels
+from minigan import Generator, Tensor, __version__, backend, grad, nn
+from minigan import functional as F
+from minigan.gans import dcgan, model_named
+from minigan.optim import Adam
+
+
+def about():
+    versions = {
+        "minigan": __version__,
+        "kernels": kernels.engine_name(np.zeros(1, np.float32)),
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "BLAS": backend.blas(),
+    }
+    return {"threads": kernels.num_threads(), "versions": versions}
+
+
+def prepare(job):
+    """The steps of a job (see `steps.job`), each with its losses."""
+    if job["model"] == "wgan-gp":
+        return critic_steps(job)
+    model = model_named(job["model"])
+    cfg = model.Config(**job["settings"])
+    G, D = model.networks(cfg, job["shape"], Generator())
+    for name, net in {"G": G, "D": D}.items():
+        net.load_state_dict(job["weights"][name])
+    data = itertools.cycle(map(channels_last, job["data"]))
+    return model.train(G, D, *model.optimizers(cfg, G, D), data, GivenFirst(job["noise"]), cfg)
+
+
+def critic(cfg, shape, rng):
+    """DCGAN's discriminator with instance norm in the place of batch norm, as WGAN-GP asks."""
+    _, D = dcgan.networks(cfg, shape, rng)
+    norm = nn.BatchNorm2d
+    layers = (nn.InstanceNorm2d(len(x.weight), affine=True) if isinstance(x, norm) else x for x in D)
+    return nn.Sequential(*layers)
+
+
+def critic_steps(job):
+    """Steps of the critic alone. Gulrajani et al. 2017, Algorithm 1; √(Σ + ε) has a slope at 0."""
+    cfg, weight, eps = dcgan.Config(**job["settings"]), job["penalty"], job["eps"]
+    D = critic(cfg, job["shape"], Generator())
+    D.load_state_dict(job["weights"]["D"])
+    opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
+    rng = GivenFirst(job["noise"])
+
+    reals, fakes = (map(channels_last, job[name]) for name in ("data", "fakes"))
+    for real, fake in itertools.cycle(zip(reals, fakes, strict=True)):
+        real, fake = Tensor(real), Tensor(fake)
+        u = Tensor(rng.uniform((len(real), 1, 1, 1)))
+        mixed = (u * real + (1 - u) * fake).requires_grad_()
+
+        (gx,) = grad(D(mixed).sum(), mixed, create_graph=True)
+        norm = F.sqrt(F.sum(gx * gx, axis=(1, 2, 3)) + eps)
+        penalty = ((norm - 1) ** 2).mean()
+        d_loss = D(fake).mean() - D(real).mean() + weight * penalty
+        opt.step(grad(d_loss, opt.params))
+
+        yield {"d_loss": d_loss.item(), "penalty": penalty.item()}
+        del mixed, gx, norm, penalty, d_loss  # the graph goes before the next one is built
+
+
+class GivenFirst(Generator):
+    """Hands out the arrays it was given, so that both sides start from the same noise, then draws."""
+
+    def __init__(self, arrays):
+        super().__init__()
+        self.given = iter(arrays)
+
+    def normal(self, *args, **settings):
+        given = next(self.given, None)
+        return super().normal(*args, **settings) if given is None else given
+
+    def uniform(self, *args, **settings):
+        given = next(self.given, None)
+        return super().uniform(*args, **settings) if given is None else given
+
+
+def channels_last(batch):
+    """Images in the memory order that `minigan.data` gives them in; points as they are."""
+    if batch.ndim != 4:
+        return batch
+    return np.ascontiguousarray(batch.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
