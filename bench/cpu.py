@@ -1,0 +1,158 @@
+"""Training steps and convolutions on the CPU, against PyTorch: `python -m bench.cpu`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from minigan.bench.compare import (
+    CHANNELS_LAST,
+    EAGER,
+    MINIGAN,
+    Measured,
+    Timing,
+    alternate,
+    measure,
+    prepare,
+    workers,
+)
+from minigan.bench.short import checked_threads, has_torch
+from minigan.bench.steps import job
+from minigan.cli import call
+from minigan.errors import MiniganError
+
+from . import curve, layers, results, table
+from .rows import ROWS, Row, select
+
+ROOT = Path(__file__).parents[1]
+README, CURVE = ROOT / "README.md", ROOT / "bench" / "curve.csv"
+RESULTS = ROOT / "bench" / "cpu.json"  # those of the README's tables
+LAST = ROOT / "bench" / "last.json"  # those of any other run
+
+STEP_TIMING = Timing(turns=5, seconds=1.5, warm_up=0.3)
+LAYER_TIMING = Timing(turns=5, seconds=0.1, warm_up=0.05)
+QUICK_STEP_TIMING = Timing(turns=3, seconds=0.3, warm_up=0.1, least=2)
+QUICK_LAYER_TIMING = Timing(turns=3, seconds=0.03, warm_up=0.03)
+PRODUCT, PRODUCT_TIMING = 2048, Timing(turns=4, seconds=0.5, warm_up=0.1)
+
+app = App(name="python -m bench.cpu", version_flags=[])
+
+
+@app.default
+def cpu(
+    *,
+    rows: str | None = None,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    threads: int | None = None,
+    out: Path | None = None,
+    write: Annotated[bool, Parameter(negative="")] = False,
+    curve: Annotated[bool, Parameter(negative="")] = False,
+):
+    """Check that minigan and PyTorch compute the same on the CPU, then time them in turn.
+
+    Parameters
+    ----------
+    rows
+        Only rows in whose names this regular expression is found: step/mlp, scaling, layer/dcgan-32/G1.
+    quick
+        Fewer and shorter turns.
+    threads
+        Threads of each side; by default as many as there are processors.
+    out
+        The file for the results; by default bench/last.json, bench/cpu.json for --write, and
+        bench/curve.csv for --curve.
+    write
+        Put the tables into the README.
+    curve
+        Only compare the losses of a DCGAN's first 50 steps, and save them as CSV.
+    """
+    if not has_torch():
+        raise MiniganError("there is nothing to compare with: pip install -e '.[bench]' for PyTorch")
+    out = out or (CURVE if curve else RESULTS if write else LAST)
+    if not out.parent.is_dir():
+        raise MiniganError(f"--out: there is no folder {out.parent}")
+    threads, console = checked_threads(threads), Console(highlight=False, soft_wrap=True)
+    if curve:
+        compare_curves(threads, out, console)
+        return
+    chosen = select(rows)
+    if write and chosen != ROWS:
+        raise MiniganError("--write puts whole tables into the README: leave out --rows")
+    timings = (QUICK_STEP_TIMING, QUICK_LAYER_TIMING) if quick else (STEP_TIMING, LAYER_TIMING)
+    found = run(chosen, threads, *timings, out, console)
+    if write:
+        table.write(README, found)
+        console.print(f"{README.name} has the tables")
+
+
+def run(
+    rows: list[Row], threads: int, step_timing: Timing, layer_timing: Timing, out: Path, console: Console
+) -> dict:
+    """Measure the rows, print and save each when it is done; the results (see `results.py`)."""
+    with console.status("") as status:
+        versions, product = capabilities(threads, status.update, any(row.group == "layer" for row in rows))
+        found = results.new(threads, versions)
+        machine = found["machine"]
+        console.print(f"{machine['cpu']}, {machine['processors']} processors; {table.threads(found)}")
+        if product:
+            found["product_gflops"] = product
+            rates = ", ".join(f"{rate:.0f} GFLOP/s by {side}" for side, rate in product.items())
+            console.print(f"a matrix product of {PRODUCT}³: {rates}")
+        for row, measured in measurements(rows, threads, step_timing, layer_timing, status.update):
+            one = results.record(row, measured, max(product.values()) if product else None)
+            if not found["rows"] or found["rows"][-1]["group"] != row.group:
+                console.print("\n" + table.line_heads(row.group))
+            found["rows"].append(one)
+            console.print(table.line(one))
+            results.save(out, found)  # what is measured is not lost by Ctrl-C
+    found["complete"] = True
+    results.save(out, found)
+    console.print(f"\n{table.notes(found)}\n{out}", markup=False)
+    return found
+
+
+def capabilities(threads, tell, with_product) -> tuple[dict[str, str], dict[str, float]]:
+    """The versions of both sides, and their GFLOP/s in a matrix product: what the machine can do."""
+    with workers(layers.SIDES[:2], threads) as started:
+        versions = {k: v for worker in started.values() for k, v in worker.about["versions"].items()}
+        if not with_product:
+            return versions, {}
+        prepare(started, dict.fromkeys(started, layers.product(PRODUCT)), layers.RTOL)
+        turns = alternate(started, PRODUCT_TIMING, lambda what: tell(f"matrix product: {what}"))
+        return versions, {side: 2 * PRODUCT**3 / min(times) / 1e9 for side, times in turns.items()}
+
+
+def measurements(rows, threads, step_timing, layer_timing, tell) -> Iterator[tuple[Row, Measured]]:
+    """Each row with what came of it, checked before it is timed."""
+    for row in rows:
+        if row.group != "layer":
+            sides = [MINIGAN, EAGER, *[CHANNELS_LAST] * row.work.layouts]
+            yield row, measure(job(row.work), sides, threads, step_timing, about(row, tell))
+    convolutions = [row for row in rows if row.group == "layer"]
+    if convolutions:
+        with workers(layers.SIDES, threads) as started:  # memory is not asked for: they can do all rows
+            for row in convolutions:
+                difference = prepare(started, dict.fromkeys(started, layers.job(row.work)), layers.RTOL)
+                yield row, Measured(alternate(started, layer_timing, about(row, tell)), difference)
+
+
+def about(row, tell):
+    return lambda what: tell(f"{row.name}: {what}")
+
+
+def compare_curves(threads, out, console):
+    with console.status("") as status:
+        found = curve.curves(threads, status.update)
+    curve.save(out, found)
+    ours, eager, other = found.values()
+    console.print(f"the first {len(ours)} steps of a DCGAN, largest relative difference of a loss:")
+    console.print(f"minigan and PyTorch eager               {curve.distance(ours, eager):.1e}")
+    console.print(f"PyTorch channels-last and PyTorch eager {curve.distance(other, eager):.1e}")
+    console.print(str(out), markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(call(app, None))

@@ -1,0 +1,146 @@
+"""The two sides of the benchmarks compute the same, and a difference between them is found."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from bench import cpu, curve, layers, table
+from minigan.bench import steps
+from minigan.bench.compare import (
+    CHANNELS_LAST,
+    EAGER,
+    LOSSES,
+    MINIGAN,
+    Disagreement,
+    Timing,
+    measure,
+    prepare,
+    workers,
+)
+from minigan.bench.worker import Worker
+from minigan.cli import call, main
+
+pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
+pytestmark = pytest.mark.torch
+
+SMALL = {"latent": 8, "width": 4}
+TINY = [
+    replace(steps.DCGAN_32, batch_size=4, settings=SMALL),
+    replace(steps.DCGAN_64, batch_size=2, shape=(3, 16, 16), settings=SMALL),
+    replace(steps.MLP, batch_size=4, shape=(1, 4, 4)),
+    replace(steps.POINTS, batch_size=4),
+    replace(steps.CRITIC, batch_size=4, settings=steps.WGAN_GP | SMALL),
+]
+SIDES = [MINIGAN, EAGER, CHANNELS_LAST]
+NO_TIME = Timing(turns=1, seconds=0, warm_up=0, least=1)
+
+
+@pytest.fixture(scope="module")
+def started():
+    with workers(SIDES, threads=1) as started:
+        yield started
+
+
+@pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
+def test_the_sides_agree(step, started):
+    job = steps.job(step)
+    for variant in started[EAGER.name].variants(job):
+        given = dict.fromkeys(started, job | {"variant": variant})
+        assert prepare(started, given, LOSSES) <= max(LOSSES)
+
+
+@pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
+def test_other_weights_are_refused(step, started):
+    job = steps.job(step)
+    D = job["weights"]["D"]
+    name = next(iter(D))
+    wrong = job | {"weights": job["weights"] | {"D": D | {name: -1.5 * D[name]}}}
+    with pytest.raises(Disagreement, match="nothing is timed: at step 1 minigan and PyTorch eager differ"):
+        prepare(started, dict.fromkeys(started, job) | {EAGER.name: wrong}, LOSSES)
+
+
+def test_other_noise_is_refused(started):
+    job = steps.job(TINY[0])
+    wrong = job | {"noise": [-z for z in job["noise"]]}
+    with pytest.raises(Disagreement):
+        prepare(started, dict.fromkeys(started, job) | {CHANNELS_LAST.name: wrong}, LOSSES)
+
+
+def test_convolutions_agree_in_every_direction():
+    tiny = replace(TINY[1], settings={"latent": 5, "width": 4})
+    with workers(layers.SIDES, threads=1) as started:
+        for layer in layers.layers_of(tiny):
+            assert prepare(started, dict.fromkeys(started, layers.job(layer)), layers.RTOL) <= 1e-4
+        assert prepare(started, dict.fromkeys(started, layers.product(8)), layers.RTOL) <= 1e-4
+
+
+def test_the_rivals_process_holds_nothing_of_minigan():
+    code = (
+        "import runpy, sys; runpy.run_path(sys.argv[1]);"
+        "sys.exit(', '.join(m for m in sys.modules if m.partition('.')[0].startswith('minigan')) or 0)"
+    )
+    for side in (EAGER, layers.SIDES[1]):
+        run = subprocess.run(
+            [sys.executable, "-P", "-c", code, str(side.file)],
+            env={"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_measuring_gives_every_side_its_time_memory_and_way():
+    found = measure(steps.job(TINY[3]), [MINIGAN, EAGER], 1, NO_TIME, lambda what: None)
+    assert found.turns.keys() == found.peak_memory.keys() == {MINIGAN.name, EAGER.name}
+    assert found.ratio > 0
+    assert found.variants.keys() == {EAGER.name}
+
+
+@pytest.mark.slow
+def test_the_long_form(tmp_path, monkeypatch, capsys):
+    """On tiny work and another README."""
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{table.BEGIN}\n{table.END}\n")
+    step, layer = (next(row for row in cpu.ROWS if row.group == group) for group in ("step", "layer"))
+    tiny = [replace(step, work=TINY[3]), replace(layer, work=layers.layers_of(TINY[1])[0])]
+    monkeypatch.setattr(cpu, "README", readme)
+    monkeypatch.setattr(cpu, "ROWS", tiny)
+    monkeypatch.setattr(cpu, "select", lambda pattern: tiny)
+    for name in ("STEP_TIMING", "LAYER_TIMING", "PRODUCT_TIMING"):
+        monkeypatch.setattr(cpu, name, NO_TIME)
+    monkeypatch.setattr(cpu, "PRODUCT", 64)
+
+    assert call(cpu.app, ["--write", "--threads=1", f"--out={tmp_path / 'cpu.json'}"]) == 0
+    found = json.loads((tmp_path / "cpu.json").read_text(encoding="utf-8"))
+    assert found["complete"]
+    assert [row["group"] for row in found["rows"]] == ["step", "layer"]
+    assert table.markdown(found) in readme.read_text(encoding="utf-8")
+    assert "MLP GAN in the plane, batch 4" in capsys.readouterr().out
+
+
+def test_the_curves_begin_as_one(tmp_path):
+    found = curve.curves(1, lambda what: None, TINY[0], steps=3)
+    curve.save(tmp_path / "curve.csv", found)
+    heads, *lines = csv.reader((tmp_path / "curve.csv").read_text(encoding="utf-8").splitlines())
+    assert heads[:3] == ["step", "d_loss minigan", "d_loss PyTorch eager"]
+    assert [line[0] for line in lines] == ["1", "2", "3"]
+    ours, theirs, _ = found.values()
+    assert curve.distance(ours, ours) == 0
+    assert curve.distance(ours, theirs) < 1e-2
+
+
+def test_the_short_form_has_the_ratio(capsys):
+    assert main(["bench", "points", "--seconds=0.02", "--threads=1"]) == 0
+    assert "PyTorch ÷ minigan" in capsys.readouterr().out
+
+
+def test_both_sides_work_with_the_threads_they_are_given(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    for side in (MINIGAN, EAGER):
+        with Worker(side, threads=1) as worker:
+            assert worker.about["threads"] == 1
