@@ -124,12 +124,15 @@ def _product(a, b, bias):
 
 
 def _flat(a):
-    """The entries of a matrix in a row, copied unless they are; and whether column after column."""
-    if a.flags.c_contiguous:
+    """The entries of a matrix in a row, copied unless they are; and whether column after column.
+
+    Read-only arrays are copied too: to Numba they are of another type, that it would compile all for.
+    """
+    if a.flags.carray:
         return a.reshape(-1), False
-    if a.flags.f_contiguous:
+    if a.flags.farray:
         return a.T.reshape(-1), True
-    return np.ascontiguousarray(a).reshape(-1), False
+    return np.array(a, order="C").reshape(-1), False
 
 
 @parallel

@@ -18,13 +18,16 @@ _counting = _Counting()
 
 
 def channels_last(images):
-    """(N, C, H, W) -> (N, H, W, C), contiguous: a view where the memory is in that order."""
+    """(N, C, H, W) -> (N, H, W, C), contiguous: a view where the memory is in that order.
+
+    Read-only arrays are copied too: to Numba they are of another type, that it would compile all for.
+    """
     rows = images.transpose(0, 2, 3, 1)
-    if rows.flags.c_contiguous:
+    if rows.flags.carray:
         return rows
     if _counting.copies is not None:
         _counting.copies.append(images.shape)
-    return np.ascontiguousarray(rows)
+    return np.array(rows, order="C")
 
 
 @contextlib.contextmanager

@@ -279,17 +279,24 @@ def stacked(a, b, c, small, parts):
 
 @parallel
 def exchange_ends(w, y, parts):
-    """y (C, KH, KW, O) = w (O, KH, KW, C) with the first and the last axis exchanged, in square blocks."""
+    """y (C, KH, KW, O) = w (O, KH, KW, C) with the first and the last axis exchanged.
+
+    By squares, through a small buffer: the lines that a square touches lie so far apart that a cache
+    cannot hold them all at once.
+    """
     O, KH, KW, C = w.shape
     taps = KH * KW
     rows, columns = w.reshape(O * taps, C), y.reshape(C * taps, O)
     for i in prange(parts):
         part = np.int64(i)
         start, end = part * C // parts, (part + 1) * C // parts
+        square = np.empty((16, 16), w.dtype)
         for first in range(start, end, 16):
+            width = min(16, end - first)
             for o in range(0, O, 16):
+                height = min(16, O - o)
                 for tap in range(taps):
-                    for c in range(first, min(end, first + 16)):
-                        column = columns[c * taps + tap][o : o + 16]
-                        for k in range(len(column)):
-                            column[k] = rows[(o + k) * taps + tap, c]
+                    for k in range(height):
+                        square[k, :width] = rows[(o + k) * taps + tap, first : first + width]
+                    for c in range(width):
+                        columns[(first + c) * taps + tap, o : o + height] = square[:height, c]

@@ -56,9 +56,9 @@ def _nearest(x, size, factors):
     rows, cols = _nearest_pixels(H, OH, factors[0]), _nearest_pixels(W, OW, factors[1])
     if np.array_equal(rows, np.repeat(np.arange(H), OH // H)) and np.array_equal(
         cols, np.repeat(np.arange(W), OW // W)
-    ):  # each pixel becomes a block: no need to gather
-        blocks = x.reshape(N, C, H, 1, W, 1).expand(N, C, H, OH // H, W, OW // W)
-        return blocks.reshape(N, C, OH, OW)
+    ):  # each pixel becomes a block: no need to gather; channels last, as the next convolution has them
+        blocks = x.permute(0, 2, 3, 1).reshape(N, H, 1, W, 1, C).expand(N, H, OH // H, W, OW // W, C)
+        return blocks.reshape(N, OH, OW, C).permute(0, 3, 1, 2)
     return x[:, :, rows][:, :, :, cols]
 
 
