@@ -46,6 +46,7 @@ __all__ = [
     "rmsprop",
     "set_num_threads",
     "sgd",
+    "sigmoid",
     "sum_to",
     "tanh_backward",
     "transposed_size",
@@ -222,6 +223,11 @@ def leaky_relu(x, slope):
 def leaky_relu_backward(gy, y, slope):
     """gy where the value y of `leaky_relu` is positive, else slope·gy."""
     return engine_for(gy).leaky_relu_backward(gy, y, slope)
+
+
+def sigmoid(x):
+    """1 / (1 + e⁻ˣ), for any x."""
+    return engine_for(x).sigmoid(x)
 
 
 def tanh_backward(gy, y):

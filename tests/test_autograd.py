@@ -861,6 +861,23 @@ def test_what_a_short_cut_hands_on_is_guarded_as_a_view():
         grad(product, product.creator.parents[0])
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        F.tanh,
+        F.sigmoid,
+        F.relu,
+        lambda x: F.leaky_relu(x, 0.2),
+        lambda x: F.linear(x.reshape(1), x.reshape(1, 1)),
+    ],
+)
+def test_a_short_cut_takes_a_tensor_without_axes(f):
+    x = Tensor(0.5, requires_grad=True)
+    (g,) = grad(f(x), x)
+    assert type(g.data) is np.ndarray
+    assert g.item() == pytest.approx(grad(f(x), x, create_graph=True)[0].item())
+
+
 def test_a_short_cut_that_gives_nan_is_named():
     class Bad(Twice):
         def first_order(self, gy):

@@ -240,6 +240,18 @@ def test_entry_by_entry_kernels(order, dtype):
         assert_close(y, expected, rtol=1e-6, atol=1e-6)
 
 
+@floats
+def test_the_sigmoid_is_exact_in_both_tails(dtype):
+    x = np.array([-np.inf, -1e4, -80, -20, -1, 0, 1, 20, 1e4, np.inf], dtype)
+    wide = x.astype(np.longdouble)
+    with np.errstate(over="ignore"):
+        expected = (1 / (1 + np.exp(-wide))).astype(dtype)
+    y = kernels.sigmoid(x)
+    assert y.dtype == dtype
+    assert_close(y, expected, rtol=4 * np.finfo(dtype).eps, atol=0)
+    assert np.isnan(kernels.sigmoid(np.array([np.nan], dtype)))
+
+
 def test_a_slope_of_0_makes_0_of_minus_infinity():
     x = np.array([-np.inf, np.inf], np.float32)
     assert kernels.leaky_relu(x, 0.0).tolist() == [0, np.inf]
@@ -270,7 +282,15 @@ def test_linear_is_its_definition(bias, dtype):
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [((4, 5), (5, 3)), ((2, 4, 5), (5, 3)), ((4, 5), (2, 5, 3)), ((2, 1, 4, 5), (3, 5, 2)), ((0, 5), (5, 3))],
+    [
+        ((4, 5), (5, 3)),
+        ((2, 4, 5), (5, 3)),
+        ((4, 5), (2, 5, 3)),
+        ((2, 1, 4, 5), (3, 5, 2)),
+        ((0, 5), (5, 3)),
+        ((4, 1), (1, 3)),
+        ((2, 4, 1), (1, 3)),
+    ],
 )
 def test_matmul_broadcasts_and_takes_transposed_views(a, b):
     a, b = normal(a, 0), normal(b, 1)

@@ -1,6 +1,6 @@
 """Every kernel in plain array code, for NumPy and CuPy: the definition that other engines are held to."""
 
-from .activation import leaky_relu, leaky_relu_backward, tanh_backward
+from .activation import leaky_relu, leaky_relu_backward, sigmoid, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
 from .dense import add_bias, channel_sums, linear, matmul
 from .loss import bce_with_logits, bce_with_logits_backward
@@ -33,6 +33,7 @@ __all__ = [
     "pixels_scatter",
     "rmsprop",
     "sgd",
+    "sigmoid",
     "tanh_backward",
     "uniform",
 ]

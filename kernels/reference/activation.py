@@ -11,8 +11,9 @@ def leaky_relu_backward(gy, y, slope):
     return gy * (y > 0) if slope == 0 else gy * np.maximum(y > 0, gy.dtype.type(slope))
 
 
+def sigmoid(x):
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))  # no exponent is positive
+
+
 def tanh_backward(gy, y):
-    g = y * y
-    np.subtract(1, g, out=g)
-    g *= gy
-    return g
+    return gy * (1 - y * y)

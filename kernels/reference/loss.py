@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from .activation import sigmoid
+
 
 def bce_with_logits(x, target, scale):
     return (np.logaddexp(0, x) - target * x).sum() * scale
 
 
 def bce_with_logits_backward(gy, x, target, scale):
-    return (np.exp(-np.logaddexp(0, -x)) - target) * (gy * scale)
+    return (sigmoid(x) - target) * (gy * scale)

@@ -1,5 +1,7 @@
 """Pooling over windows of an image, and the adjoint of each kind."""
 
+import math
+
 from ..arrays import array_module
 from ..geometry import out_size
 
@@ -24,7 +26,8 @@ def max_pool2d(x, kernel_size, stride, padding):
 def pixels_gather(x, index):
     """y[n, c, i, j] = the pixel of image x[n, c] whose flat position is index[n, c, i, j]."""
     N, C = x.shape[:2]
-    picked = array_module(x).take_along_axis(x.reshape(N, C, -1), index.reshape(N, C, -1), axis=2)
+    pixels, places = x.shape[2] * x.shape[3], math.prod(index.shape[2:])
+    picked = array_module(x).take_along_axis(x.reshape(N, C, pixels), index.reshape(N, C, places), axis=2)
     return picked.reshape(index.shape)
 
 
@@ -35,7 +38,8 @@ def pixels_scatter(y, index, size):
     pixels = size[0] * size[1]
     image = xp.arange(N * C).reshape(N, C, 1) * pixels
     flat = xp.zeros(N * C * pixels, dtype=y.dtype)
-    xp.add.at(flat, (image + index.reshape(N, C, -1)).reshape(-1), y.reshape(-1))
+    places = index.reshape(N, C, math.prod(index.shape[2:]))
+    xp.add.at(flat, (image + places).reshape(-1), y.reshape(-1))
     return flat.reshape(N, C, *size)
 
 

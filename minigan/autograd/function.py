@@ -61,9 +61,7 @@ class Function:
                 record = record or x._requires_grad
             else:
                 arrays.append(x)
-        y = self.forward(*arrays)
-        if type(y) is not np.ndarray and not hasattr(y, "__cuda_array_interface__"):
-            y = np.asarray(y)  # a reduction of a NumPy array to one value gives a scalar
+        y = as_array(self.forward(*arrays))
         record = record and mode.record
         out = Tensor.made_by(self if record else None, y, version_of_view(y, inputs))
         if record:
@@ -112,18 +110,21 @@ class Function:
     @property
     def output(self):
         """The output, as a tensor at this op's place in the graph."""
+        return Tensor.made_by(self, *self._saved_output())
+
+    def _saved_output(self):
         if self.saves != "output":
             raise RuntimeError(f"{describe(self)} uses its output: set saves = 'output'")
         data, version, saved_version = self._saved
         if version[0] != saved_version:
             self._refuse("its output")
-        return Tensor.made_by(self, data, version)
+        return data, version
 
     def saved_arrays(self):
         """The arrays of what was saved: of the inputs, the output or nothing."""
         if self.saves == "inputs":
             return [x.data if isinstance(x, Tensor) else x for x in self.inputs]
-        return [self.output.data] if self.saves == "output" else []
+        return self._saved_output()[:1] if self.saves == "output" else ()
 
     def _refuse(self, what):
         raise RuntimeError(
@@ -132,6 +133,11 @@ class Function:
 
 
 _serials = itertools.count()
+
+
+def as_array(y):
+    """What NumPy gave, as an array: of arrays without axes it makes scalars."""
+    return y if type(y) is np.ndarray or hasattr(y, "__cuda_array_interface__") else np.asarray(y)
 
 
 def version_of_view(y, inputs):

@@ -12,7 +12,7 @@ from operator import attrgetter
 from minigan.errors import NonFiniteError
 from minigan_kernels import array_module
 
-from .function import describe, is_finite, version_of_view
+from .function import as_array, describe, is_finite, version_of_view
 from .modes import mode, no_grad, set_grad_enabled
 from .tensor import Tensor
 
@@ -86,7 +86,8 @@ def _walk(outputs, seeds, wanted, create_graph):
             gy = pending.pop(node, None)
             if gy is None:
                 continue
-            gy = _hooked(node, gy)
+            if node.hooks:
+                gy = _hooked(node, gy)
             if node in wanted:
                 found[node] = gy
             if True in ways:
@@ -100,11 +101,9 @@ def _walk(outputs, seeds, wanted, create_graph):
 
 def _pass_on(node, gy, pending, create_graph):
     """Add the gradients of a node's wanted inputs to those pending, in the shape and dtype of each input."""
+    short_cut = node.first_order is not None and not create_graph
     try:
-        if create_graph or node.first_order is None:
-            gradients = node.backward(gy)
-        else:
-            gradients = node.first_order(gy.data, *node.saved_arrays())
+        gradients = node.first_order(gy.data, *node.saved_arrays()) if short_cut else node.backward(gy)
     except NonFiniteError as error:  # an op of the backward: say whose gradient that was
         raise NonFiniteError(f"the gradient of {describe(node)} is not finite: {error}") from None
     if not isinstance(gradients, (tuple, list)):
@@ -116,12 +115,11 @@ def _pass_on(node, gy, pending, create_graph):
     for i, g in enumerate(gradients):
         if g is None or not node.wanted[i]:
             continue
-        if not isinstance(g, Tensor):
-            if create_graph or node.first_order is None:
-                raise TypeError(
-                    f"the backward of {describe(node)} must give Tensors, it gave {type(g).__name__}"
-                )
+        if short_cut:
+            g = as_array(g)
             g = Tensor.made_by(None, g, version_of_view(g, (gy,)))
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"the backward of {describe(node)} must give Tensors, it gave {type(g).__name__}")
         if mode.anomaly and not is_finite(g.data):
             raise NonFiniteError(f"the gradient of {describe(node)} in its input {i} is not finite")
         if g.data.shape != node.shapes[i]:

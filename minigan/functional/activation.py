@@ -150,7 +150,7 @@ class Sigmoid(Function):
     saves = "output"
 
     def forward(self, x):
-        return np.exp(-np.logaddexp(0, -x))
+        return kernels.sigmoid(x)
 
     def backward(self, gy):
         y = self.output

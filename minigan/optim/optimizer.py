@@ -128,15 +128,17 @@ class Optimizer:
         if len(gradients) != len(self.params):
             raise ValueError(f"{len(self.params)} parameters, but {len(gradients)} gradients")
         runs = []
-        for i, (p, g) in enumerate(zip(self.params, gradients, strict=True)):
-            if p.data is not self._parameter_views[i]:
+        parts = zip(
+            self.params, gradients, self._parameter_views, self._gradient_views, self._runs, strict=True
+        )
+        for i, (p, g, parameter, gradient, run) in enumerate(parts):
+            if p.data is not parameter:
                 raise RuntimeError(f"parameter {i} was given another array after the optimiser was made")
             if g is None:
                 continue
-            if g.shape != p.shape:
+            if g.data.shape != parameter.shape:
                 raise ValueError(f"the gradient of parameter {i} has shape {g.shape}, expected {p.shape}")
-            self._gradient_views[i][...] = g.data
-            run = self._runs[i]
+            gradient[...] = g.data
             if runs and runs[-1].stop == run.start:
                 runs[-1] = slice(runs[-1].start, run.stop)
             else:
