@@ -1141,3 +1141,9 @@ def test_any_key_can_be_written_to(key):
     x[key] = 7.0
     expected[key.data if isinstance(key, Tensor) else key] = 7
     assert x.tolist() == expected.tolist()
+
+
+def test_an_array_too_large_for_memory_names_the_op_the_shapes_and_the_bytes():
+    x = Tensor(np.zeros(1, np.float32), requires_grad=True).expand(2**40, 2**10)
+    with pytest.raises(MemoryError, match=r"Mul of arrays of shape \(1099511627776, 1024\): .* 4.00 PiB"):
+        x * 2.0

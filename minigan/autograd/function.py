@@ -61,7 +61,11 @@ class Function:
                 record = record or x._requires_grad
             else:
                 arrays.append(x)
-        y = as_array(self.forward(*arrays))
+        try:
+            y = as_array(self.forward(*arrays))
+        except MemoryError as error:  # NumPy's own names the bytes
+            given = ", ".join(str(a.shape) for a in arrays if hasattr(a, "shape"))
+            raise MemoryError(f"{describe(self)} of arrays of shape {given}: {error}") from None
         record = record and mode.record
         out = Tensor.made_by(self if record else None, y, version_of_view(y, inputs))
         if record:

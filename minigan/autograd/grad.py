@@ -106,6 +106,8 @@ def _pass_on(node, gy, pending, create_graph):
         gradients = node.first_order(gy.data, *node.saved_arrays()) if short_cut else node.backward(gy)
     except NonFiniteError as error:  # an op of the backward: say whose gradient that was
         raise NonFiniteError(f"the gradient of {describe(node)} is not finite: {error}") from None
+    except MemoryError as error:
+        raise MemoryError(f"the gradient of {describe(node)}, of shape {gy.shape}: {error}") from None
     if not isinstance(gradients, (tuple, list)):
         gradients = (gradients,)
     if len(gradients) != len(node.parents):
