@@ -36,6 +36,7 @@ STEP_TIMING = Timing(turns=5, seconds=1.5, warm_up=0.3)
 LAYER_TIMING = Timing(turns=5, seconds=0.1, warm_up=0.05)
 QUICK_STEP_TIMING = Timing(turns=3, seconds=0.3, warm_up=0.1, least=2)
 QUICK_LAYER_TIMING = Timing(turns=3, seconds=0.03, warm_up=0.03)
+BUSY = 0.5  # processors that others use
 PRODUCT, PRODUCT_TIMING = 2048, Timing(turns=4, seconds=0.5, warm_up=0.1)
 
 app = App(name="python -m bench.cpu", version_flags=[])
@@ -93,10 +94,13 @@ def run(
 ) -> dict:
     """Measure the rows, print and save each when it is done; the results (see `results.py`)."""
     with console.status("") as status:
-        versions, product = capabilities(threads, status.update, any(row.group == "layer" for row in rows))
-        found = results.new(threads, versions)
-        machine = found["machine"]
+        found = results.new(threads)
+        machine, load = found["machine"], found["load_at_start"]
         console.print(f"{machine['cpu']}, {machine['processors']} processors; {table.threads(found)}")
+        if load is not None and load > BUSY:
+            console.print(f"the machine is busy (load {load}): do not trust these times")
+        convolutions = any(row.group == "layer" for row in rows)
+        found["versions"], product = capabilities(threads, status.update, with_product=convolutions)
         if product:
             found["product_gflops"] = product
             rates = ", ".join(f"{rate:.0f} GFLOP/s by {side}" for side, rate in product.items())

@@ -18,6 +18,15 @@ def machine() -> dict:
     }
 
 
+def load() -> float | None:
+    """How many threads have wanted to run in the last minute. Two sides that share the processors with
+    others are slowed down by very different factors."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):  # another system
+        return None
+
+
 def _cpu():
     try:
         (name, *_) = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)

@@ -1,7 +1,6 @@
 """The results file: one JSON object, of which the README's tables are made."""
 
 import json
-import platform
 from datetime import date
 from pathlib import Path
 
@@ -9,19 +8,20 @@ from minigan.bench.compare import Measured
 from minigan.errors import MiniganError
 
 from .layers import Layer
-from .machine import machine
+from .machine import load, machine
 from .rows import Row
 
 
-def new(threads: int, versions: dict[str, str]) -> dict:
+def new(threads: int) -> dict:
     """Results without rows yet."""
     return {
         "benchmark": "cpu",
         "date": date.today().isoformat(),
         "complete": False,
         "machine": machine(),
+        "load_at_start": load(),
         "threads": threads,
-        "versions": {"Python": platform.python_version(), **versions},
+        "versions": {},
         "rows": [],
     }
 

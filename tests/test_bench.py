@@ -125,7 +125,8 @@ def test_the_layers_are_those_of_the_networks():
 
 def some_results():
     """Of one row of each group."""
-    found = results.new(2, {"minigan": "1", "PyTorch": "2", "NumPy": "3"}) | {"product_gflops": {"x": 100.0}}
+    versions = dict.fromkeys(("minigan", "PyTorch", "NumPy", "Python"), "1")
+    found = results.new(2) | {"versions": versions, "product_gflops": {"x": 100.0}}
     for name in ("step/points", "step/dcgan-32", "scaling/dcgan-32/16", "layer/dcgan-32/D2/weight"):
         sides = table.SIDES[:2] if name == "step/points" else table.SIDES
         turns = {side: [0.1 * (i + 1), 0.3 * (i + 1), 0.2 * (i + 1)] for i, side in enumerate(sides)}

@@ -8,6 +8,7 @@ import numpy as np
 from minigan import Generator
 from minigan.gans import dcgan, gan
 
+from .compare import LOSSES
 from .minigan_side import critic
 
 BATCHES = 4  # of data, taken in turn
@@ -45,7 +46,7 @@ def module_of(step: Step) -> ModuleType:
     return gan if step.model == "gan" else dcgan
 
 
-def job(step: Step, given: int = 3, data: list[np.ndarray] | None = None) -> dict:
+def job(step: Step, given: int = len(LOSSES), data: list[np.ndarray] | None = None) -> dict:
     """All that a side needs, in plain words and arrays: weights, data, and the noise of `given` steps.
 
     data: the batches, taken in turn; by default uniform noise. After the given steps each side draws
@@ -53,24 +54,22 @@ def job(step: Step, given: int = 3, data: list[np.ndarray] | None = None) -> dic
     """
     rng, model = np.random.default_rng(0), module_of(step)
     cfg = model.Config(batch_size=step.batch_size, **step.settings)
-    is_critic = step.model == "wgan-gp"
-
-    def images():
-        shape = step.batch_size, *step.shape
-        return [rng.uniform(-1, 1, shape).astype(np.float32) for _ in range(BATCHES)]
-
+    shape, is_critic = (step.batch_size, *step.shape), step.model == "wgan-gp"
+    names = ("data", "fakes") if is_critic else ("data",)
+    batches = {name: [rng.uniform(-1, 1, shape) for _ in range(BATCHES)] for name in names}
+    if data is not None:
+        batches["data"] = data
     if is_critic:
         nets = {"D": critic(cfg, step.shape, Generator(1))}
-        noise = [rng.uniform(size=(step.batch_size, 1, 1, 1)) for _ in range(given)]
+        batches["noise"] = [rng.uniform(size=(step.batch_size, 1, 1, 1)) for _ in range(given)]
     else:
         nets = dict(zip("GD", model.networks(cfg, step.shape, Generator(1)), strict=True))
-        noise = [rng.normal(size=(step.batch_size, cfg.latent)) for _ in range(given)]
+        batches["noise"] = [rng.normal(size=(step.batch_size, cfg.latent)) for _ in range(given)]
     return {
         "model": step.model,
         "shape": step.shape,
         "settings": asdict(cfg),
         "weights": {name: net.state_dict() for name, net in nets.items()},
-        "data": images() if data is None else data,
-        "noise": [a.astype(np.float32) for a in noise],
-        **({"fakes": images(), "penalty": 10.0, "eps": 1e-12} if is_critic else {}),
+        **{name: [a.astype(np.float32) for a in arrays] for name, arrays in batches.items()},
+        **({"penalty": 10.0, "eps": 1e-12} if is_critic else {}),
     }
