@@ -130,7 +130,7 @@ def _flat(a):
     """
     if a.flags.carray:
         return a.reshape(-1), False
-    if a.flags.farray:
+    if a.T.flags.carray:
         return a.T.reshape(-1), True
     return np.array(a, order="C").reshape(-1), False
 

@@ -41,34 +41,51 @@ U = np.uint64  # Numba looks for negative indices, which hides from LLVM that a 
 
 def conv2d(x, w, out, S, P, m):
     """x (N, H, W, C), w (O, KH, KW, C), all contiguous -> y (N, OH, OW, O)."""
-    grid = Grid(x.shape, w.shape, out, S, P, m)
-    V, U = grid.data(x), grid.weight_by_input(w)
-    return grid.from_output(_products(V, U, "M"))
+    grid = Grid(w.shape, out, S, P, m)
+    y = np.empty((len(x), *out, len(w)), x.dtype)
+    U = grid.weight_by_input(w)
+    for images in grid.runs(len(x)):
+        V = grid.data(x[images])
+        grid.from_output(_products(V, U, "M"), y[images])
+    return y
 
 
 def conv2d_input(gy, w, size, S, P, m):
     """gy (N, OH, OW, O), w (O, KH, KW, C) -> gx (N, H, W, C)."""
-    N, OH, OW, _ = gy.shape
-    grid = Grid((N, *size, w.shape[3]), w.shape, (OH, OW), S, P, m)
-    M, U = grid.output(gy), grid.weight(w)
-    return grid.from_data(_products(M, U, "V"))
+    grid = Grid(w.shape, gy.shape[1:3], S, P, m)
+    gx = np.empty((len(gy), *size, w.shape[3]), gy.dtype)
+    U = grid.weight(w)
+    for images in grid.runs(len(gy)):
+        M = grid.output(gy[images])
+        grid.from_data(_products(M, U, "V"), gx[images])
+    return gx
 
 
 def conv2d_weight(x, gy, kernel, S, P, m):
     """x (N, H, W, C), gy (N, OH, OW, O) -> gw (O, KH, KW, C)."""
-    grid = Grid(x.shape, (gy.shape[3], *kernel, x.shape[3]), gy.shape[1:3], S, P, m)
+    gw = np.empty((gy.shape[3], *kernel, x.shape[3]), x.dtype)
+    grid = Grid(gw.shape, gy.shape[1:3], S, P, m)
     V, M = grid.data(x), grid.output(gy)
-    return grid.from_weight(_products(M.swapaxes(1, 2), V, "U"))
+    grid.from_weight(_products(M.swapaxes(1, 2), V, "U"), gw)
+    return gw
 
 
 class Grid:
-    """The tiles of one convolution, and its six transforms."""
+    """The tiles of a convolution by weights of shape `w`, and its six transforms."""
 
-    def __init__(self, x, w, out, S, P, m):
-        self.x, self.w, self.y = x, w, (x[0], *out, w[0])
+    def __init__(self, w, out, S, P, m):
+        O, KH, _, C = w
         self.S, self.P, self.m = S, P, m
-        self.r = -(-w[1] // S)
+        self.r = -(-KH // S)
         self.tiles = -(-out[0] // m), -(-out[1] // m)
+        self.width = (m + self.r - 1) ** 2 * (S * S * C + O)  # entries of V and M for one tile
+
+    def runs(self, N):
+        """Runs of images, few enough for the caches to hold their tiles, and enough for long products."""
+        tiles = self.tiles[0] * self.tiles[1]
+        most = max(RUN // (self.width * tiles), -(-LEAST // tiles), 1)
+        runs = -(-N // most)
+        return [slice(i * N // runs, (i + 1) * N // runs) for i in range(runs)]
 
     def data(self, x):
         return _tiles("V", _matrix(self.m, self.r, DATA), x, self.S, self.P, self.m, self.tiles)
@@ -83,17 +100,22 @@ class Grid:
         """U with its last two axes exchanged: BLAS is quicker when no matrix is transposed."""
         O, KH, KW, C = w.shape
         by_input = workspace("w", (C, KH, KW, O), w.dtype)
-        exchange_ends(w, by_input, min(C, num_threads()))
+        exchange_ends(w, by_input, num_threads())
         return _tiles("U", _matrix(self.m, self.r, WEIGHT), by_input, self.S, 0, self.r, (1, 1), stacked=True)
 
-    def from_data(self, V):
-        return _untiled(_matrix(self.m, self.r, DATA), V, self.x, self.S, self.P, self.m, self.tiles)
+    def from_data(self, V, x):
+        _from_tiles(_matrix(self.m, self.r, DATA), V, x, self.S, self.P, self.m, self.tiles)
 
-    def from_output(self, M):
-        return _untiled(_matrix(self.m, self.r, OUTPUT), M, self.y, 1, 0, self.m, self.tiles)
+    def from_output(self, M, y):
+        _from_tiles(_matrix(self.m, self.r, OUTPUT), M, y, 1, 0, self.m, self.tiles)
 
-    def from_weight(self, U):
-        return _untiled(_matrix(self.m, self.r, WEIGHT), U, self.w, self.S, 0, self.r, (1, 1))
+    def from_weight(self, U, w):
+        _from_tiles(_matrix(self.m, self.r, WEIGHT), U, w, self.S, 0, self.r, (1, 1))
+
+
+LINE = 16  # entries of a cache line
+RUN = 1 << 20  # entries of V and M together: 4 MiB
+LEAST = 64  # rows of a product, below which it is slow
 
 
 def _tiles(name, matrix, x, S, P, step, tiles, stacked=False):
@@ -102,17 +124,14 @@ def _tiles(name, matrix, x, S, P, step, tiles, stacked=False):
     n, T = _constant(matrix.itemsize).shape[0], N * tiles[0] * tiles[1]
     y = workspace(name, (n * n, S * S * T, C) if stacked else (n * n, T, S * S * C), x.dtype)
     strides = (C, T * C) if stacked else (S * S * C, C)
-    to_tiles(
-        matrix, x.reshape(-1), N, H, W, C, S, P, step, *tiles, y.reshape(-1), *strides, min(N, num_threads())
-    )
+    parts = min(N, num_threads())
+    to_tiles(matrix, x.reshape(-1), N, H, W, C, S, P, step, *tiles, y.reshape(-1), *strides, parts)
     return y
 
 
-def _untiled(matrix, tiles_of, shape, S, P, step, tiles):
-    x = np.empty(shape, tiles_of.dtype)
-    parts = min(shape[0], num_threads())
-    from_tiles(matrix, tiles_of.reshape(-1), *shape, S, P, step, *tiles, x.reshape(-1), parts)
-    return x
+def _from_tiles(matrix, y, x, S, P, step, tiles):
+    parts = min(len(x), num_threads())
+    from_tiles(matrix, y.reshape(-1), *x.shape, S, P, step, *tiles, x.reshape(-1), parts)
 
 
 def _products(a, b, name):
@@ -279,24 +298,17 @@ def stacked(a, b, c, small, parts):
 
 @parallel
 def exchange_ends(w, y, parts):
-    """y (C, KH, KW, O) = w (O, KH, KW, C) with the first and the last axis exchanged.
-
-    By squares, through a small buffer: the lines that a square touches lie so far apart that a cache
-    cannot hold them all at once.
-    """
+    """y (C, KH, KW, O) = w (O, KH, KW, C) with the first and the last axis exchanged: a cache line of y at
+    a time, while w is read from front to back."""
     O, KH, KW, C = w.shape
-    taps = KH * KW
-    rows, columns = w.reshape(O * taps, C), y.reshape(C * taps, O)
+    source, target, taps = w.reshape(-1), y.reshape(-1), KH * KW
+    blocks = -(-O // LINE)
     for i in prange(parts):
         part = np.int64(i)
-        start, end = part * C // parts, (part + 1) * C // parts
-        square = np.empty((16, 16), w.dtype)
-        for first in range(start, end, 16):
-            width = min(16, end - first)
-            for o in range(0, O, 16):
-                height = min(16, O - o)
-                for tap in range(taps):
+        for o in range(part * blocks // parts * LINE, min(O, (part + 1) * blocks // parts * LINE), LINE):
+            height = U(min(LINE, O - o))
+            for tap in range(taps):
+                for c in range(C):
+                    at, to, step = U((o * taps + tap) * C + c), U((c * taps + tap) * O + o), U(taps * C)
                     for k in range(height):
-                        square[k, :width] = rows[(o + k) * taps + tap, first : first + width]
-                    for c in range(width):
-                        columns[(first + c) * taps + tap, o : o + height] = square[:height, c]
+                        target[to + k] = source[at + k * step]
