@@ -46,7 +46,7 @@ def engine_name(array) -> str:
     """The name of the engine that runs a kernel on `array`."""
     if _choice.forced is not None:
         return _choice.forced
-    return "cpu" if type(array) is np.ndarray and array.dtype is FLOAT32 else "reference"
+    return "cpu" if type(array) is np.ndarray and array.dtype == FLOAT32 else "reference"
 
 
 def engine_for(array) -> SimpleNamespace:

@@ -1,6 +1,7 @@
 """The kernels: convolution against its definition and its adjoints, pools, norms, Philox, engines."""
 
 import os
+import pickle
 import subprocess
 import sys
 import types
@@ -452,6 +453,7 @@ def test_engine_choices_belong_to_their_thread(other_engine):
 def test_the_array_picks_the_engine():
     assert engine_name(np.ones(1, np.float32)) == "cpu"
     assert engine_name(np.ones(1)) == "reference"
+    assert engine_name(pickle.loads(pickle.dumps(np.ones(1, np.float32)))) == "cpu"  # another dtype object
 
 
 def test_arrays_of_another_kind_are_refused():
