@@ -194,7 +194,8 @@ def gradcheck(
     for r in failed:
         console.print(f"{r.op} on {r.engine}: {r.failure}", markup=False)
     console.print(
-        f"{len(results)} ops, {sum(r.examples for r in results)} examples, worst relative error "
+        f"{len({r.op for r in results})} ops on {', '.join(dict.fromkeys(r.engine for r in results))}, "
+        f"{sum(r.examples for r in results)} examples, worst relative error "
         f"{max(r.worst for r in results):.1e}, {len(failed)} failed"
     )
     return 1 if failed else 0

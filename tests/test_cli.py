@@ -13,6 +13,7 @@ from minigan.cli import main
 from minigan.functional.elementwise import Exp
 from minigan.gans import MODELS, dcgan
 from minigan.training import Run
+from minigan_kernels import ENGINES
 
 TINY = ["--steps=4", "--batch-size=8", "--width=4", "--latent=8", "--sample-every=2"]
 
@@ -125,17 +126,15 @@ def test_models_lists_models_and_data(capsys):
 def test_gradcheck_lists_every_op_it_checked(capsys):
     assert main(["gradcheck", "exp", "conv2d", "--examples=1"]) == 0
     output = capsys.readouterr().out
-    assert [line.split()[:3] for line in output.splitlines()[1:3]] == [
-        ["exp", "reference", "2"],
-        ["conv2d", "reference", "2"],
-    ]
-    assert "2 ops" in output
+    rows = [line.split()[:3] for line in output.splitlines()[1:5]]
+    assert rows == [[op, engine, "2"] for op in ("exp", "conv2d") for engine in ENGINES]
+    assert "2 ops on reference, cpu" in output
     assert "0 failed" in output
 
 
 def test_gradcheck_fails_on_a_wrong_gradient(capsys, monkeypatch):
     monkeypatch.setattr(Exp, "backward", lambda self, gy: gy * self.output * 1.0001)
-    assert main(["gradcheck", "exp"]) == 1
+    assert main(["gradcheck", "exp", "--engine=reference"]) == 1
     output = capsys.readouterr().out
     assert "exp on reference: exp, example 0: gradient of order 1 is wrong in input 0" in output
     assert "1 failed" in output
