@@ -7,10 +7,12 @@ Arrays are NumPy or CuPy arrays of float32 or float64, in any stride order. Imag
 Sizes, strides, paddings and dilations are pairs, rows first.
 """
 
+import numpy as np
+
 from .arrays import array_module, sum_to
-from .engines import ENGINES, engine, engine_for, engine_name
+from .engines import ENGINES, engine, engine_for, engine_for_new, engine_name
 from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
-from .reference.philox import normal, philox, uniform
+from .reference.philox import philox, uniform
 
 __all__ = [
     "ENGINES",
@@ -279,3 +281,14 @@ def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
 def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
     """Kingma, Ba, "Adam", 2015, Algorithm 1; `step` counts from 1, weight decay is added to g."""
     engine_for(p).adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)
+
+
+# Random numbers; `philox` and `uniform` are the same on every engine.
+
+
+def normal(key, counter, n, dtype, xp=np):
+    """`n` standard normal numbers of module `xp`, made from the words of Philox's blocks from `counter` on.
+
+    Engines differ in the last bit at most: see `reference/philox.py`.
+    """
+    return engine_for_new(xp, dtype).normal(key, counter, n, dtype, xp)

@@ -54,6 +54,12 @@ def engine_for(array) -> SimpleNamespace:
     return _kernels_of(engine_name(array))
 
 
+def engine_for_new(xp, dtype) -> SimpleNamespace:
+    """The kernels of the engine that makes arrays of the module `xp` and `dtype`."""
+    default = "cpu" if xp is np and dtype == FLOAT32 else "reference"
+    return _kernels_of(_choice.forced or default)
+
+
 @functools.cache
 def _kernels_of(name):
     if name not in ENGINES:

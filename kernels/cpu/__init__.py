@@ -6,6 +6,7 @@ from .dense import add_bias, channel_sums
 from .gemm import linear, matmul
 from .norm import normalize, normalize_backward
 from .optim import adam, rmsprop, sgd
+from .philox import normal
 from .pool import avg_pool2d, avg_pool2d_input, max_pool2d, pixels_gather, pixels_scatter
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "linear",
     "matmul",
     "max_pool2d",
+    "normal",
     "normalize",
     "normalize_backward",
     "pixels_gather",
