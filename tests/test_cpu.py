@@ -67,6 +67,19 @@ else:
     assert python(CONV + fork) == ["0"]
 
 
+def test_two_threads_take_turns_at_a_pool_that_takes_one_at_a_time():
+    """Numba's work queue ends the process when two threads enter it at once."""
+    at_once = """
+import numba
+from concurrent.futures import ThreadPoolExecutor
+y = conv()
+with ThreadPoolExecutor(2) as pool:
+    same = [np.allclose(z, y) for z in pool.map(lambda _: conv(), range(200))]
+print(all(same), numba.threading_layer())
+"""
+    assert python(CONV + at_once, NUMBA_THREADING_LAYER="workqueue") == ["True", "workqueue"]
+
+
 def test_compiled_kernels_are_kept_for_the_next_process(tmp_path):
     listen = """
 with kernels.on_compile(print):
