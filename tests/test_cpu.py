@@ -55,6 +55,7 @@ def conv():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.slow
 def test_kernels_run_in_a_forked_child():
     fork = """
 import os
@@ -67,6 +68,7 @@ else:
     assert python(CONV + fork) == ["0"]
 
 
+@pytest.mark.slow
 def test_two_threads_take_turns_at_a_pool_that_takes_one_at_a_time():
     """Numba's work queue ends the process when two threads enter it at once."""
     at_once = """
@@ -80,6 +82,7 @@ print(all(same), numba.threading_layer())
     assert python(CONV + at_once, NUMBA_THREADING_LAYER="workqueue") == ["True", "workqueue"]
 
 
+@pytest.mark.slow
 def test_compiled_kernels_are_kept_for_the_next_process(tmp_path):
     listen = """
 with kernels.on_compile(print):

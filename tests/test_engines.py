@@ -21,6 +21,8 @@ from minigan_kernels import cpu, reference
 from minigan_kernels.cpu import compiling, threads, workspace
 from minigan_kernels.cpu.toom_cook import filtering
 
+pytestmark = pytest.mark.slow  # compiles every kernel for both dtypes
+
 EPS = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
 some = settings(max_examples=25, deadline=None)  # of each kernel
 
