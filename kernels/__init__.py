@@ -39,6 +39,7 @@ __all__ = [
     "normal",
     "normalize",
     "normalize_backward",
+    "normalize_double_backward",
     "num_threads",
     "on_compile",
     "out_size",
@@ -190,7 +191,7 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
 def matmul(a, b):
     """a @ b, as NumPy has it: (..., M, K) @ (..., K, N), broadcasting the leading axes; any dtypes.
 
-    Either may be a transposed view, which is passed on to BLAS and not copied.
+    Either may be a transposed view, which is not copied.
     """
     return engine_for(a).matmul(a, b)
 
@@ -262,6 +263,11 @@ def normalize(x, weight, bias, axes, eps):
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     """The gradients of `normalize` in x, weight and bias (None where that is None)."""
     return engine_for(x).normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
+
+
+def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
+    """The gradients of Σ ggx·gx, gx as of `normalize_backward`, in gy, x and weight (None where that is)."""
+    return engine_for(x).normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps)
 
 
 # Optimiser steps, in place over flat arrays.

@@ -1,10 +1,10 @@
-"""The CPU engine: kernels compiled by Numba, on one pool of threads, and matrix products by BLAS."""
+"""The CPU engine: kernels compiled by Numba, on one pool of threads."""
 
 from .activation import leaky_relu, leaky_relu_backward, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
 from .dense import add_bias, channel_sums
 from .gemm import linear, matmul
-from .norm import normalize, normalize_backward
+from .norm import normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
 from .philox import normal
 from .pool import avg_pool2d, avg_pool2d_input, max_pool2d, pixels_gather, pixels_scatter
@@ -26,6 +26,7 @@ __all__ = [
     "normal",
     "normalize",
     "normalize_backward",
+    "normalize_double_backward",
     "pixels_gather",
     "pixels_scatter",
     "rmsprop",

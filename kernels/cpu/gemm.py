@@ -1,100 +1,99 @@
-"""Matrix products, by BLAS, on parts of matrices: the one call that most of the time is spent in.
+"""Matrix products: the loops around the microkernel. Most of the time of a training step is spent here.
 
-`gemm` is what other kernels call inside their parts. It takes any matrices whose entries are
-neighbours along one of the two axes, so a block of a larger matrix, or a transposed one, needs no
-copy. The library is the one that Numba itself links `np.dot` to: SciPy's.
+`gemm` is what other kernels call inside their parts, on the thread that runs the part. It takes any
+strides, so a block of a larger matrix, or a transposed one, needs no copy. The loops, from the outside:
+
+    rows of a       as many as the second-level cache holds with DEPTH of their columns
+    k               DEPTH of them
+    columns of b    those of one panel, which is filled and fits in the first-level cache
+    rows of a       a tile of them: the microkernel
 """
 
 import numpy as np
-from numba import njit, prange, types
-from numba.extending import overload
+from numba import njit, prange
 from numpy.lib.stride_tricks import as_strided
 
 from ..reference import dense as reference
 from .compiling import OPTIONS
-from .threads import BLAS_ARCHITECTURE, num_threads, parallel
+from .microkernel import ROWS, VECTOR, WIDTH, copy_rows, tile_of, transpose
+from .threads import num_threads, parallel
 
 WORTH = 1 << 20  # products of a matrix product below which a second thread costs more than it brings
+HEIGHT, DEPTH = 256, 256  # of a block of a: 256 KiB of float32; a panel of DEPTH rows is 32 KiB at most
+
+tile_8, tile_4, tile_2, tile_1 = (tile_of(R) for R in (8, 4, 2, 1))
 
 
+@njit(**OPTIONS)
 def gemm(a, b, c, accumulate):
-    """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N); the rows of c are contiguous."""
-    raise NotImplementedError("to be called in compiled code")
-
-
-def _blas(dtype):
-    pointer, size = types.CPointer(dtype), types.intp
-    signature = types.intc(
-        *(types.char, types.char, types.char),  # kind, transa, transb
-        *(size, size, size),  # m, n, k
-        *(pointer, pointer, size, pointer, size),  # alpha, a, lda, b, ldb
-        *(pointer, pointer, size),  # beta, c, ldc
-    )
-    return types.ExternalFunction("numba_xxgemm", signature)
-
-
-SMALL_KERNELS = BLAS_ARCHITECTURE in ("SkylakeX", "Cooperlake", "SapphireRapids")
-SMALL_BLOCK = 32, 128, 240  # below the 100³ products up to which OpenBLAS uses them
-
-PLAIN, TRANSPOSED = (np.int8(ord(letter)) for letter in "nt")
-BLAS = {  # the product, the letter, and 0 and 1 of each dtype
-    types.float32: (_blas(types.float32), np.int8(ord("s")), np.array([0, 1], np.float32)),
-    types.float64: (_blas(types.float64), np.int8(ord("d")), np.array([0, 1], np.float64)),
-}
-
-
-@njit(**OPTIONS)
-def _layout(a, itemsize):
-    """BLAS's letter for a matrix, and the distance of its rows, or columns, in entries."""
-    if a.strides[1] == itemsize:
-        return PLAIN, max(a.strides[0] // itemsize, a.shape[1])
-    return TRANSPOSED, max(a.strides[1] // itemsize, a.shape[0])
-
-
-@overload(gemm, jit_options=OPTIONS)
-def _gemm(a, b, c, accumulate):
-    xxgemm, kind, scalars = BLAS[c.dtype]
-    itemsize = c.dtype.bitwidth // 8
-
-    def product(a, b, c, accumulate):
-        # BLAS reads columns first: to it, these arrays are cᵀ = bᵀ aᵀ.
-        ta, lda = _layout(a, itemsize)
-        tb, ldb = _layout(b, itemsize)
-        ldc = max(c.strides[0] // itemsize, c.shape[1])
-        if c.size and a.shape[1]:
-            alpha, beta = scalars[1:], scalars[1:] if accumulate else scalars[:1]
-            xxgemm(
-                *(kind, tb, ta, c.shape[1], c.shape[0], a.shape[1]),
-                *(alpha.ctypes, b.ctypes, ldb, a.ctypes, lda, beta.ctypes, c.ctypes, ldc),
-            )
-        elif not accumulate:
-            c[:] = 0
-
-    return product
-
-
-@njit(**OPTIONS)
-def gemm_in_blocks(a, b, c, accumulate, small):
-    """`gemm`, in blocks of up to SMALL_BLOCK if `small`.
-
-    OpenBLAS packs its operands before it multiplies, which a matrix of few rows does not pay back. For
-    AVX-512 it has kernels that read small matrices where they are, unless b is transposed.
-    """
-    if not small or b.strides[1] != b.itemsize:
-        gemm(a, b, c, accumulate)
-        return
+    """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N) of one dtype; the rows of c are contiguous."""
     (M, N), K = c.shape, a.shape[1]
-    rows, columns, depth = SMALL_BLOCK
-    for n in range(0, N, columns):
-        for m in range(0, M, rows):
-            for k in range(0, max(K, 1), depth):
-                block = c[m : m + rows, n : n + columns]
-                gemm(
-                    a[m : m + rows, k : k + depth],
-                    b[k : k + depth, n : n + columns],
-                    block,
-                    accumulate or k > 0,
-                )
+    n = WIDTH * VECTOR // c.itemsize
+    panel, edge = np.empty(DEPTH * n, c.dtype), np.empty((ROWS, n), c.dtype)
+    if K == 0 and not accumulate:
+        c[:] = 0
+    for top in range(0, M, HEIGHT):
+        bottom = min(M, top + HEIGHT)
+        for k in range(0, K, DEPTH):
+            depth, add = min(DEPTH, K - k), accumulate or k > 0
+            block = a[top:bottom, k : k + depth]
+            for left in range(0, N, n):
+                columns = b[k : k + depth, left : left + n]
+                _fill(panel, columns, n)
+                if left + n <= N:
+                    _tiles(block, panel, c[top:bottom, left : left + n], depth, add)
+                else:
+                    _edge_tiles(block, panel, c[top:bottom, left:], depth, add, edge)
+
+
+@njit(**OPTIONS)
+def _fill(panel, b, n):
+    """Copy the columns of b into the panel, whose rows have n entries: zeros behind those of b."""
+    K, N = b.shape
+    row, column, lanes = b.strides[0] // b.itemsize, b.strides[1] // b.itemsize, VECTOR // b.itemsize
+    first = 0
+    if n == N and column == 1:
+        copy_rows(b, 0, row, panel, 0, K)
+        first = K
+    elif n == N and row == 1:
+        first = K // lanes * lanes
+        for k in range(0, first, lanes):
+            for j in range(0, n, lanes):
+                transpose(b, j * column + k, column, panel, k * n + j, n)
+    for k in range(first, K):
+        for j in range(N):
+            panel[k * n + j] = b[k, j]
+        panel[k * n + N : (k + 1) * n] = 0
+
+
+@njit(**OPTIONS)
+def _tiles(a, panel, c, K, accumulate):
+    """c (+)= a times the panel, tile by tile."""
+    M, a_row, a_step = len(a), a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
+    c_row = c.strides[0] // c.itemsize
+    i = 0
+    while ROWS == 8 and i + 8 <= M:
+        tile_8(a, i * a_row, a_row, a_step, panel, 0, c, i * c_row, c_row, K, accumulate)
+        i += 8
+    while i + 4 <= M:
+        tile_4(a, i * a_row, a_row, a_step, panel, 0, c, i * c_row, c_row, K, accumulate)
+        i += 4
+    if i + 2 <= M:
+        tile_2(a, i * a_row, a_row, a_step, panel, 0, c, i * c_row, c_row, K, accumulate)
+        i += 2
+    if i < M:
+        tile_1(a, i * a_row, a_row, a_step, panel, 0, c, i * c_row, c_row, K, accumulate)
+
+
+@njit(**OPTIONS)
+def _edge_tiles(a, panel, c, K, accumulate, edge):
+    """The same where c ends before the panel does."""
+    for i in range(0, len(a), ROWS):
+        rows = min(ROWS, len(a) - i)
+        _tiles(a[i : i + rows], panel, edge[:rows], K, False)
+        for r in range(rows):
+            for j in range(c.shape[1]):
+                c[i + r, j] = edge[r, j] + (c[i + r, j] if accumulate else 0)
 
 
 def matmul(a, b):
@@ -117,9 +116,11 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in DTYPES}
 
 def _product(a, b, bias):
     (M, K), N = a.shape, b.shape[1]
+    if N == 1 < M and not len(bias):  # a panel of one column would be mostly zeros
+        return _product(b.T, a.T, bias).T
     c = np.empty((M, N), a.dtype)
     parts = min(num_threads(), max(M, N)) if M * K * N >= WORTH else 1
-    _product_by_parts(*_flat(a), *_flat(b), bias, c, K, M >= N, SMALL_KERNELS, parts)
+    _product_by_parts(*_flat(a), *_flat(b), bias, c, K, M >= N, parts)
     return c
 
 
@@ -136,7 +137,7 @@ def _flat(a):
 
 
 @parallel
-def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, c, K, by_rows, small, parts):
+def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, c, K, by_rows, parts):
     """c = a @ b + bias, in blocks of rows of c, or of columns. a and b are flat, bias may be empty."""
     M, N = c.shape
     for i in prange(parts):
@@ -145,12 +146,14 @@ def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, c, K, by_rows, sma
         if by_rows:
             m, rows = part * M // parts, (part + 1) * M // parts
         else:
-            n, columns = part * N // parts, (part + 1) * N // parts
+            width = WIDTH * VECTOR // c.itemsize
+            panels = -(-N // width)
+            n, columns = part * panels // parts * width, min(N, (part + 1) * panels // parts * width)
         left, right = _matrix(a, M, K, a_by_columns), _matrix(b, K, N, b_by_columns)
         block = c[m:rows, n:columns]
         if len(bias):
             block[:] = bias[n:columns]
-        gemm_in_blocks(left[m:rows], right[:, n:columns], block, len(bias) > 0, small)
+        gemm(left[m:rows], right[:, n:columns], block, len(bias) > 0)
 
 
 @njit(**OPTIONS)

@@ -16,7 +16,6 @@ from .threads import num_threads, parallel
 
 U = np.uint64  # Numba looks for negative indices, which hides from LLVM that a loop is a vector loop
 BLOCK = 1 << 16  # entries of the patches of a block: 256 KiB of float32
-SMALL = 1 << 20  # products up to which OpenBLAS multiplies without packing: twice as fast for a thin gw
 
 
 def conv2d(x, w, out, geometry):
@@ -153,8 +152,7 @@ def _conv2d_weight(x, gy, gw, SH, SW, PH, PW, DH, DW, groups, parts):
     _, _, KH, KW, CG = gw.shape
     K, OG = KH * KW * CG, O // groups
     rows, shares = gy.reshape(N * OH * OW, O), gw.reshape(parts, O, K)
-    rows_of_small = SMALL // max(O * K, 1)
-    step = max(1, rows_of_small // OW) if rows_of_small >= 64 else _lines_of_a_block(OW, K)
+    step = _lines_of_a_block(OW, K)
     for i in prange(parts):
         part = np.int64(i)
         start, end = part * N * OH // parts, (part + 1) * N * OH // parts

@@ -1,8 +1,7 @@
 """One pool of threads: Numba's. A kernel splits its work into parts, and each part stays on a thread.
 
-Two pools that both spin while they wait starve each other. So the matrix products of a part are
-made by SciPy's BLAS on the very thread that runs the part, and that BLAS is told to use no threads
-of its own (for the whole process: it is one setting of the library).
+A second pool, such as BLAS has, would spin while this one works and starve it. So the matrix products of a
+part are made by the engine's own `gemm`, on the very thread that runs the part.
 
 Numba picks its threading layer, TBB, OpenMP or its own work queue, as it does for everybody. The
 last breaks when two threads enter it at once, so kernels take turns at the pool; and no layer lives
@@ -13,7 +12,6 @@ import os
 import threading
 
 import numba
-from threadpoolctl import ThreadpoolController
 
 from ..engines import requested_threads
 from .compiling import cached
@@ -74,16 +72,3 @@ class parallel:
             return self.alone(*args)
         with _pool.turn:
             return self.together(*args)
-
-
-def _confine_blas():
-    """Keep SciPy's BLAS on the thread that calls it; return what it says it is made for."""
-    import scipy.linalg.cython_blas  # noqa: F401  loads the library that Numba takes products from
-
-    for library in ThreadpoolController().lib_controllers:
-        if library.user_api == "blas" and "scipy.libs" in str(library.filepath):
-            library.set_num_threads(1)
-            return library.info().get("architecture")
-
-
-BLAS_ARCHITECTURE = _confine_blas()

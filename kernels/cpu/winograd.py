@@ -30,7 +30,7 @@ from numba import prange
 from numba.extending import overload
 
 from .compiling import OPTIONS
-from .gemm import SMALL_KERNELS, gemm_in_blocks
+from .gemm import gemm
 from .threads import num_threads, parallel
 from .toom_cook import filtering
 from .workspace import workspace
@@ -43,7 +43,7 @@ def conv2d(x, w, out, S, P, m):
     """x (N, H, W, C), w (O, KH, KW, C), all contiguous -> y (N, OH, OW, O)."""
     grid = Grid(w.shape, out, S, P, m)
     y = np.empty((len(x), *out, len(w)), x.dtype)
-    U = grid.weight_by_input(w)
+    U = grid.weight(w).swapaxes(1, 2)
     for images in grid.runs(len(x)):
         V = grid.data(x[images])
         grid.from_output(_products(V, U, "M"), y[images])
@@ -96,13 +96,6 @@ class Grid:
     def weight(self, w):
         return _tiles("U", _matrix(self.m, self.r, WEIGHT), w, self.S, 0, self.r, (1, 1))
 
-    def weight_by_input(self, w):
-        """U with its last two axes exchanged: BLAS is quicker when no matrix is transposed."""
-        O, KH, KW, C = w.shape
-        by_input = workspace("w", (C, KH, KW, O), w.dtype)
-        exchange_ends(w, by_input, num_threads())
-        return _tiles("U", _matrix(self.m, self.r, WEIGHT), by_input, self.S, 0, self.r, (1, 1), stacked=True)
-
     def from_data(self, V, x):
         _from_tiles(_matrix(self.m, self.r, DATA), V, x, self.S, self.P, self.m, self.tiles)
 
@@ -113,19 +106,15 @@ class Grid:
         _from_tiles(_matrix(self.m, self.r, WEIGHT), U, w, self.S, 0, self.r, (1, 1))
 
 
-LINE = 16  # entries of a cache line
 RUN = 1 << 20  # entries of V and M together: 4 MiB
 LEAST = 64  # rows of a product, below which it is slow
 
 
-def _tiles(name, matrix, x, S, P, step, tiles, stacked=False):
-    """The tiles of x as rows of S²C entries; if `stacked`, as S² rows of C, all of the first phase first."""
-    N, H, W, C = x.shape
-    n, T = _constant(matrix.itemsize).shape[0], N * tiles[0] * tiles[1]
-    y = workspace(name, (n * n, S * S * T, C) if stacked else (n * n, T, S * S * C), x.dtype)
-    strides = (C, T * C) if stacked else (S * S * C, C)
-    parts = min(N, num_threads())
-    to_tiles(matrix, x.reshape(-1), N, H, W, C, S, P, step, *tiles, y.reshape(-1), *strides, parts)
+def _tiles(name, matrix, x, S, P, step, tiles):
+    n, C = _constant(len(matrix)).shape[0], x.shape[3]
+    y = workspace(name, (n * n, len(x) * tiles[0] * tiles[1], S * S * C), x.dtype)
+    parts = min(len(x), num_threads())
+    to_tiles(matrix, x.reshape(-1), *x.shape, S, P, step, *tiles, y.reshape(-1), parts)
     return y
 
 
@@ -136,8 +125,11 @@ def _from_tiles(matrix, y, x, S, P, step, tiles):
 
 def _products(a, b, name):
     c = workspace(name, (len(a), a.shape[1], b.shape[2]), a.dtype)
-    stacked(a, b, c, SMALL_KERNELS, num_threads())
+    stacked(a, b, c, num_threads())
     return c
+
+
+FORMS = [(m, r, kind) for m in (2, 3, 4) for r in (2, 3) for kind in (OUTPUT, WEIGHT, DATA)]
 
 
 @cache
@@ -145,9 +137,9 @@ def _matrix(m, r, kind):
     """One of the three matrices of F(m, r), as compiled code takes it: in the type of an argument.
 
     Numba compiles once for each type, so loops over that matrix are unrolled and its zeros cost
-    nothing. The item size of an array is a part of its type, and an empty array costs nothing.
+    nothing. The length of a tuple is a part of its type, and Numba is quick to tell it.
     """
-    return np.empty(0, f"S{100 * m + 10 * r + kind}")
+    return (0,) * (1 + FORMS.index((m, r, kind)))
 
 
 def apply_along(matrix, x, x_step, y, y_step, length, accumulate):
@@ -162,18 +154,18 @@ def apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
 
 @overload(apply_along, jit_options=OPTIONS)
 def _apply_along(matrix, x, x_step, y, y_step, length, accumulate):
-    return _apply(_constant(matrix.dtype.count))
+    return _apply(_constant(matrix.count))
 
 
 @overload(apply_transposed, jit_options=OPTIONS)
 def _apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
-    return _apply(np.ascontiguousarray(_constant(matrix.dtype.count).T))
+    return _apply(np.ascontiguousarray(_constant(matrix.count).T))
 
 
 @cache
-def _constant(code):
+def _constant(length):
     """The matrix that takes a window to its n values: Bᵀ, A or G."""
-    m, r, kind = code // 100, code // 10 % 10, code % 10
+    m, r, kind = FORMS[length - 1]
     L = np.array(filtering(m, r)[kind], dtype=np.float64).astype(np.float32)
     return np.ascontiguousarray(L.T) if kind == OUTPUT else L
 
@@ -205,15 +197,15 @@ def _apply(L):
 
 
 @parallel
-def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, tile_stride, phase_stride, parts):
+def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, parts):
     """y[i, j, tile, (p, q), c] = Σ_ab L[i, a] L[j, b] x̂[image, S(step·th + a) + p, S(step·tw + b) + q, c]
 
-    with x̂ = x behind P rows and columns of zeros, and tile = (image, th, tw). x and y are flat, the tiles
-    and the phases (p, q) of y stand as far apart as is said.
+    with x̂ = x behind P rows and columns of zeros, and tile = (image, th, tw). x and y are flat.
     """
     n, window = _shape(matrix)
     PH, PW = S * (step * (TH - 1) + window), S * (step * (TW - 1) + window)
-    line, plane = PW * C, N * TH * TW * S * S * C
+    K, line = S * S * C, PW * C
+    plane = N * TH * TW * K
     for i in prange(parts):
         part = np.int64(i)
         padded = np.zeros(PH * line, x.dtype)
@@ -232,7 +224,7 @@ def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, tile_stride, phase_st
                         for q in range(S):
                             for a in range(n):
                                 pixels = half[a * line + (S * step * tw + q) * C :]
-                                at = a * n * plane + tile * tile_stride + (p * S + q) * phase_stride
+                                at = a * n * plane + tile * K + (p * S + q) * C
                                 apply_along(matrix, pixels, S * C, y[at:], plane, C, False)
 
 
@@ -278,12 +270,12 @@ def _shape(matrix):
 
 @overload(_shape, jit_options=OPTIONS)
 def _shape_of(matrix):
-    n, window = _constant(matrix.dtype.count).shape
+    n, window = _constant(matrix.count).shape
     return lambda matrix: (n, window)
 
 
 @parallel
-def stacked(a, b, c, small, parts):
+def stacked(a, b, c, parts):
     """c[f] = a[f] @ b[f] for each f. A part is a run of rows of the whole stack."""
     F, M = c.shape[:2]
     for i in prange(parts):
@@ -292,23 +284,5 @@ def stacked(a, b, c, small, parts):
         while row < last:
             f, first = row // M, row % M
             end = min(M, first + last - row)
-            gemm_in_blocks(a[f, first:end], b[f], c[f, first:end], False, small)
+            gemm(a[f, first:end], b[f], c[f, first:end], False)
             row += end - first
-
-
-@parallel
-def exchange_ends(w, y, parts):
-    """y (C, KH, KW, O) = w (O, KH, KW, C) with the first and the last axis exchanged: a cache line of y at
-    a time, while w is read from front to back."""
-    O, KH, KW, C = w.shape
-    source, target, taps = w.reshape(-1), y.reshape(-1), KH * KW
-    blocks = -(-O // LINE)
-    for i in prange(parts):
-        part = np.int64(i)
-        for o in range(part * blocks // parts * LINE, min(O, (part + 1) * blocks // parts * LINE), LINE):
-            height = U(min(LINE, O - o))
-            for tap in range(taps):
-                for c in range(C):
-                    at, to, step = U((o * taps + tap) * C + c), U((c * taps + tap) * O + o), U(taps * C)
-                    for k in range(height):
-                        target[to + k] = source[at + k * step]

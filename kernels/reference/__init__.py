@@ -4,7 +4,7 @@ from .activation import leaky_relu, leaky_relu_backward, sigmoid, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
 from .dense import add_bias, channel_sums, linear, matmul
 from .loss import bce_with_logits, bce_with_logits_backward
-from .norm import normalize, normalize_backward
+from .norm import normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
 from .philox import normal, philox, uniform
 from .pool import avg_pool2d, avg_pool2d_input, max_pool2d, pixels_gather, pixels_scatter
@@ -28,6 +28,7 @@ __all__ = [
     "normal",
     "normalize",
     "normalize_backward",
+    "normalize_double_backward",
     "philox",
     "pixels_gather",
     "pixels_scatter",

@@ -28,3 +28,22 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     gweight = None if weight is None else sum_to(gy * y, weight.shape)
     gbias = None if bias is None else sum_to(gy, bias.shape)
     return gx, gweight, gbias
+
+
+def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
+    """With ŷ = (x - mean) rstd and g = gy·weight, gx = rstd (g - ḡ - ŷ·mean(g ŷ)) is linear in g, and
+    symmetric: so the gradient in g is that same map of ggx. In x, both ŷ and rstd are differentiated."""
+
+    def m(t):
+        return t.mean(axis=axes, keepdims=True)
+
+    rstd = 1 / array_module(x).sqrt(var + eps)
+    y = (x - mean) * rstd
+    g = gy if weight is None else gy * weight
+    centred, g_centred = ggx - m(ggx), g - m(g)
+    along, g_along = m(ggx * y), m(g * y)
+    p = (centred - y * along) * rstd
+    gx = g_along * centred + along * g_centred + y * (m(ggx * g_centred) - 3 * along * g_along)
+    gx *= -rstd * rstd
+    ggy = p if weight is None else p * weight
+    return ggy, gx, None if weight is None else sum_to(p * gy, weight.shape)

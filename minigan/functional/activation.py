@@ -110,11 +110,24 @@ class LeakyReLU(Function):
         return kernels.leaky_relu(x, self.slope)
 
     def backward(self, gy):
-        positive = self.output.data > 0
-        return gy * np.maximum(positive, gy.dtype.type(self.slope))
+        return LeakyReLUGradient(self.slope)(gy, self.output.detach())
 
     def first_order(self, gy, y):
         return kernels.leaky_relu_backward(gy, y, self.slope)
+
+
+class LeakyReLUGradient(Function):
+    """gy where y is positive, slope · gy elsewhere: linear in gy, and so its own gradient."""
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def forward(self, gy, y):
+        return kernels.leaky_relu_backward(gy, y, self.slope)
+
+    def backward(self, ggy):
+        _, y = self.inputs
+        return LeakyReLUGradient(self.slope)(ggy, y), None
 
 
 class ELU(Function):

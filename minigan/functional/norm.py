@@ -1,10 +1,12 @@
 """Batch, layer and instance norm: one op, over different axes.
 
 Its gradient has two forms. When no graph is being built, a kernel gives all three gradients in one
-go. When one is, the rule is written in differentiable ops that compute the statistics from x again,
-so that the second derivative knows that they depend on x. Tests hold the two together.
+go. When one is, the gradient in x is an op of its own, `NormalizeGradient`, with two forms in its turn: a
+kernel, and a rule in differentiable ops that compute the statistics from x again, so that further
+derivatives know that they depend on x. Tests hold the forms together.
 """
 
+import functools
 import math
 
 import minigan_kernels as kernels
@@ -117,13 +119,15 @@ class Normalize(Function):
 
     def backward(self, gy):
         x, weight, bias = self.inputs
-        centred = x - x.mean(self.axes, keepdims=True)
-        std = ((centred * centred).mean(self.axes, keepdims=True) + self.eps).sqrt()
-        y = centred / std
-        g = gy if weight is None else gy * weight.reshape(self.affine)
-        gx = (g - g.mean(self.axes, keepdims=True) - y * (g * y).mean(self.axes, keepdims=True)) / std
-        gweight = (gy * y).sum_to(self.affine).reshape(weight.shape) if self.wanted[1] else None
-        return gx, gweight, gy.sum_to(self.affine).reshape(bias.shape) if self.wanted[2] else None
+        gx = gweight = gbias = None
+        if self.wanted[0]:
+            gx = NormalizeGradient(self.axes, self.eps, self.affine, self.mean, self.var)(gy, x, weight)
+        if self.wanted[1]:
+            y, _ = _standardized(x, self.axes, self.eps)
+            gweight = (gy * y).sum_to(self.affine).reshape(weight.shape)
+        if self.wanted[2]:
+            gbias = gy.sum_to(self.affine).reshape(bias.shape)
+        return gx, gweight, gbias
 
     def first_order(self, gy, x, weight, bias):
         w, b = _reshaped(weight, self.affine), _reshaped(bias, self.affine)
@@ -131,3 +135,42 @@ class Normalize(Function):
         return gx, *(
             g if g is None else g.reshape(t.shape) for g, t in zip(found, (weight, bias), strict=True)
         )
+
+
+class NormalizeGradient(Function):
+    """The gradient of `Normalize` in x, given that of its output: an op of its own, so that a kernel can
+    make its gradient in turn. `mean` and `var` are arrays, those of x."""
+
+    def __init__(self, axes, eps, affine, mean, var):
+        self.axes, self.eps, self.affine, self.mean, self.var = axes, eps, affine, mean, var
+
+    def forward(self, gy, x, weight):
+        w = _reshaped(weight, self.affine)
+        return kernels.normalize_backward(gy, x, w, None, self.mean, self.var, self.axes, self.eps)[0]
+
+    def backward(self, ggx):
+        """As in `reference`, where it is explained."""
+        gy, x, weight = self.inputs
+        mean = functools.partial(Tensor.mean, axis=self.axes, keepdims=True)
+        w = 1.0 if weight is None else weight.reshape(self.affine)
+        (y, std), g = _standardized(x, self.axes, self.eps), gy * w
+        centred, g_centred = ggx - mean(ggx), g - mean(g)
+        along, g_along = mean(ggx * y), mean(g * y)
+        p = (centred - y * along) / std
+        gx = y * (3.0 * along * g_along - mean(ggx * g_centred)) - g_along * centred - along * g_centred
+        gweight = (p * gy).sum_to(self.affine).reshape(weight.shape) if self.wanted[2] else None
+        return p * w, gx / (std * std), gweight
+
+    def first_order(self, ggx, gy, x, weight):
+        w = _reshaped(weight, self.affine)
+        ggy, gx, gweight = kernels.normalize_double_backward(
+            ggx, gy, x, w, self.mean, self.var, self.axes, self.eps
+        )
+        return ggy, gx, None if weight is None else gweight.reshape(weight.shape)
+
+
+def _standardized(x, axes, eps):
+    """(x - mean) / std and std, in differentiable ops."""
+    centred = x - x.mean(axes, keepdims=True)
+    std = ((centred * centred).mean(axes, keepdims=True) + eps).sqrt()
+    return centred / std, std

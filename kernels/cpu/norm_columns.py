@@ -1,0 +1,302 @@
+"""Normalisation of the columns of x (S, R, C), over R.
+
+A block of x is read twice while it is in a core's cache, for its mean and for its squared deviations
+from that mean, and blocks are put together as in Chan, Golub, LeVeque, "Algorithms for computing the
+sample variance", 1983, equation 2.1. Within a block sums are of the dtype of x, between blocks they are
+float64, so their error does not grow with the number of rows, nor with the mean.
+
+x is flat. An item is a chunk of rows of one of the S; `sums` (S, chunks, n, C) has a place for each.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
+from .compiling import OPTIONS
+from .threads import parallel
+
+
+@njit(**OPTIONS)
+def _chunk(item, sums, R):
+    """First and last entry of x in that item."""
+    _, chunks, _, C = sums.shape
+    s, chunk = item // chunks, item % chunks
+    return (s * R + chunk * R // chunks) * C, (s * R + (chunk + 1) * R // chunks) * C
+
+
+@njit(**OPTIONS)
+def _add_squares(x, mean, total):
+    """total[c] += Σ (x[i] - mean[c])²."""
+    for at in range(0, len(x), len(total)):
+        row = x[at : at + len(total)]
+        for c in range(len(row)):
+            total[c] += (row[c] - mean[c]) ** 2
+
+
+@njit(**OPTIONS)
+def _merge(sums, count, other, n):
+    """Put n more rows to `count`: (sum, squared deviations from the mean) of each column."""
+    for c in range(sums.shape[1]):
+        between = sums[0, c] / max(count, 1) - other[0, c] / n
+        sums[1, c] += other[1, c] + between * between * (count * n / (count + n))
+        sums[0, c] += other[0, c]
+
+
+@parallel
+def column_moments(x, sums, R, parts):
+    """sums[s, chunk] = the sum of each column, and its squared deviations from its own mean."""
+    S, chunks, _, C = sums.shape
+    W = strip_of(C)
+    step = max(1, BLOCK // W) * W
+    for i in prange(parts):
+        part = np.int64(i)
+        strips = np.empty((2, W), x.dtype)
+        mean, total = strips[0], strips[1]
+        block = np.empty((2, C), np.float64)
+        for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+            start, end = _chunk(item, sums, R)
+            found = sums[item // chunks, item % chunks]
+            clear(found.reshape(-1))
+            for first in range(start, end, step):
+                entries = x[first : min(end, first + step)]
+                n = len(entries) // C
+                clear(total)
+                add_rows(entries, total)
+                column = fold(total, C)
+                for c in range(C):
+                    block[0, c] = column[c]
+                    mean[c] = column[c] / n
+                repeat(strips[:1], C)
+                clear(total)
+                _add_squares(entries, mean, total)
+                column = fold(total, C)
+                for c in range(C):
+                    block[1, c] = column[c]
+                _merge(found, (first - start) // C, block, n)
+
+
+@parallel
+def write_columns(x, sums, R, weight, bias, eps, y, mean, var, parts):
+    """y, mean and var out of the sums of `column_moments`."""
+    S, chunks, _, C = sums.shape
+    W = strip_of(C)
+    for i in prange(parts):
+        part = np.int64(i)
+        strips = np.empty((3, W), x.dtype)
+        shift, scale, offset = strips[0], strips[1], strips[2]
+        whole = np.empty((2, C), np.float64)
+        for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+            s = item // chunks
+            clear(whole.reshape(-1))
+            for chunk in range(chunks):
+                first, last = chunk * R // chunks, (chunk + 1) * R // chunks
+                _merge(whole, first, sums[s, chunk], last - first)
+            for c in range(C):
+                shift[c] = whole[0, c] / R
+                scale[c] = 1 / np.sqrt(whole[1, c] / R + eps)
+                if item % chunks == 0:
+                    mean[s * C + c] = shift[c]
+                    var[s * C + c] = whole[1, c] / R
+                if len(weight):
+                    scale[c] *= weight[c]
+                offset[c] = bias[c] if len(bias) else 0
+            repeat(strips, C)
+            start, end = _chunk(item, sums, R)
+            for at in range(start, end, W):
+                row, result = x[at : min(end, at + W)], y[at : min(end, at + W)]
+                for c in range(len(row)):
+                    result[c] = (row[c] - shift[c]) * scale[c] + offset[c]
+
+
+@parallel
+def column_products(gy, x, sums, R, mean, var, eps, parts):
+    """sums[s, chunk] = Σ gy and Σ gy·(x - mean)/√(var + eps) of each column."""
+    S, chunks, _, C = sums.shape
+    W = strip_of(C)
+    step = max(1, BLOCK // W) * W
+    for i in prange(parts):
+        part = np.int64(i)
+        strips = np.empty((3, W), x.dtype)
+        shift, plain, weighted = strips[0], strips[1], strips[2]
+        for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+            start, end = _chunk(item, sums, R)
+            s = item // chunks
+            found = sums[s, item % chunks]
+            clear(found.reshape(-1))
+            for c in range(C):
+                shift[c] = mean[s * C + c]
+            repeat(strips[:1], C)
+            for first in range(start, end, step):
+                last = min(end, first + step)
+                clear(plain)
+                clear(weighted)
+                _add_products(gy[first:last], x[first:last], shift, plain, weighted)
+                a, b = fold(plain, C), fold(weighted, C)
+                for c in range(C):
+                    found[0, c] += a[c]
+                    found[1, c] += b[c]
+            for c in range(C):
+                found[1, c] /= np.sqrt(var[s * C + c] + eps)
+
+
+@njit(**OPTIONS)
+def _add_products(gy, x, mean, plain, weighted):
+    """plain[c] += Σ gy[i], weighted[c] += Σ gy[i]·(x[i] - mean[c])."""
+    for at in range(0, len(x), len(plain)):
+        row, g = x[at : at + len(plain)], gy[at : at + len(plain)]
+        for c in range(len(row)):
+            plain[c] += g[c]
+            weighted[c] += g[c] * (row[c] - mean[c])
+
+
+@parallel
+def write_gradient(gy, x, sums, R, weight, mean, var, eps, gx, gweight, gbias, parts):
+    """gx = rstd·weight·(gy - Σgy/R - ŷ·Σ(gy·ŷ)/R), ŷ = (x - mean)·rstd; and the gradients of the weights."""
+    S, chunks, _, C = sums.shape
+    W = strip_of(C)
+    for i in prange(parts):
+        part = np.int64(i)
+        strips = np.empty((4, W), x.dtype)
+        shift, scale, slope, offset = strips[0], strips[1], strips[2], strips[3]
+        for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+            s = item // chunks
+            for c in range(C):
+                plain = weighted = 0.0
+                for chunk in range(chunks):
+                    plain += sums[s, chunk, 0, c]
+                    weighted += sums[s, chunk, 1, c]
+                rstd = 1 / np.sqrt(var[s * C + c] + eps)
+                factor = rstd * weight[c] if len(weight) else rstd
+                shift[c], scale[c] = mean[s * C + c], factor
+                offset[c] = -factor * plain / R
+                slope[c] = -factor * rstd * weighted / R
+            repeat(strips, C)
+            start, end = _chunk(item, sums, R)
+            for at in range(start, end, W):
+                g, row, result = (
+                    gy[at : min(end, at + W)],
+                    x[at : min(end, at + W)],
+                    gx[at : min(end, at + W)],
+                )
+                for c in range(len(row)):
+                    result[c] = g[c] * scale[c] + ((row[c] - shift[c]) * slope[c] + offset[c])
+        if part == 0:
+            for c in range(C):
+                plain = weighted = 0.0
+                for s in range(S):
+                    for chunk in range(chunks):
+                        plain += sums[s, chunk, 0, c]
+                        weighted += sums[s, chunk, 1, c]
+                gbias[c] = plain
+                gweight[c] = weighted
+
+
+# The gradient of the gradient: see `reference`. u stands for ggx.
+
+
+@parallel
+def second_products(u, gy, x, sums, R, mean, var, eps, parts):
+    """sums[s, chunk] = Σ u, Σ gy, Σ u·gy, Σ u·ŷ and Σ gy·ŷ of each column, ŷ = (x - mean)·rstd."""
+    S, chunks, n, C = sums.shape
+    W = strip_of(C)
+    step = max(1, BLOCK // W) * W
+    for i in prange(parts):
+        part = np.int64(i)
+        strips, totals = np.empty((1, W), x.dtype), np.empty((n, W), x.dtype)
+        shift = strips[0]
+        for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+            s = item // chunks
+            found = sums[s, item % chunks]
+            clear(found.reshape(-1))
+            for c in range(C):
+                shift[c] = mean[s * C + c]
+            repeat(strips, C)
+            start, end = _chunk(item, sums, R)
+            for first in range(start, end, step):
+                last = min(end, first + step)
+                clear(totals.reshape(-1))
+                _add_second(u[first:last], gy[first:last], x[first:last], shift, totals)
+                for k in range(n):
+                    column = fold(totals[k], C)
+                    for c in range(C):
+                        found[k, c] += column[c]
+            for c in range(C):
+                rstd = 1 / np.sqrt(var[s * C + c] + eps)
+                found[3, c] *= rstd
+                found[4, c] *= rstd
+
+
+@njit(**OPTIONS)
+def _add_second(u, gy, x, mean, totals):
+    W = totals.shape[1]
+    u_sum, g_sum, ug_sum, uy_sum, gy_sum = totals[0], totals[1], totals[2], totals[3], totals[4]
+    for at in range(0, len(x), W):
+        v, g, row = u[at : at + W], gy[at : at + W], x[at : at + W]
+        for c in range(len(row)):
+            centred = row[c] - mean[c]
+            u_sum[c] += v[c]
+            g_sum[c] += g[c]
+            ug_sum[c] += v[c] * g[c]
+            uy_sum[c] += v[c] * centred
+            gy_sum[c] += g[c] * centred
+
+
+@parallel
+def write_second(u, gy, x, sums, R, weight, mean, var, eps, ggy, gx, gweight, parts):
+    """ggy and gx, each linear in u, gy and x - mean with factors of the column; and gweight."""
+    S, chunks, _, C = sums.shape
+    W = strip_of(C)
+    for i in prange(parts):
+        part = np.int64(i)
+        strips, whole = np.empty((8, W), x.dtype), np.empty((5, C), np.float64)
+        shift, ggy_u, ggy_x, ggy_1 = strips[0], strips[1], strips[2], strips[3]
+        gx_u, gx_g, gx_x, gx_1 = strips[4], strips[5], strips[6], strips[7]
+        for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+            s = item // chunks
+            _means(sums[s], R, whole)
+            for c in range(C):
+                u_mean, g_mean, ug, uy, gy_mean = (
+                    whole[0, c],
+                    whole[1, c],
+                    whole[2, c],
+                    whole[3, c],
+                    whole[4, c],
+                )
+                rstd, w = 1 / np.sqrt(var[s * C + c] + eps), weight[c] if len(weight) else 1.0
+                shift[c] = mean[s * C + c]
+                ggy_u[c] = w * rstd
+                ggy_x[c] = -w * rstd * rstd * uy
+                ggy_1[c] = -w * rstd * u_mean
+                gx_u[c] = -w * rstd * rstd * gy_mean
+                gx_g[c] = -w * rstd * rstd * uy
+                gx_x[c] = -w * rstd * rstd * rstd * (ug - u_mean * g_mean - 3 * uy * gy_mean)
+                gx_1[c] = w * rstd * rstd * (gy_mean * u_mean + uy * g_mean)
+            repeat(strips, C)
+            start, end = _chunk(item, sums, R)
+            for at in range(start, end, W):
+                v, g, row = u[at : min(end, at + W)], gy[at : min(end, at + W)], x[at : min(end, at + W)]
+                to_gy, to_x = ggy[at : min(end, at + W)], gx[at : min(end, at + W)]
+                for c in range(len(row)):
+                    centred = row[c] - shift[c]
+                    to_gy[c] = v[c] * ggy_u[c] + (centred * ggy_x[c] + ggy_1[c])
+                    to_x[c] = v[c] * gx_u[c] + g[c] * gx_g[c] + (centred * gx_x[c] + gx_1[c])
+        if part == 0:
+            total = np.zeros(C)
+            for s in range(S):
+                _means(sums[s], R, whole)
+                for c in range(C):
+                    rstd = 1 / np.sqrt(var[s * C + c] + eps)
+                    total[c] += (
+                        rstd * R * (whole[2, c] - whole[0, c] * whole[1, c] - whole[3, c] * whole[4, c])
+                    )
+            gweight[:] = total
+
+
+@njit(**OPTIONS)
+def _means(sums, R, means):
+    """The sums of all chunks, divided by the number of rows."""
+    clear(means.reshape(-1))
+    for chunk in range(len(sums)):
+        for k in range(len(means)):
+            for c in range(means.shape[1]):
+                means[k, c] += sums[chunk, k, c] / R
