@@ -7,12 +7,14 @@ import numpy as np
 from minigan.autograd import Tensor
 from minigan_kernels import array_module
 
+LARGE = 1 << 14  # entries of a gradient that takes longer to copy than a kernel takes to start
+
 
 class Optimizer:
     """Moves parameters against their gradients.
 
     The parameters' arrays are moved into one flat buffer and become views of it, each in its own
-    memory order; so are the gradients and the state of a step. Convert a module (`to`) before.
+    memory order; so is the state of a step. Convert a module (`to`) before.
 
     params: tensors of one floating dtype, e.g. `module.parameters()`.
     ValueError for no parameters, one given twice, mixed dtypes, or a setting out of range;
@@ -50,8 +52,8 @@ class Optimizer:
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
         runs = self._gather(gradients)
         self.steps += 1
-        for run in runs:
-            self._update(self._flat[run], self._gradient[run], {k: v[run] for k, v in self._state.items()})
+        for run, g in runs:
+            self._update(self._flat[run], g, {k: v[run] for k, v in self._state.items()})
         for p, g in zip(self.params, gradients, strict=True):
             if g is not None:
                 p.bump()
@@ -124,25 +126,36 @@ class Optimizer:
         return views
 
     def _gather(self, gradients):
-        """Copy the gradients into the flat buffer; return the slices of it that they fill."""
+        """The runs of the flat buffer that have gradients, as slices, each with its flat gradient.
+
+        A large gradient in its parameter's memory order is taken as it is. The others are copied into
+        one buffer, so that neighbours make one run.
+        """
         if len(gradients) != len(self.params):
             raise ValueError(f"{len(self.params)} parameters, but {len(gradients)} gradients")
-        runs = []
-        parts = zip(
-            self.params, gradients, self._parameter_views, self._gradient_views, self._runs, strict=True
-        )
-        for i, (p, g, parameter, gradient, run) in enumerate(parts):
-            if p.data is not parameter:
+        runs, copied = [], None  # the last slice, while it is of copies
+        for i, (p, g, run, order) in enumerate(
+            zip(self.params, gradients, self._runs, self._orders, strict=True)
+        ):
+            if p.data is not self._parameter_views[i]:
                 raise RuntimeError(f"parameter {i} was given another array after the optimiser was made")
             if g is None:
                 continue
-            if g.data.shape != parameter.shape:
+            if g.data.shape != p.data.shape:
                 raise ValueError(f"the gradient of parameter {i} has shape {g.shape}, expected {p.shape}")
-            gradient[...] = g.data
-            if runs and runs[-1].stop == run.start:
-                runs[-1] = slice(runs[-1].start, run.stop)
+            rows = g.data.transpose(order)
+            as_it_is = g.data.size >= LARGE and rows.flags.c_contiguous and g.data.dtype == p.data.dtype
+            if as_it_is and not np.may_share_memory(rows, self._flat):
+                runs.append((run, rows.reshape(-1)))
+                copied = None
+                continue
+            self._gradient_views[i][...] = g.data
+            if copied is not None and copied.stop == run.start:
+                copied = slice(copied.start, run.stop)
+                runs[-1] = copied, self._gradient[copied]
             else:
-                runs.append(run)
+                copied = run
+                runs.append((copied, self._gradient[copied]))
         return runs
 
     def _check(self, **settings):
