@@ -54,6 +54,7 @@ __all__ = [
     "tanh_backward",
     "transposed_size",
     "uniform",
+    "vector_bits",
 ]
 
 
@@ -73,6 +74,13 @@ def set_num_threads(n: int):
     from .cpu import threads
 
     threads.set_num_threads(n)
+
+
+def vector_bits() -> int:
+    """The width of the vectors that the `cpu` engine multiplies matrices with."""
+    from .cpu import microkernel
+
+    return 8 * microkernel.VECTOR
 
 
 def on_compile(callback):

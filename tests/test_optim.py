@@ -374,7 +374,7 @@ def test_a_schedule_from_zero_stays_at_zero():
 @pytest.mark.parametrize("n", [10, 100_000])
 def test_parameters_as_gradients_are_read_before_any_of_them_moves(n):
     p, q = (Tensor(np.full(n, v, np.float32), requires_grad=True) for v in (1.0, 2.0))
-    optim.SGD([p, q], lr=1.0).step([q.detach(), p.detach()])
+    SGD([p, q], lr=1.0).step([q.detach(), p.detach()])
     np.testing.assert_array_equal(p.numpy(), np.full(n, -1, np.float32))
     np.testing.assert_array_equal(q.numpy(), np.full(n, 1, np.float32))
 
@@ -385,6 +385,6 @@ def test_large_and_small_gradients_in_any_memory_order(order):
     shapes = [(3,), (300, 200), (200,), (5, 4), (200, 300)]
     values, steps = ([rng.standard_normal(shape) for shape in shapes] for _ in range(2))
     params = [Tensor(v.copy(), requires_grad=True) for v in values]
-    optim.SGD(params, lr=0.5).step([Tensor(np.array(g, order=order)) for g in steps])
+    SGD(params, lr=0.5).step([Tensor(np.array(g, order=order)) for g in steps])
     for p, v, g in zip(params, values, steps, strict=True):
         np.testing.assert_allclose(p.numpy(), v - 0.5 * g)

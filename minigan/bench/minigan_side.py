@@ -6,7 +6,7 @@ import platform
 import numpy as np
 
 import minigan_kernels as kernels
-from minigan import Generator, Tensor, __version__, backend, grad, nn
+from minigan import Generator, Tensor, __version__, grad, nn
 from minigan import functional as F
 from minigan.gans import dcgan, model_named
 from minigan.optim import Adam
@@ -18,7 +18,6 @@ def about():
         "kernels": kernels.engine_name(np.zeros(1, np.float32)),
         "Python": platform.python_version(),
         "NumPy": np.__version__,
-        "BLAS": backend.blas(),
     }
     return {"threads": kernels.num_threads(), "versions": versions}
 
