@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import sys
 import types
 import warnings
 from pathlib import Path
@@ -21,11 +20,10 @@ def cached(function, form="", **options):
     """`njit`, with the compiled code kept on disk where a folder for it can be written.
 
     Numba files it under the function's name. That gets the form, since two forms of one function
-    differ in options alone, and a digest of the source that it may hold: its own file's, and that of
-    the files here that it takes names from.
+    differ in options alone, and a digest of all sources here, of which it may hold any.
     """
     copy = types.FunctionType(function.__code__, function.__globals__, function.__name__)
-    copy.__qualname__ = "-".join(filter(None, (function.__qualname__, form, _digest(function))))
+    copy.__qualname__ = "-".join(filter(None, (function.__qualname__, form, _digest())))
     copy.__module__, copy.__doc__ = function.__module__, function.__doc__
     try:
         return njit(cache=True, **OPTIONS, **options)(copy)
@@ -34,11 +32,10 @@ def cached(function, form="", **options):
         return njit(**OPTIONS, **options)(copy)
 
 
-def _digest(function):
-    modules = {getattr(value, "__module__", None) or "" for value in function.__globals__.values()}
-    modules = sorted(name for name in modules | {function.__module__} if name.startswith(__package__))
-    sources = [Path(sys.modules[name].__file__).read_bytes() for name in modules]
-    return hashlib.sha256(b"".join(sources)).hexdigest()[:8]
+@functools.cache
+def _digest():
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
 
 
 @functools.cache

@@ -44,13 +44,8 @@ def tile_of(R):
             places = [do.vectors(do.at(c, c_at, (c_row, i)), WIDTH) for i in range(R)]
             sums = [[cgutils.alloca_once(do.builder, do.Vector) for _ in range(WIDTH)] for _ in range(R)]
             cells = [(i, j) for i in range(R) for j in range(WIDTH)]
-            with do.builder.if_else(accumulate) as (then, otherwise):
-                with then:
-                    for i, j in cells:
-                        do.builder.store(do.load(places[i][j]), sums[i][j])
-                with otherwise:
-                    for i, j in cells:
-                        do.builder.store(do.Vector([0.0] * do.lanes), sums[i][j])
+            for i, j in cells:
+                do.builder.store(do.Vector([0.0] * do.lanes), sums[i][j])
             with cgutils.for_range(do.builder, K) as loop:
                 row = do.vectors(do.at(b, b_at, (loop.index, WIDTH * do.lanes)), WIDTH)
                 row = [do.load(pointer) for pointer in row]
@@ -58,6 +53,10 @@ def tile_of(R):
                     x = do.spread(do.builder.load(do.at(a_rows[i], (loop.index, a_step))))
                     for j in range(WIDTH):
                         do.builder.store(do.multiply_add(x, row[j], do.builder.load(sums[i][j])), sums[i][j])
+            with do.builder.if_then(accumulate):  # after the sum over k: fewer roundings at the size of c
+                for i, j in cells:
+                    sum = do.builder.fadd(do.builder.load(sums[i][j]), do.load(places[i][j]))
+                    do.builder.store(sum, sums[i][j])
             for i, j in cells:
                 do.store(do.builder.load(sums[i][j]), places[i][j])
 
