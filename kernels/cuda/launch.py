@@ -38,7 +38,8 @@ class Source:
 
         grid, block: an integer, or up to three, x first; nothing runs if one of them is 0.
         args: arrays, all NumPy or all CuPy, of which the kernel gets the address of the first element;
-            np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64, passed as they are; None, a null pointer.
+            np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64, passed as they are; None, a null
+            pointer.
         shared: bytes of dynamic shared memory.
 
         TypeError for other arguments, ValueError for a grid or block that no card can run.
