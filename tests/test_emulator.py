@@ -246,7 +246,7 @@ RACES = [name for name, (_, says) in FAULTS.items() if "race" in says]
 @pytest.mark.parametrize("turns", ["backward", "shuffled"])
 @pytest.mark.parametrize("name", RACES)
 def test_a_race_is_caught_whatever_the_order(planted, name, turns):
-    with pytest.raises(EmulatorFault, match="race|no thread has written|asynchronous"):
+    with pytest.raises(EmulatorFault, match=r"race|no thread has written|asynchronous"):
         planted(name, turns)
 
 
@@ -278,7 +278,8 @@ RIGHT = {
     ),
     "a warp that reads twice, and writes after it is in order": (
         "__shared__ float s[64]; int t = threadIdx.x; s[t] = 1; __syncwarp();"
-        "float v = s[t ^ 1] + s[t ^ 2] + s[t]; __syncwarp(); v += s[t]; s[t] = v; __syncwarp(); y[t] = s[t ^ 3];"
+        "float v = s[t ^ 1] + s[t ^ 2] + s[t]; __syncwarp(); v += s[t]; s[t] = v;"
+        "__syncwarp(); y[t] = s[t ^ 3];"
     ),
     "halves of a word": (
         "__shared__ unsigned short s[128]; int t = threadIdx.x; s[t] = t; s[t + 64] = t; __syncthreads();"
@@ -313,21 +314,26 @@ RIGHT = {
     ),
     "a histogram in shared memory": (
         "__shared__ int s[8]; if (threadIdx.x < 8) s[threadIdx.x] = 0; __syncthreads();"
-        "atomicAdd(&s[threadIdx.x % 8], 1); __syncthreads(); if (blockIdx.x == 0) y[threadIdx.x] = s[threadIdx.x % 8];"
+        "atomicAdd(&s[threadIdx.x % 8], 1); __syncthreads();"
+        "if (blockIdx.x == 0) y[threadIdx.x] = s[threadIdx.x % 8];"
     ),
     "a pipeline of asynchronous copies": (
         "__shared__ __align__(16) float s[2][64]; int t = threadIdx.x; float v = 0;"
         "emulated::async_copy(&s[0][t], x + t, 4); emulated::async_commit();"
-        "for (int i = 0; i < 5; i++) { if (i < 4) emulated::async_copy(&s[(i + 1) % 2][t], x + t + i, 4, i % 2 * 4);"
-        "emulated::async_commit(); emulated::async_wait(1); __syncthreads(); v += s[i % 2][63 - t]; __syncthreads(); }"
+        "for (int i = 0; i < 5; i++) {"
+        "if (i < 4) emulated::async_copy(&s[(i + 1) % 2][t], x + t + i, 4, i % 2 * 4);"
+        "emulated::async_commit(); emulated::async_wait(1); __syncthreads();"
+        "v += s[i % 2][63 - t]; __syncthreads(); }"
         "y[t] = v;"
     ),
     "constants, and a table of the thread's own": (
-        "static const float table[4] = {1, 2, 3, 4}; float own[4]; for (int i = 0; i < 4; i++) own[i] = table[3 - i];"
+        "static const float table[4] = {1, 2, 3, 4}; float own[4];"
+        "for (int i = 0; i < 4; i++) own[i] = table[3 - i];"
         "y[threadIdx.x] = own[threadIdx.x % 4] + table[n % 4];"
     ),
     "an exchange between lanes": (
-        "struct Pair { float a; int b; }; int t = threadIdx.x; const Pair *of = emulated::warp_exchange(Pair{x[t], t});"
+        "struct Pair { float a; int b; }; int t = threadIdx.x;"
+        "const Pair *of = emulated::warp_exchange(Pair{x[t], t});"
         "float v = 0; for (int i = 0; i < 32; i++) v += of[i].a * of[i].b; y[t] = v;"
     ),
 }
