@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CUDA = HERE.parent
 WATCHED = "-fsanitize=thread,bounds,alignment,integer-divide-by-zero"  # see traps.cpp
-FLAGS = ("-std=c++17", "-O1", "-g", "-fPIC", "-fno-exceptions", "-w", "-fno-tree-loop-im")
+FLAGS = ("-std=c++17", "-O1", "-gdwarf-4", "-fPIC", "-fno-exceptions", "-w", "-fno-tree-loop-im")
 SYSTEMS = {("linux", "x86_64"), ("linux", "aarch64")}
 
 
@@ -43,16 +43,13 @@ def build(source, watched) -> Path:
     return library
 
 
-def tiles(library) -> list[tuple[bytes, int, int]]:
-    """(name, place, bytes) of each array of static shared memory, places counted from `emulated_origin`."""
+def tiles(library) -> list[tuple[str, str, int, int]]:
+    """(function, name, place, bytes) of each array of static shared memory, places from `emulated_origin`."""
     fields = [line.split("|") for line in _run("nm", "-C", "-f", "sysv", library).splitlines() if "|" in line]
     found = [(f[0].strip(), int(f[1], 16), int(f[4], 16)) for f in fields if f[3].strip() == "TLS"]
     origin = next(place for name, place, _ in found if name == "emulated_origin_of_tiles")
-    return [
-        (name.rpartition("::")[2].encode(), place - origin, size)
-        for name, place, size in found
-        if name != "emulated_origin_of_tiles"
-    ]
+    split = [(*name.rpartition("::")[::2], place - origin, size) for name, place, size in found]
+    return [tile for tile in split if tile[1] != "emulated_origin_of_tiles"]
 
 
 def line_of(library, pc) -> str | None:

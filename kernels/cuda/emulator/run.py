@@ -128,12 +128,13 @@ class Program:
             watched=_settings.watched,
             arrays=(_Array * len(arrays))(*arrays),
             array_count=len(arrays),
-            tile_count=len(tiles),
         )
         found = _Fault()
         with _turn:
             origin = library.emulated_origin()  # of this thread
-            launch.tiles = (_Tile * len(tiles))(*(_Tile(n, origin + place, size) for n, place, size in tiles))
+            mine = [t for t in tiles if t[0] == kernel or not hasattr(library, f"emulated_call_{t[0]}")]
+            mine = [_Tile(name.encode(), origin + place, size) for _, name, place, size in mine]
+            launch.tiles, launch.tile_count = (_Tile * len(mine))(*mine), len(mine)
             code = library.emulated_launch(ctypes.byref(launch), ctypes.byref(found))
         if code == 2:
             raise MemoryError(f"{kernel}: no memory for the emulator's threads")

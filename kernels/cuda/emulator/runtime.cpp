@@ -18,6 +18,9 @@
 
 using namespace emulated;
 
+// Where this library begins, by the linker.
+extern "C" __attribute__((visibility("hidden"))) const char __ehdr_start[];
+
 // What kernels read; const to them.
 extern "C" {
 Triple threadIdx, blockIdx, blockDim, gridDim;
@@ -188,7 +191,8 @@ void wait(Wait reason, const char *what, Site at) {
 void note_fault(Site at, uintptr_t pc, const char *format, va_list list) {
     vsnprintf(first_fault->says, sizeof first_fault->says, format, list);
     first_fault->block = blockIdx, first_fault->thread = place_of(now.thread);
-    first_fault->file = at.file, first_fault->line = at.line, first_fault->pc = pc;
+    first_fault->file = at.file, first_fault->line = at.line;
+    first_fault->pc = pc - 1 - reinterpret_cast<uintptr_t>(__ehdr_start);  // pc is where the call returns to
     stopped = true;
 }
 

@@ -52,10 +52,10 @@ struct Fault {
     Triple block, thread;
     const char *file;
     int line;
-    uintptr_t pc;  // relative to the library; 0 if file and line say where
+    uintptr_t pc;  // in the library; of use where there is no file
 };
 
-// Stop the launch: the calling thread is never run again.
+// Stop the launch: the calling thread is never run again. It was at a line, or else at an address.
 [[noreturn]] void fault(Site at, uintptr_t pc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // State of the launch that runs, for both halves.

@@ -125,7 +125,7 @@ struct Access {
     void check() const;
 };
 
-#define FAULT(...) fault(site, site.file ? 0 : pc - 1 - uintptr_t(__ehdr_start), __VA_ARGS__)
+#define FAULT(...) fault(site, pc, __VA_ARGS__)
 
 void Access::nowhere() const {
     if (uintptr_t(at) < PAGE) FAULT("%s %u bytes at a null pointer", verb(), bytes);
