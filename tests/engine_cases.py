@@ -23,12 +23,13 @@ def pairs(low, high):
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large things may be: sides of images and matrices, channels, entries of a flat array."""
+    """How large things may be: sides of images and matrices, channels, entries of a flat array or a row."""
 
     side: int
     channels: int
     matrix: int
     flat: int
+    row: int
 
     def channel_counts(self):  # often few: short of, at, and past the length of a vector
         return st.one_of(st.integers(1, 5), st.integers(1, self.channels))
@@ -44,10 +45,14 @@ class Sizes:
             st.tuples(batches, self.channel_counts(), *[st.integers(1, self.side + 7)] * 2),
         )
 
+    def rows(self):
+        """Of arrays that are reduced along rows, some of which are more than a block has threads."""
+        return st.one_of(st.tuples(st.integers(1, 5), st.integers(1, self.row)), self.shapes())
 
-LARGE = Sizes(side=13, channels=70, matrix=70, flat=20011)
-SMALL = Sizes(side=7, channels=20, matrix=40, flat=1103)  # for the emulator
-TINY = Sizes(side=4, channels=5, matrix=12, flat=83)  # for Numba's simulator
+
+LARGE = Sizes(side=13, channels=70, matrix=70, flat=20011, row=700)
+SMALL = Sizes(side=7, channels=20, matrix=40, flat=1103, row=300)  # for the emulator
+TINY = Sizes(side=4, channels=5, matrix=12, flat=83, row=20)  # for Numba's simulator
 
 batches = st.sampled_from([1, 1, 2, 3, 0])
 seeds = st.integers(0, 2**32 - 1)
@@ -331,7 +336,7 @@ def sums(draw, sizes):
 
 @st.composite
 def row_norms(draw, sizes):
-    shape = draw(sizes.shapes())
+    shape = draw(sizes.rows())
     return (
         normals(draw, shape),
         (draw(st.sampled_from([1e-12, 1.0])),),
@@ -341,7 +346,7 @@ def row_norms(draw, sizes):
 
 @st.composite
 def row_norms_backward(draw, sizes):
-    shape = draw(sizes.shapes())
+    shape = draw(sizes.rows())
     x, gy, y = normals(draw, shape, shape[0], shape[0])
     return [gy, x, np.abs(y) + 0.5], (), products("row_norms_backward", 4)
 
@@ -379,106 +384,52 @@ def linear(draw, sizes):
 
 
 @st.composite
-def bce_with_logits(draw, sizes):
-    shape = draw(sizes.shapes())
-    x, target = normals(draw, shape, shape)
+def bce_with_logits(draw, sizes, backward=False):
+    """The target an array or a number."""
+    x, target, gy = normals(draw, shape := draw(sizes.shapes()), shape, ())
+    number, scale, whole = draw(st.sampled_from([0.0, 1.0, 0.9])), 0.125, draw(st.booleans())
+    arrays = [np.asarray(gy)] * backward + [x] + [target] * whole
 
     def size(arrays, rest):
-        x, target = arrays
-        target, scale = (rest[0], rest[1]) if target is None else (target, rest[0])
-        return [(x.size + 8, abs(scale) * (np.abs(x) * (1 + np.abs(target)) + 1).sum())]
+        x, t = np.abs(arrays[backward]), np.abs(arrays[-1]) if whole else number
+        if backward:
+            return [(16, np.abs(arrays[0]) * scale * (1 + t))]
+        return [(x.size + 16, (1 + (1 + t) * x).sum() * scale)]
 
-    return ([x, target], (0.25,), size) if draw(st.booleans()) else ([x], (1.0, 0.25), number(size))
+    return arrays, (scale,) if whole else (number, scale), size
 
 
 @st.composite
-def bce_with_logits_backward(draw, sizes):
-    shape = draw(sizes.shapes())
-    gy, x, target = normals(draw, (), shape, shape)
-
-    def size(arrays, rest):
-        gy, x, target = arrays
-        target, scale = (rest[0], rest[1]) if target is None else (target, rest[0])
-        return [(12, np.abs(gy * scale) * (1 + np.abs(target)) * np.ones_like(x))]
-
-    gy = np.asarray(gy)
-    return ([gy, x, target], (0.25,), size) if draw(st.booleans()) else ([gy, x], (1.0, 0.25), number(size))
-
-
-def number(size):
-    """The measure of a loss whose target is a number, not an array."""
-    return lambda arrays, rest: size([*arrays, None], rest)
-
-
-@st.composite
-def along_an_axis(draw, sizes):
-    shape = draw(sizes.shapes())
+def along_an_axis(draw, sizes, kernel):
+    """A softmax or its gradient: of x, or of gy and y, and an axis."""
+    shape = draw(sizes.rows())
     assume(0 not in shape)
-    return shape, draw(st.integers(-1, len(shape) - 1))
-
-
-@st.composite
-def softmax(draw, sizes):
-    shape, axis = draw(along_an_axis(sizes))
-    (x,) = normals(draw, shape)
-    spread = lambda x: 1 + x.max(axis, keepdims=True) - x.min(axis, keepdims=True)  # noqa: E731
-    return [8 * x], (axis,), lambda arrays, rest: [(shape[axis] + 8, spread(arrays[0]) * np.ones(shape))]
-
-
-@st.composite
-def softmax_backward(draw, sizes):
-    shape, axis = draw(along_an_axis(sizes))
-    gy, y = normals(draw, shape, shape)
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    x, gy = normals(draw, shape, shape)
+    x = draw(st.sampled_from([1, 30])) * x
+    forward = kernel.removesuffix("_backward")
+    arrays = [x] if kernel == forward else [gy, getattr(reference, forward)(x, axis)]
+    n = shape[axis]
 
     def size(arrays, rest):
-        gy, y = map(np.abs, arrays)
-        return [(shape[axis] + 8, y * (gy + (gy * y).sum(axis, keepdims=True)))]
+        gy, x = np.abs(arrays[0]), arrays[-1]
+        if kernel == forward:  # an exponent that is off by as much moves the result by as many roundings
+            return [(n + 8, (1 + 2 * np.abs(x).max()) * (1 if forward == "softmax" else 1 + np.log(n)))]
+        if forward == "softmax":
+            tiny = 1e-37  # below which float32 has fewer digits
+            return [(n + 8, x * (gy + (gy * x).sum(axis=axis, keepdims=True)) + tiny)]
+        return [(n + 8, gy + np.exp(x) * (1 - x) * gy.sum(axis=axis, keepdims=True))]
 
-    return [gy, reference.softmax(y, axis)], (axis,), size
-
-
-@st.composite
-def log_softmax_backward(draw, sizes):
-    shape, axis = draw(along_an_axis(sizes))
-    gy, y = normals(draw, shape, shape)
-
-    def size(arrays, rest):
-        gy, y = arrays
-        return [
-            (shape[axis] + 8, np.abs(gy) + (1 + np.abs(y)) * np.exp(y) * np.abs(gy).sum(axis, keepdims=True))
-        ]
-
-    return [gy, reference.log_softmax(y, axis)], (axis,), size
+    return arrays, (axis,), size
 
 
 @st.composite
-def labelled(draw, sizes):
-    N, C = draw(st.integers(1, sizes.matrix)), draw(sizes.channel_counts())
-    (x,) = normals(draw, (N, C))
-    return 4 * x, np.random.default_rng(draw(seeds)).integers(0, C, N)
-
-
-@st.composite
-def cross_entropy(draw, sizes):
-    x, labels = draw(labelled(sizes))
-    return [x, labels], (), lambda arrays, rest: [(x.shape[1] + 8, 1 + 2 * np.abs(arrays[0]).max(1))]
-
-
-@st.composite
-def cross_entropy_backward(draw, sizes):
-    x, labels = draw(labelled(sizes))
-    (gy,) = normals(draw, len(x))
-
-    def size(arrays, rest):
-        gy, x, _ = arrays
-        return [
-            (
-                x.shape[1] + 8,
-                np.abs(gy)[:, None] * (2 + 2 * np.abs(x).max(1, keepdims=True)) * np.ones_like(x),
-            )
-        ]
-
-    return [gy, x, labels], (), size
+def cross_entropy(draw, sizes, backward=False):
+    N, C = draw(st.integers(1, sizes.matrix)), draw(st.integers(1, sizes.row))
+    gy, x = normals(draw, N, (N, C))
+    labels = np.random.default_rng(draw(seeds)).integers(0, C, N)
+    bound = C + 8, 4 * (1 + np.abs(x).max()) * (1 + np.log(C)) * (1 + np.abs(gy).max())
+    return [gy, x, labels] if backward else [x, labels], (), lambda arrays, rest: [bound]
 
 
 CASES = {
@@ -487,19 +438,19 @@ CASES = {
     "avg_pool2d": avg_pool2d,
     "avg_pool2d_input": avg_pool2d_input,
     "bce_with_logits": bce_with_logits,
-    "bce_with_logits_backward": bce_with_logits_backward,
+    "bce_with_logits_backward": lambda sizes: bce_with_logits(sizes, backward=True),
     "channel_sums": channel_sums,
     "conv2d": conv2d,
     "conv2d_input": conv2d_input,
     "conv2d_weight": conv2d_weight,
     "cross_entropy": cross_entropy,
-    "cross_entropy_backward": cross_entropy_backward,
+    "cross_entropy_backward": lambda sizes: cross_entropy(sizes, backward=True),
     "embedding_weight": embedding_weight,
     "leaky_relu": lambda sizes: entrywise(sizes, 1, 0.2),
     "leaky_relu_backward": lambda sizes: entrywise(sizes, 2, 0.2),
     "linear": linear,
-    "log_softmax": softmax,
-    "log_softmax_backward": log_softmax_backward,
+    "log_softmax": lambda sizes: along_an_axis(sizes, "log_softmax"),
+    "log_softmax_backward": lambda sizes: along_an_axis(sizes, "log_softmax_backward"),
     "matmul": matmul,
     "max_pool2d": max_pool2d,
     "normalize": normalize,
@@ -511,8 +462,8 @@ CASES = {
     "row_norms_backward": row_norms_backward,
     "sgd": sgd,
     "sigmoid": lambda sizes: entrywise(sizes, 1),
-    "softmax": softmax,
-    "softmax_backward": softmax_backward,
+    "softmax": lambda sizes: along_an_axis(sizes, "softmax"),
+    "softmax_backward": lambda sizes: along_an_axis(sizes, "softmax_backward"),
     "sums": sums,
     "tanh_backward": lambda sizes: entrywise(sizes, 2),
     "upsample2d": upsample2d,
