@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 
-from ..arrays import array_module
 from ..geometry import out_size
 from . import ends, tiles
 from .layout import channels_last, new_images

@@ -40,9 +40,8 @@ def from_few(source, w, result, geometry, adjoint):
 
 
 def _launch(kernel, blocks, source, w, result, geometry, adjoint, vector):
-    few, many = sorted((w.shape[0], w.shape[3]))
-    if (w.shape[0] if (kernel == "to_few") != adjoint else w.shape[3]) != few:
-        few, many = many, few  # both are few
+    few_are_outputs = (kernel == "to_few") != adjoint  # the O channels of w (O, KH, KW, C)
+    few, many = (w.shape[0], w.shape[3]) if few_are_outputs else (w.shape[3], w.shape[0])
     phases = geometry[9] * geometry[10] if adjoint else 1  # SH SW
     blocks = max(1, min(blocks, BLOCKS * tiles.card(result)[0]) // phases)
     ENDS.launch(
