@@ -92,13 +92,16 @@ def places(kind):
     table = {}
     for lane in LANES:
         group, thread = divmod(lane, 4)
-        if kind == "tf32":  # a0 (g, t), a1 (g + 8, t), a2 (g, t + 4), a3 (g + 8, t + 4); b0 (t, g), b1 (t + 4, g)
+        if (
+            kind == "tf32"
+        ):  # a0 (g, t), a1 (g + 8, t), a2 (g, t + 4), a3 (g + 8, t + 4); b0 (t, g), b1 (t + 4, g)
             table["a", lane] = [[(group + 8 * (i % 2), thread + 4 * (i // 2))] for i in range(4)]
             table["b", lane] = [[(thread + 4 * i, group)] for i in range(2)]
         else:
             # a_j: row g for 0 <= j < 2 and 4 <= j < 6, else g + 8; column 2t + (j & 1), + 8 for j >= 4
             a = [
-                (group + 8 * (not (j < 2 or 4 <= j < 6)), 2 * thread + (j & 1) + 8 * (j >= 4)) for j in range(8)
+                (group + 8 * (not (j < 2 or 4 <= j < 6)), 2 * thread + (j & 1) + 8 * (j >= 4))
+                for j in range(8)
             ]
             # b_j: row 2t + (j & 1), + 8 for j >= 2; column g
             b = [(2 * thread + (j & 1) + 8 * (j >= 2), group) for j in range(4)]

@@ -124,8 +124,8 @@ struct Images {
 
     __device__ const float *at(int n, int row, int column, int channel) const {
         const bool inside = (unsigned)row < (unsigned)rows && (unsigned)column < (unsigned)columns;
-        const int64 pixel = (n * rows + row) * columns + column;  // pixels fit 31 bits, entries may not
-        return inside ? data + pixel * pitch + channel : nullptr;
+        const unsigned pixel = ((unsigned)n * rows + row) * columns + column;  // fits, if it is inside
+        return inside ? data + (int64)pixel * pitch + channel : nullptr;
     }
 };
 

@@ -37,7 +37,7 @@ ITEMSIZE = {"fp32": 4, "tf32": 4, "bf16": 2}
 MULTIPLIES = {"fp32": 128, "tf32": 512, "bf16": 1024}  # a cycle, of a multiprocessor by mma.sync
 READS = 8  # float32 a cycle that a multiprocessor gets from the L2 cache while all of them ask
 BLOCK = 1500  # cycles before the first product of a block, and after the last
-LAUNCH = 3000  # cycles of one more launch, for the sum of the parts
+LAUNCH = 5000  # cycles of one more launch, for the sum of the parts
 FEWEST_SLABS = 4  # of a part
 
 EMULATED_PROCESSORS = 132  # as on an H100
