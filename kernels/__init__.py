@@ -12,9 +12,11 @@ import numpy as np
 from .arrays import array_module, stretched_axes
 from .engines import ENGINES, engine, engine_for, engine_for_new, engine_missing, engine_name, engines_here
 from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
+from .precisions import PRECISIONS, precision, precision_name, set_precision
 
 __all__ = [
     "ENGINES",
+    "PRECISIONS",
     "adam",
     "add_bias",
     "array_module",
@@ -51,10 +53,13 @@ __all__ = [
     "philox",
     "pixels_gather",
     "pixels_scatter",
+    "precision",
+    "precision_name",
     "rmsprop",
     "row_norms",
     "row_norms_backward",
     "set_num_threads",
+    "set_precision",
     "sgd",
     "sigmoid",
     "softmax",

@@ -1,7 +1,9 @@
 """The CUDA engine: kernels in CUDA C++, on a GPU for CuPy arrays, in the emulator for NumPy arrays."""
 
 from . import activation as _activation
+from . import conv as _conv
 from . import embedding as _embedding
+from . import gemm as _gemm
 from . import loss as _loss
 from . import norm as _norm
 from . import optim as _optim
@@ -10,7 +12,9 @@ from . import pool as _pool
 from . import reduce as _reduce
 from . import softmax as _softmax
 from .activation import add_bias, leaky_relu, leaky_relu_backward, sigmoid, tanh_backward
+from .conv import conv2d, conv2d_input, conv2d_weight
 from .embedding import embedding_weight
+from .gemm import linear, matmul
 from .loss import bce_with_logits, bce_with_logits_backward
 from .norm import normalize, normalize_backward
 from .optim import adam, rmsprop, sgd
@@ -42,13 +46,18 @@ __all__ = [
     "bce_with_logits",
     "bce_with_logits_backward",
     "channel_sums",
+    "conv2d",
+    "conv2d_input",
+    "conv2d_weight",
     "cross_entropy",
     "cross_entropy_backward",
     "embedding_weight",
     "leaky_relu",
     "leaky_relu_backward",
+    "linear",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
     "max_pool2d",
     "normal",
     "normalize",
@@ -72,7 +81,9 @@ __all__ = [
 
 SOURCES = [  # every Source in every instantiation
     *_activation.SOURCES,
+    *_conv.SOURCES,
     *_embedding.SOURCES,
+    *_gemm.SOURCES,
     *_loss.SOURCES,
     *_norm.SOURCES,
     *_optim.SOURCES,
