@@ -366,12 +366,12 @@ def test_image_ends_give_the_same_bits_in_any_order_of_threads():
 @every_tile
 @every_precision
 def test_shared_memory_is_what_the_main_loop_takes(tile, name):
-    source = Source(PTX.path, PRECISION=name.upper(), **tile._asdict())
+    source = Source(PTX.path, **tiles.macros(name, tile))
     found = np.zeros(5, np.int32)
     source.launch("shared_bytes", 1, 1, found)
     plan = tiles.Plan(name, tile, 1, 1)
     orders = [(True, True), (True, False), (False, True), (False, False)]
-    assert [*found] == [*(tiles.shared_bytes(plan, o) for o in orders), tiles.threads(tile)]
+    assert [*found] == [*(tiles.shared_bytes(plan, o) for o in orders), tiles.threads(plan)]
     assert max(found) <= 99 << 10  # of a block, on the smallest of the cards that have tensor cores for it
 
 
@@ -396,7 +396,7 @@ def test_a_plan_covers_the_sum_without_idle_parts(M, N, K, products):
 def test_plans_that_a_reader_expects(M, N, K, tile, split):
     for name in PRECISIONS:
         plan = tiles._plan(name, M, N, K, 1, 132)
-        assert (plan.tile[:2], plan.splits > 1) == (tile, split), (name, plan)
+        assert (plan.tile, plan.splits > 1) == (tile, split), (name, plan)
 
 
 def test_precision_is_of_a_thread_and_of_a_block():
