@@ -8,13 +8,14 @@ import contextlib
 import ctypes
 import re
 import sys
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
-from minigan_kernels import array_module
+from minigan_kernels import ENGINES, array_module, engine_missing
 
-from .errors import DeviceError
+from .errors import DeviceError, MiniganError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,35 @@ def one_device(what: str, values) -> Device:
     return found or CPU
 
 
+class _Capture(threading.local):
+    dependencies = None
+
+
+_capture = _Capture()
+
+
+@contextlib.contextmanager
+def capture():
+    """Inside the block, this thread records a CUDA graph. Gives the list of what its replays depend on:
+    (name, a function that reads the settings, what they are now)."""
+    _capture.dependencies = []
+    try:
+        yield _capture.dependencies
+    finally:
+        _capture.dependencies = None
+
+
+def capturing() -> bool:
+    """Whether this thread records a CUDA graph: then nothing may wait for the device."""
+    return _capture.dependencies is not None
+
+
+def depends_on(name: str, settings):
+    """Tell a capture, if there is one, that what it records holds only while settings() stays as it is."""
+    if capturing():
+        _capture.dependencies.append((name, settings, settings()))
+
+
 # Arrays
 
 
@@ -183,7 +213,7 @@ def erf(x):
 
 OLDEST_CUDA = 12000  # what the extras' CuPy needs of a driver
 OLDEST_SM = 75  # Turing
-EXTRAS = {13: "cuda13", 12: "cuda12"}  # the extra for each CUDA
+WHEELS = {13: "cupy-cuda13x", 12: "cupy-cuda12x"}  # the CuPy for each CUDA
 
 
 def gpu_status() -> tuple[bool, str]:
@@ -216,7 +246,7 @@ def no_gpu_reason(index: int = 0) -> str | None:
     if driver // 1000 < made // 1000:
         return (
             f"CuPy is made for CUDA {_version(made)}, the NVIDIA driver goes up to CUDA {_version(driver)}: "
-            f"{_install(driver)} in place of it, or install a newer driver"
+            f"pip uninstall {WHEELS[made // 1000]}, then {_install(driver)}, or install a newer driver"
         )
     try:
         count = runtime.getDeviceCount()
@@ -233,8 +263,9 @@ def no_gpu_reason(index: int = 0) -> str | None:
 
 
 def _without_cupy(driver):
-    if driver is None or driver < OLDEST_CUDA:
-        return f"{_driver_reason(driver)}; CuPy is not installed either"
+    if not driver or driver < OLDEST_CUDA:
+        newest = max(WHEELS) * 1000
+        return f"{_driver_reason(driver)}, and CuPy is not installed: once there is one, {_install(newest)}"
     return f"CuPy is not installed: {_install(driver)}"
 
 
@@ -249,8 +280,8 @@ def _driver_reason(driver):
 
 
 def _install(driver) -> str:
-    """The line that installs the CuPy for a driver."""
-    return f"pip install 'minigan[{EXTRAS[min(driver // 1000, max(EXTRAS))]}]'"
+    """The line that installs the CuPy for a driver, with the compiler and headers it needs."""
+    return f"pip install '{WHEELS[min(driver // 1000, max(WHEELS))]}[ctk]'"
 
 
 def _driver_version() -> int | None:
@@ -269,6 +300,16 @@ def _version(number):
 
 def _name(runtime, index):
     return runtime.getDeviceProperties(index)["name"].decode()
+
+
+def require_engine(name: str):
+    """MiniganError unless `name` is a kernel engine that this machine can run: what it is called like, or
+    why not."""
+    if name not in ENGINES:
+        raise MiniganError(f"no engine is called {name!r}; {did_you_mean(name, ENGINES)}")
+    reason = no_gpu_reason() if name == "cuda" else engine_missing(name)
+    if reason:
+        raise MiniganError(f"the engine {name!r} cannot run here: {reason}")
 
 
 def blas() -> str:

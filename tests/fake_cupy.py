@@ -18,6 +18,7 @@ differs from NumPy, so that code which breaks one of them breaks here too:
 `install(monkeypatch)` puts it in the place of `cupy` and `cupyx`.
 """
 
+import contextlib
 import sys
 import types
 import weakref
@@ -36,6 +37,7 @@ METHODS = """
     all any argmax argmin argsort astype clip copy cumsum diagonal dot fill flatten max mean min nonzero
     prod ravel repeat reshape round sort squeeze std sum swapaxes take transpose var view
 """
+VIEWS = {"transpose", "swapaxes", "squeeze", "view", "diagonal"}
 BLAS = {"matmul", "dot", "tensordot", "einsum", "vdot", "inner"}
 
 
@@ -98,6 +100,10 @@ class ndarray:
         _no_capture("copying to the host")
         return self._a.copy(order="C")
 
+    def set(self, a):
+        _no_capture("copying from the host")
+        self._a[...] = a
+
     def item(self):
         return self.get().item()
 
@@ -132,7 +138,8 @@ class ndarray:
             return self.copy()
 
     def __getitem__(self, key):
-        return call(lambda a, k: a[k], self, _key(key), is_key=True)
+        with _place_of_a_view(self, not _has_arrays(key)):
+            return call(lambda a, k: a[k], self, _key(key), is_key=True)
 
     def __setitem__(self, key, value):
         if not isinstance(value, ndarray) and np.ndim(value):
@@ -171,7 +178,9 @@ def _method(name):
             return call(lambda a, value: a.fill(value), self, *args, in_place=True)
         if name in BLAS:
             _no_blas()
-        return call(lambda a, *rest, **more: getattr(a, name)(*rest, **more), self, *args, **kwargs)
+        is_view = name in VIEWS or (name == "reshape" and self.flags.c_contiguous)
+        with _place_of_a_view(self, is_view):
+            return call(lambda a, *rest, **more: getattr(a, name)(*rest, **more), self, *args, **kwargs)
 
     return method
 
@@ -243,11 +252,23 @@ def call(function, *args, is_key=False, in_place=False, **kwargs):
     """function(*args) on the memory behind the arrays: at once, or when the graph that records it runs."""
     plain = [_plain(a, is_key) for a in args]
     named = {k: _plain(v) for k, v in kwargs.items()}
+    function = np.errstate(all="ignore")(function)  # a GPU does not warn of NaN
     if state.capture is not None and in_place:
         state.capture.append(lambda: function(*plain, **named))
         return None
     result = function(*plain, **named)
     return result if in_place else _wrapped(result, args, lambda: function(*plain, **named))
+
+
+def _place_of_a_view(array, is_view):
+    """A view of an array is made wherever it lies: no GPU has to do anything."""
+    return Device(array._device) if is_view else contextlib.nullcontext()
+
+
+def _has_arrays(key):
+    return any(
+        isinstance(k, (ndarray, np.ndarray, list)) for k in (key if isinstance(key, tuple) else (key,))
+    )
 
 
 def _plain(value, is_key=False):
@@ -437,7 +458,6 @@ class Stream:
 
     def __init__(self, non_blocking=False):
         self.before = []
-        state.calls.append("stream")
 
     def __enter__(self):
         self.before.append(state.stream)
@@ -545,13 +565,14 @@ def install(monkeypatch, **settings):
     cupy.__path__ = []
     strides = types.SimpleNamespace(as_strided=_function(np.lib.stride_tricks.as_strided))
     cupy.lib = types.SimpleNamespace(stride_tricks=strides)
+    cupy.random = types.SimpleNamespace(normal=lambda *args: _no_blas())
     cupy.linalg = types.SimpleNamespace(norm=_function(np.linalg.norm), qr=_function(np.linalg.qr))
     cupy.cuda = types.SimpleNamespace(
         Device=Device,
         Graph=Graph,
         MemoryPool=MemoryPool,
         Stream=Stream,
-        get_current_stream=lambda: state.stream,
+        get_current_stream=lambda: state.stream or Stream(),
         using_allocator=using_allocator,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         runtime=types.SimpleNamespace(

@@ -47,12 +47,13 @@ extern "C" __global__ void copy_ahead(const float *from, const int *there, float
     __shared__ __align__(16) float tile[2][4 * 32];
     const int i = 4 * threadIdx.x;
     for (int stage = 0; stage < 2; stage++) {
-        const float *source = there[threadIdx.x] ? from + stage * 128 + i : nullptr;
+        const bool inside = there[threadIdx.x];
+        const float *source = inside ? from + stage * 128 + i : nullptr;
         if (bytes == 16)
-            cp_async_16(tile[stage] + i, source, from);
+            cp_async<16>(tile[stage] + i, source, inside);
         else
             for (int e = 0; e < 4; e++)
-                cp_async_4(tile[stage] + i + e, source ? source + e : nullptr, from);
+                cp_async<4>(tile[stage] + i + e, source + e, inside);
         cp_async_commit();
     }
     cp_async_wait<1>();

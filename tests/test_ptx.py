@@ -144,7 +144,7 @@ def test_mma_does_not_look_at_the_lower_bits_of_tf32():
 
 
 @pytest.mark.parametrize("size", [4, 16])
-def test_copies_arrive_in_groups_and_null_is_zeros(size):
+def test_copies_arrive_in_groups_and_are_zeros_outside(size):
     rng = np.random.default_rng(0)
     x, there = rng.standard_normal(256).astype(np.float32), rng.integers(0, 2, 32).astype(np.int32)
     found = np.full(256, np.nan, np.float32)

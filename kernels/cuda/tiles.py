@@ -6,7 +6,7 @@ many of them, and a GPU with 132 multiprocessors wants as many blocks. Where the
 gradients of a DCGAN, the sum over k is split: each block adds a part of it, `parts.cu` adds the parts, always
 in the same order.
 
-`plan` weighs this by a model of four numbers, in clock cycles of one multiprocessor. They are data sheets'
+`plan` weighs this by a model of a few numbers, in clock cycles of one multiprocessor. They are data sheets'
 and rough; what they have to get right is an order, and on ties the larger tile and the fewer parts win.
 """
 
@@ -19,15 +19,19 @@ from ..arrays import array_module
 from ..precisions import precision_name
 from .launch import Source
 
-Tile = namedtuple("Tile", "BM BN WM WN")  # of a block, and of each of its warps
+Tile = namedtuple("Tile", "BM BN")
 Plan = namedtuple("Plan", "precision tile splits slabs")  # slabs of BK that each of the splits sums over
 
-TILES = (
-    Tile(128, 128, 64, 32),  # 8 warps
-    Tile(128, 64, 64, 32),  # 4
-    Tile(64, 64, 32, 32),  # 4
-    Tile(32, 32, 16, 32),  # 2
-)
+TILES = Tile(128, 128), Tile(128, 64), Tile(64, 64), Tile(32, 32)
+
+WARPS = {  # what each warp makes of a tile, (WM, WN)
+    Tile(128, 128): {"fp32": (64, 32), "tf32": (64, 64), "bf16": (64, 32)},  # 8, 4 and 8 warps
+    Tile(128, 64): dict.fromkeys(("fp32", "tf32", "bf16"), (64, 32)),  # 4
+    Tile(64, 64): dict.fromkeys(("fp32", "tf32", "bf16"), (32, 32)),  # 4
+    Tile(32, 32): dict.fromkeys(("fp32", "tf32", "bf16"), (16, 32)),  # 2
+}
+# Larger ones read shared memory less, and need more registers: of FP32, 64 sums are as many as a thread has
+# room for at 16 warps a multiprocessor; BF16 keeps the numbers on their way to shared memory there too.
 
 # As in mainloop.cuh.
 BK = {"fp32": 16, "tf32": 16, "bf16": 32}
@@ -36,6 +40,7 @@ ITEMSIZE = {"fp32": 4, "tf32": 4, "bf16": 2}
 
 MULTIPLIES = {"fp32": 128, "tf32": 512, "bf16": 1024}  # a cycle, of a multiprocessor by mma.sync
 READS = 8  # float32 a cycle that a multiprocessor gets from the L2 cache while all of them ask
+BUSY = 4  # warps, one for each scheduler, below which a multiprocessor multiplies slower
 BLOCK = 1500  # cycles before the first product of a block, and after the last
 LAUNCH = 5000  # cycles of one more launch, for the sum of the parts
 FEWEST_SLABS = 4  # of a part
@@ -47,15 +52,21 @@ PARTS = Source("parts.cu")
 
 def sources(file):
     """{(precision, tile): Source} of a .cu file on the main loop."""
-    return {
-        (precision, tile): Source(file, PRECISION=precision.upper(), **tile._asdict())
-        for precision in BK
-        for tile in TILES
-    }
+    return {(precision, tile): Source(file, **macros(precision, tile)) for precision in BK for tile in TILES}
 
 
-def threads(tile):
-    return tile.BM // tile.WM * (tile.BN // tile.WN) * 32
+def macros(precision, tile):
+    WM, WN = WARPS[tile][precision]
+    return {"PRECISION": precision.upper(), **tile._asdict(), "WM": WM, "WN": WN}
+
+
+def warps(precision, tile):
+    WM, WN = WARPS[tile][precision]
+    return tile.BM // WM * (tile.BN // WN)
+
+
+def threads(plan):
+    return 32 * warps(plan.precision, plan.tile)
 
 
 def shared_bytes(plan, along_k):
@@ -94,11 +105,14 @@ def _plan(precision, M, N, K, products, processors):
     best, least = None, None
     for tile in TILES:
         blocks = -(-M // tile.BM) * -(-N // tile.BN) * products
-        each = max(tile.BM * tile.BN / MULTIPLIES[precision], (tile.BM + tile.BN) / READS)  # cycles a k
+        multiply = tile.BM * tile.BN / MULTIPLIES[precision]  # cycles for each k
+        read = (tile.BM + tile.BN) / READS
         splits = 1
         while splits == 1 or slabs >= FEWEST_SLABS * splits:
             share = -(-slabs // splits)
-            cycles = -(-blocks * splits // processors) * (BLOCK + each * share * BK[precision])
+            rounds = -(-blocks * splits // processors)  # of blocks, on the busiest multiprocessor
+            slower = max(1, BUSY / (rounds * warps(precision, tile)))
+            cycles = rounds * (BLOCK + max(multiply * slower, read) * share * BK[precision])
             if splits > 1:
                 cycles += LAUNCH + (splits + 1) * M * N * products / (READS * processors)
             if least is None or cycles < least:
