@@ -6,11 +6,11 @@ kernel, and a rule in differentiable ops that compute the statistics from x agai
 derivatives know that they depend on x. Tests hold the forms together.
 """
 
-import functools
 import math
 
 import minigan_kernels as kernels
-from minigan.autograd import Function, Tensor
+from minigan import backend
+from minigan.autograd import Function
 
 
 def batch_norm(
@@ -50,8 +50,12 @@ def batch_norm(
     op = Normalize((0, *range(2, x.ndim)), eps, _channel(x))
     y = op(x, weight, bias)
     if running_mean is not None:
-        _move(running_mean, op.mean, momentum)
-        _move(running_var, op.var * (n / (n - 1)), momentum)
+        with backend.beside(running_mean.data):
+            kernels.move_statistics(
+                running_mean.data, running_var.data, op.mean, op.var, momentum, n / (n - 1)
+            )
+        running_mean.bump()
+        running_var.bump()
     return y
 
 
@@ -95,12 +99,6 @@ def _reshaped(t, shape):
 def _affine(y, weight, bias):
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
-
-
-def _move(running: Tensor, value, momentum):
-    running.data *= 1 - momentum
-    running.data += momentum * value.reshape(-1)
-    running.bump()
 
 
 class Normalize(Function):
@@ -150,8 +148,11 @@ class NormalizeGradient(Function):
 
     def backward(self, ggx):
         """As in `reference`, where it is explained."""
+
+        def mean(t):
+            return t.mean(self.axes, keepdims=True)
+
         gy, x, weight = self.inputs
-        mean = functools.partial(Tensor.mean, axis=self.axes, keepdims=True)
         w = 1.0 if weight is None else weight.reshape(self.affine)
         (y, std), g = _standardized(x, self.axes, self.eps), gy * w
         centred, g_centred = ggx - mean(ggx), g - mean(g)
