@@ -131,7 +131,7 @@ class Optimizer:
         sizes = [p.data.size for p in self.params]
         ends = np.cumsum(sizes).tolist()
         self._runs = [slice(end - n, end) for n, end in zip(sizes, ends, strict=True)]
-        self._orders = [np.argsort([-s for s in p.data.strides], kind="stable") for p in self.params]
+        self._orders = [np.argsort([-s for s in p.data.strides], kind="stable").tolist() for p in self.params]
         self._flat, self._gradient, *state = (
             xp.zeros(ends[-1], self.params[0].dtype) for _ in range(2 + len(self.state_names))
         )
