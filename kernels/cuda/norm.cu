@@ -110,6 +110,18 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize(
     }
 }
 
+// running += momentum · (statistic - running), of n means and n variances, these multiplied by `correction`:
+// a few thousand numbers, so what it costs is the launch.
+extern "C" __global__ void move_statistics(
+    float *__restrict__ running_mean, float *__restrict__ running_var, const float *__restrict__ mean,
+    const float *__restrict__ var, int64 n, float keep, float momentum, float correction
+) {
+    for (int64 i = thread_index(); i < n; i += thread_count()) {
+        running_mean[i] = keep * running_mean[i] + momentum * mean[i];
+        running_var[i] = keep * running_var[i] + momentum * (correction * var[i]);
+    }
+}
+
 // Σ g and Σ g·ŷ over a chunk: ŷ = (x - mean) · rstd, and g = gy · weight for weights of the rows.
 __device__ Pair products_of_chunk(
     const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd
@@ -161,16 +173,19 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward
     }
     found = column.together(found, room);
 
+    float plain = found.plain / R, weighted = found.weighted / R;
     if (period && column.inside) {
         int64 at = weight_of(column, period), weights = period * C;
-        if (weight) scale *= weight[at];
+        if (weight) {
+            scale *= weight[at];
+            plain += 0 * weight[at];  // an infinite weight leaves nothing but NaN
+        }
         if (sums && column.lane == 0 && column.chunk == 0) {
             float *mine = sums + column.s / period * 2 * weights + at;
             mine[0] = found.weighted;
             mine[weights] = found.plain;
         }
     }
-    float plain = found.plain / R, weighted = found.weighted / R;
 #pragma unroll 4
     for (int64 r = column.from + column.lane; r < column.to; r += deep) {
         float g = gy[column.at(r)], normal = (x[column.at(r)] - m) * rstd;
@@ -193,7 +208,7 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_product
     for (int64 s = column.from + column.lane; s < column.to; s += deep) {
         float g = gy[column.at(s)];
         found.plain += g;
-        found.weighted += g * ((x[column.at(s)] - mean[s]) * (1 / sqrtf(var[s] + eps)));
+        found.weighted += g * ((x[column.at(s)] - mean[s]) * rsqrtf(var[s] + eps));
     }
     found = column.together(found, room);
     if (column.leads()) {
