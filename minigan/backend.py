@@ -8,13 +8,14 @@ import contextlib
 import ctypes
 import re
 import sys
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
-from minigan_kernels import array_module
+from minigan_kernels import ENGINES, array_module, engine_missing
 
-from .errors import DeviceError
+from .errors import DeviceError, MiniganError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,35 @@ def one_device(what: str, values) -> Device:
                 f"{what}: one array lies on {found}, another on {here}; move one of them by to('{found}')"
             )
     return found or CPU
+
+
+class _Capture(threading.local):
+    dependencies = None
+
+
+_capture = _Capture()
+
+
+@contextlib.contextmanager
+def capture():
+    """Inside the block, this thread records a CUDA graph. Gives the list of what its replays depend on:
+    (name, a function that reads the settings, what they are now)."""
+    _capture.dependencies = []
+    try:
+        yield _capture.dependencies
+    finally:
+        _capture.dependencies = None
+
+
+def capturing() -> bool:
+    """Whether this thread records a CUDA graph: then nothing may wait for the device."""
+    return _capture.dependencies is not None
+
+
+def depends_on(name: str, settings):
+    """Tell a capture, if there is one, that what it records holds only while settings() stays as it is."""
+    if capturing():
+        _capture.dependencies.append((name, settings, settings()))
 
 
 # Arrays
@@ -270,6 +300,16 @@ def _version(number):
 
 def _name(runtime, index):
     return runtime.getDeviceProperties(index)["name"].decode()
+
+
+def require_engine(name: str):
+    """MiniganError unless `name` is a kernel engine that this machine can run: what it is called like, or
+    why not."""
+    if name not in ENGINES:
+        raise MiniganError(f"no engine is called {name!r}; {did_you_mean(name, ENGINES)}")
+    reason = no_gpu_reason() if name == "cuda" else engine_missing(name)
+    if reason:
+        raise MiniganError(f"the engine {name!r} cannot run here: {reason}")
 
 
 def blas() -> str:

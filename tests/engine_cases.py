@@ -331,7 +331,8 @@ def channel_sums(draw, sizes):
 def sums(draw, sizes):
     shape = draw(sizes.shapes())
     axes = tuple(sorted(draw(st.sets(st.integers(0, len(shape) - 1)))))
-    return normals(draw, shape), (axes,), products("sums", prod(shape[axis] for axis in axes))
+    scale = draw(st.sampled_from([None, 0.3]))
+    return normals(draw, shape), (axes, scale), products("sums", prod(shape[axis] for axis in axes))
 
 
 @st.composite
