@@ -14,11 +14,12 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from minigan import __version__
-from minigan.errors import MiniganError, did_you_mean
+from minigan.backend import require_engine
+from minigan.errors import MiniganError
 from minigan.gans import MODELS
 from minigan.training.options import Options
-from minigan_kernels import ENGINES
 from minigan_kernels.engines import requested_threads
+from minigan_kernels.precisions import precision_name
 
 app = App(
     name="minigan",
@@ -66,10 +67,14 @@ def call(app: App, tokens: list[str] | None) -> int:
 
 def _check_environment():
     name = os.environ.get("MINIGAN_ENGINE")
-    if name and name not in ENGINES:
-        raise MiniganError(f"MINIGAN_ENGINE: no engine is called {name!r}; {did_you_mean(name, ENGINES)}")
+    if name:
+        try:
+            require_engine(name)
+        except MiniganError as error:
+            raise MiniganError(f"MINIGAN_ENGINE: {error}") from error
     try:
         requested_threads()
+        precision_name()
     except ValueError as error:
         raise MiniganError(str(error)) from error
 
@@ -93,7 +98,7 @@ def _train_command(name, module):
         if resume is None:
             run = training.train(name, options, cfg, out)
         else:
-            run = training.resume(resume, _steps_to_resume(name, resume, cfg, given))
+            run = training.resume(resume, **_changes(name, resume, options, cfg, given))
         return 0 if run.finished() else 130
 
     train.__doc__ = summary(module)
@@ -101,22 +106,29 @@ def _train_command(name, module):
 
 
 OUT = Parameter(group="Run", help="The run folder to make; by default runs/MODEL-DATA-TIME.")
-RESUME = Parameter(group="Run", help="Go on with the run in this folder. Of the other flags, only --steps.")
+RESUME = Parameter(
+    group="Run", help="Go on with the run in this folder. Of the other flags, only --steps and --device."
+)
 
 
-def _steps_to_resume(name, path, cfg, given):
-    """The --steps that was typed, None if none was. MiniganError if any other setting was."""
+def _changes(name, path, options, cfg, given):
+    """What a resumed run is to do otherwise: the --steps and the --device that were typed, None if they
+    were not. MiniganError if any other setting was."""
     from minigan.training import Run
 
     run = Run.open(path)
     if run.config["model"] != name:
         raise MiniganError(f"{path} is a run of {run.config['model']}, not of {name}")
-    others = [flag for flag in given if flag not in ("--resume", "--steps")]
+    others = [flag for flag in given if flag not in ("--resume", "--steps", "--device")]
     if others:
         raise MiniganError(
-            f"a resumed run keeps its settings, only --steps may be given; got {', '.join(others)}"
+            f"a resumed run keeps its settings, only --steps and --device may be given; "
+            f"got {', '.join(others)}"
         )
-    return cfg.steps if "--steps" in given else None
+    return {
+        "steps": cfg.steps if "--steps" in given else None,
+        "device": options.device if "--device" in given else None,
+    }
 
 
 for _name, _module in MODELS.items():
@@ -130,6 +142,7 @@ def sample(
     n: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
     seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))] = 0,
     step: int | None = None,
+    device: str = "auto",
     out: Path | None = None,
 ):
     """Draw samples from a trained generator.
@@ -144,6 +157,8 @@ def sample(
         Seed of the noise.
     step
         Take the checkpoint of this step; by default the newest.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
     out
         The PNG to write; by default samples-SEED.png in the run folder.
     """
@@ -151,10 +166,11 @@ def sample(
     from minigan.random import Generator
     from minigan.training import Run, generate, load_generator
 
-    model, cfg, G = load_generator(Run.open(run), step)
+    model, cfg, G = load_generator(Run.open(run), step, device)
     out = out or run / f"samples-{seed}.png"
     try:
-        report.save_samples(out, generate(G, model.noise(cfg, n, Generator(seed))))
+        noise = model.noise(cfg, n, Generator(seed)).to(device)  # drawn on the CPU: the same everywhere
+        report.save_samples(out, generate(G, noise))
     except OSError as error:
         raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
     print(out)
@@ -167,7 +183,8 @@ def gradcheck(
     engine: list[str] | None = None,
     examples: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
 ):
-    """Check the gradients of every op against finite differences.
+    """Check the gradients of every op: in float64 against finite differences, and on an engine that
+    takes float32 alone against those.
 
     Parameters
     ----------
@@ -176,7 +193,7 @@ def gradcheck(
     order
         Up to which derivative.
     engine
-        On which kernel engine; by default on all.
+        On which kernel engine; by default on reference and cpu, and on cuda if there is a GPU.
     examples
         Random inputs of each form of an op.
     """
@@ -186,9 +203,9 @@ def gradcheck(
     results = []
     for r in gradcheck(ops, order, engine or (), examples):
         if not results:
-            console.print(f"{'op':34} {'engine':10} order  examples  worst relative error  seconds")
+            console.print(f"{'op':34} {'engine':13} order  examples  worst relative error  seconds")
         results.append(r)
-        row = f"{r.op:34} {r.engine:10} {r.order:5}  {r.examples:8}  {r.worst:20.1e}  {r.seconds:7.2f}"
+        row = f"{r.op:34} {r.engine:13} {r.order:5}  {r.examples:8}  {r.worst:20.1e}  {r.seconds:7.2f}"
         console.print(row + ("  [red]FAILED[/red]" if r.failure else ""))
     failed = [r for r in results if r.failure]
     for r in failed:

@@ -31,8 +31,8 @@ def pixels_gather(x, index):
     return picked.reshape(index.shape)
 
 
-def pixels_scatter(y, index, size):
-    """The adjoint of `pixels_gather`: values meant for one pixel add up."""
+def pixels_scatter(y, index, size, window=None):
+    """The adjoint of `pixels_gather`: values meant for one pixel add up. The window is no help here."""
     xp = array_module(y)
     N, C = y.shape[:2]
     pixels = size[0] * size[1]
@@ -62,6 +62,21 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
             cols = slice(j, j + (OW - 1) * stride[1] + 1, stride[1])
             gx[:, :, rows, cols] += share
     return gx[:, :, PH : PH + H, PW : PW + W]
+
+
+def upsample2d(x, factors):
+    """Each pixel becomes a block of equal ones. Channels-last, as the next convolution has them."""
+    (N, C, H, W), (FH, FW) = x.shape, factors
+    pixels = x.transpose(0, 2, 3, 1).reshape(N, H, 1, W, 1, C)
+    blocks = array_module(x).broadcast_to(pixels, (N, H, FH, W, FW, C))
+    return blocks.reshape(N, H * FH, W * FW, C).transpose(0, 3, 1, 2)
+
+
+def upsample2d_input(gy, factors):
+    """The adjoint of `upsample2d`: each block adds up."""
+    (N, C, H, W), (FH, FW) = gy.shape, factors
+    blocks = gy.transpose(0, 2, 3, 1).reshape(N, H // FH, FH, W // FW, FW, C)
+    return blocks.sum(axis=(2, 4)).transpose(0, 3, 1, 2)
 
 
 def _windows(x, kernel_size, stride, padding, out, fill):

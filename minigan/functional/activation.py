@@ -3,7 +3,7 @@
 import numpy as np
 
 import minigan_kernels as kernels
-from minigan import random
+from minigan import backend, random
 from minigan.autograd import Function
 
 from .axes import axes_of
@@ -96,8 +96,9 @@ def dropout(x, p=0.5, training=True, generator=None):
     if not training or p == 0:
         return x
     generator = generator or random.default_generator
-    keep = generator.uniform(x.shape) >= p
-    return x * (keep.astype(x.dtype) * float(1 / (1 - p)))
+    u = generator.uniform(x.shape, device=x.device)
+    with backend.beside(u):
+        return x * ((u >= p).astype(x.dtype) * float(1 / (1 - p)))
 
 
 class LeakyReLU(Function):
@@ -176,12 +177,14 @@ class Softmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        e = np.exp(x - x.max(axis=self.axis, keepdims=True))
-        return e / e.sum(axis=self.axis, keepdims=True)
+        return kernels.softmax(x, self.axis)
 
     def backward(self, gy):
         y = self.output
         return y * (gy - (gy * y).sum(self.axis, keepdims=True))
+
+    def first_order(self, gy, y):
+        return kernels.softmax_backward(gy, y, self.axis)
 
 
 class LogSoftmax(Function):
@@ -191,9 +194,11 @@ class LogSoftmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        x = x - x.max(axis=self.axis, keepdims=True)
-        return x - np.log(np.exp(x).sum(axis=self.axis, keepdims=True))
+        return kernels.log_softmax(x, self.axis)
 
     def backward(self, gy):
         y = self.output
         return gy - y.exp() * gy.sum(self.axis, keepdims=True)
+
+    def first_order(self, gy, y):
+        return kernels.log_softmax_backward(gy, y, self.axis)

@@ -1,13 +1,12 @@
 """Losses. Each takes `reduction`: "mean" over all entries, "sum" or "none". Differentiable to any order."""
 
-import numpy as np
-
 import minigan_kernels as kernels
+from minigan import backend
 from minigan.autograd import Function, Tensor
 
-from .activation import log_softmax, relu, sigmoid, softplus
+from .activation import relu, sigmoid, softmax, softplus
 from .elementwise import operand
-from .index import _integers
+from .index import integers, one_hot
 from .reduce import count
 
 
@@ -43,12 +42,14 @@ def cross_entropy(input, target, reduction="mean"):
     """
     if input.ndim != 2:
         raise ValueError(f"cross_entropy: logits must have shape (N, C), got {input.shape}")
-    labels = _integers("cross_entropy", target, input.shape[1], "classes")
+    labels = integers("cross_entropy", target, input.shape[1], "classes", input.device)
     if labels.shape != input.shape[:1]:
         raise ValueError(
             f"cross_entropy: {input.shape[0]} rows of logits, but labels of shape {labels.shape}"
         )
-    return _reduced(-log_softmax(input)[np.arange(len(labels)), labels], reduction)
+    with backend.beside(labels):
+        labels = labels.copy()  # the gradient must not see later changes
+    return _reduced(CrossEntropy(labels)(input), reduction)
 
 
 def hinge_loss(input, target, reduction="mean"):
@@ -71,6 +72,23 @@ def _reduced(x: Tensor, reduction):
     if reduction == "none":
         return x
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+
+
+class CrossEntropy(Function):
+    """-log softmax(x[n])[labels[n]] of each n."""
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def forward(self, x):
+        return kernels.cross_entropy(x, self.labels)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy.unsqueeze(1) * (softmax(x, 1) - one_hot(self.labels, x.shape[1], x.dtype))
+
+    def first_order(self, gy, x):
+        return kernels.cross_entropy_backward(gy, x, self.labels)
 
 
 class BCEWithLogits(Function):

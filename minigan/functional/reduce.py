@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 import minigan_kernels as kernels
+from minigan import backend
 from minigan.autograd import Function
 
 from .axes import axes_of, flat
@@ -49,8 +50,9 @@ def logsumexp(x, axis=None, keepdims=False):
     """log Σ exp x over `axis`, without overflow. Of nothing but -∞ it is -∞."""
     count(x, axis, "logsumexp")
     axes = axes_of(axis, x.ndim)
-    peak = x.data.max(axis=axes, keepdims=True)
-    peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)  # a constant: any shift gives the same sum
+    with backend.beside(x.data):
+        peak = x.data.max(axis=axes, keepdims=True)
+        peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)  # a constant: any shift is right
     y = (x - peak).exp().sum(axes, keepdims=True).log() + peak
     return y if keepdims else y.reshape(_dropped(x.shape, axes))
 
@@ -62,8 +64,22 @@ def norm(x, axis=None, keepdims=False):
     1 taken off again: the value is 0, and all derivatives are finite.
     """
     squares = sum(x * x, axis, keepdims)
-    zero = squares.data == 0
-    return (squares + zero).sqrt() - zero if zero.any() else squares.sqrt()
+    with backend.beside(squares.data):
+        zero = squares.data == 0
+    if squares.device == backend.CPU and not zero.any():  # to ask a GPU would be to wait for it
+        return squares.sqrt()
+    return (squares + zero).sqrt() - zero
+
+
+def row_norms(x, eps=0.0):
+    """√(Σ x[n]² + eps) of each entry x[n] of the first axis: x (N, ...) -> (N,).
+
+    The norm in a gradient penalty: with an eps above 0 it has finite derivatives also where x[n] is 0.
+    ValueError for an x without axes, or an eps below 0.
+    """
+    if x.ndim < 1 or eps < 0:
+        raise ValueError(f"row_norms: needs shape (N, ...) and eps of at least 0, got {x.shape} and {eps}")
+    return RowNorms(float(eps))(x)
 
 
 def expand(x, *shape):
@@ -108,8 +124,8 @@ class Sum(Function):
         self.axes, self.keepdims, self.scale = axes, keepdims, scale
 
     def forward(self, x):
-        y = x.sum(axis=self.axes, keepdims=self.keepdims)
-        return y if self.scale is None else y * self.scale
+        y = kernels.sums(x, self.axes, self.scale)
+        return y if self.keepdims else y.reshape(_dropped(x.shape, self.axes))
 
     def backward(self, gy):
         shape = self.shapes[0]
@@ -127,6 +143,22 @@ class ChannelSums(Function):
     def backward(self, gy):
         shape = self.shapes[0]
         return Expand(shape)(gy.reshape(-1, *(1,) * (len(shape) - 2)))
+
+
+class RowNorms(Function):
+    def __init__(self, eps):
+        self.eps = eps
+
+    def forward(self, x):
+        self.norms = kernels.row_norms(x, self.eps)
+        return self.norms
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return (gy / row_norms(x, self.eps)).reshape(-1, *(1,) * (x.ndim - 1)) * x
+
+    def first_order(self, gy, x):
+        return kernels.row_norms_backward(gy, x, self.norms)
 
 
 class Extreme(Function):

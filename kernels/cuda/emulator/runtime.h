@@ -52,10 +52,10 @@ struct Fault {
     Triple block, thread;
     const char *file;
     int line;
-    uintptr_t pc;  // relative to the library; 0 if file and line say where
+    uintptr_t pc;  // in the library; of use where there is no file
 };
 
-// Stop the launch: the calling thread is never run again.
+// Stop the launch: the calling thread is never run again. It was at a line, or else at an address.
 [[noreturn]] void fault(Site at, uintptr_t pc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // State of the launch that runs, for both halves.
@@ -80,6 +80,7 @@ void check_stack(const char *frame, uintptr_t pc);
 // The watch over memory, in traps.cpp.
 namespace traps {
 bool begin();          // of a launch; false if there is no memory
+void forget();         // what is known of shared memory
 void end(bool keep);  // and write to the arrays what the kernel wrote
 void check_copy(void *shared, const void *global, unsigned bytes, unsigned filled, Site at);
 void land_copy(void *shared, unsigned bytes, Site at);
