@@ -10,7 +10,7 @@ Sizes, strides, paddings and dilations are pairs, rows first.
 import numpy as np
 
 from .arrays import array_module, sum_to
-from .engines import ENGINES, engine, engine_for, engine_for_new, engine_name
+from .engines import ENGINES, engine, engine_for, engine_for_new, engine_missing, engine_name, engines_here
 from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
 from .reference.philox import philox, uniform
 
@@ -29,7 +29,9 @@ __all__ = [
     "conv2d_weight",
     "conv_algorithm",
     "engine",
+    "engine_missing",
     "engine_name",
+    "engines_here",
     "layout_copies",
     "leaky_relu",
     "leaky_relu_backward",

@@ -1,14 +1,152 @@
-"""Arrays and devices. The only file of this package that imports CuPy, and only when asked about it."""
+"""Arrays and devices. The only file of this package that imports CuPy, and only when asked about it.
+
+A device is the CPU, whose arrays are NumPy's, or a GPU, whose arrays are CuPy's. What is computed from
+arrays of one device lies on that device; arrays of two devices are never mixed in silence.
+"""
+
+import contextlib
+import ctypes
+import re
+import sys
+from dataclasses import dataclass
 
 import numpy as np
 
 from minigan_kernels import array_module
 
+from .errors import DeviceError
 
-def as_array(data, dtype=None):
+
+@dataclass(frozen=True)
+class Device:
+    """ "cpu", or a GPU by its number in CuPy's count: "gpu:0". Made by `device(name)`."""
+
+    kind: str
+    index: int = 0
+
+    @property
+    def xp(self):
+        """The module that makes arrays here: numpy or cupy."""
+        if self.kind == "cpu":
+            return np
+        import cupy
+
+        return cupy
+
+    def active(self):
+        """Inside the block, new arrays of `xp` are made here."""
+        if self.kind == "cpu" or self.xp.cuda.runtime.getDevice() == self.index:
+            return contextlib.nullcontext()
+        return self.xp.cuda.Device(self.index)
+
+    def put(self, array):
+        """`array` on this device, in the same memory order; itself where it is here already."""
+        source = device_of(array)
+        if source == self:
+            return array
+        axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        try:
+            with source.active():
+                inner = array.transpose(axes)  # CuPy copies to and from the CPU in the order of the axes
+                moved = inner.get() if self.kind == "cpu" else inner
+            with self.active():
+                moved = moved if self.kind == "cpu" else self.xp.asarray(moved)
+                return moved.transpose(np.argsort(axes).tolist())
+        except MemoryError as error:
+            what = f"moving an array of shape {array.shape} to {self}"
+            raise MemoryError(f"{what}: {error}{self.memory()}") from None
+
+    def memory(self) -> str:
+        """What is left of a GPU's memory, to end an error with; nothing for the CPU."""
+        if self.kind == "cpu":
+            return ""
+        free, total = self.xp.cuda.Device(self.index).mem_info
+        return f" {self} has {free:,} of {total:,} bytes free."
+
+    def __str__(self):
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+
+CPU = Device("cpu")
+_NAME = re.compile(r"(cpu|auto|gpu(?::(\d+))?)", re.ASCII)
+
+
+def device(name="cpu") -> Device:
+    """The device called "cpu", "gpu" (the first one) or "gpu:1"; "auto" is a GPU where one can be used.
+
+    DeviceError for another name, and, with the reason and what to do, for a GPU that cannot be used.
+    """
+    if isinstance(name, Device):
+        return name
+    found = _NAME.fullmatch(name) if isinstance(name, str) else None
+    if found is None:
+        raise DeviceError(f"no device is called {name!r}; there are: auto, cpu, gpu, gpu:N")
+    if name == "cpu":
+        return CPU
+    index = int(found[2] or 0)
+    reason = no_gpu_reason(index)
+    if reason is None:
+        return Device("gpu", index)
+    if name == "auto":
+        return CPU
+    raise DeviceError(f"{Device('gpu', index)} cannot be used: {reason}")
+
+
+def names_device(name) -> bool:
+    """Whether `name` stands for a device; otherwise it is meant as a dtype."""
+    if isinstance(name, Device):
+        return True
+    if not isinstance(name, str):
+        return False
+    try:
+        np.dtype(name)
+    except TypeError:
+        return True
+    return False
+
+
+def device_of(array) -> Device:
+    """Where an array lies."""
+    return CPU if isinstance(array, np.ndarray) else Device("gpu", array.device.id)
+
+
+def gpu_in_use() -> bool:
+    """Whether any array can lie on a GPU: without CuPy there is nothing to look for."""
+    return "cupy" in sys.modules
+
+
+def beside(array):
+    """Inside the block, new arrays are made on the device of `array`."""
+    return device_of(array).active() if gpu_in_use() else contextlib.nullcontext()
+
+
+def one_device(what: str, values) -> Device:
+    """The device that all arrays among `values` lie on, the CPU if there are none.
+
+    DeviceError that names `what` and both devices where there are two. Numbers lie anywhere.
+    """
+    found = None
+    for value in values:
+        if not is_array(value):
+            continue
+        here = device_of(value)
+        if found is None:
+            found = here
+        elif found != here:
+            raise DeviceError(
+                f"{what}: one array lies on {found}, another on {here}; move one of them by to('{found}')"
+            )
+    return found or CPU
+
+
+# Arrays
+
+
+def as_array(data, dtype=None, device=None):
     """`data` as a NumPy or CuPy array of numbers, without a copy where it is one of `dtype` already.
 
     Python numbers and nested lists become float32, int64 or bool. TypeError for anything else.
+    device: the Device to lie on; by default where it is, lists on the CPU.
     """
     if not is_array(data):
         plain = not isinstance(data, np.generic)
@@ -17,7 +155,10 @@ def as_array(data, dtype=None):
             dtype = np.float32
     if data.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds numbers, got {data.dtype}")
-    return data if dtype is None else data.astype(dtype, copy=False)
+    if dtype is not None and data.dtype != dtype:
+        with beside(data):
+            data = data.astype(dtype)
+    return data if device is None else device.put(data)
 
 
 def is_array(value) -> bool:
@@ -26,7 +167,7 @@ def is_array(value) -> bool:
 
 def to_numpy(array):
     """A NumPy array with the values of `array`, copied from the device if it lies on one."""
-    return array if isinstance(array, np.ndarray) else array.get()
+    return CPU.put(array)
 
 
 def erf(x):
@@ -38,18 +179,96 @@ def erf(x):
     return special.erf(x)
 
 
+# What GPUs there are, or why there is none
+
+OLDEST_CUDA = 12000  # what the extras' CuPy needs of a driver
+OLDEST_SM = 75  # Turing
+EXTRAS = {13: "cuda13", 12: "cuda12"}  # the extra for each CUDA
+
+
 def gpu_status() -> tuple[bool, str]:
-    """Whether CuPy sees a GPU, and its name; or the reason why not."""
+    """Whether there is a GPU to use, and what CuPy sees; or the reason why not, and what to do."""
+    reason = no_gpu_reason()
+    if reason is not None:
+        return False, reason
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    names = ", ".join(f"gpu:{i} {_name(runtime, i)}" for i in range(runtime.getDeviceCount()))
+    made, driver = (_version(v()) for v in (runtime.runtimeGetVersion, runtime.driverGetVersion))
+    return True, f"{names}; CuPy {cupy.__version__} for CUDA {made}, a driver for CUDA {driver}"
+
+
+def no_gpu_reason(index: int = 0) -> str | None:
+    """Why GPU `index` cannot be used, and what to do about it, in one sentence; None if it can."""
     try:
         import cupy
-    except ImportError:
-        return False, "CuPy is not installed"
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            return f"CuPy is installed but broken: {error}"
+        return _without_cupy(_driver_version())
+    except ImportError as error:
+        return f"CuPy is installed but cannot be imported: {' '.join(str(error).split())}"
+    runtime = cupy.cuda.runtime
+    driver, made = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    if not driver or driver < OLDEST_CUDA:
+        return _driver_reason(driver)
+    if driver // 1000 < made // 1000:
+        return (
+            f"CuPy is made for CUDA {_version(made)}, the NVIDIA driver goes up to CUDA {_version(driver)}: "
+            f"{_install(driver)} in place of it, or install a newer driver"
+        )
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
-        name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return False, f"CuPy {cupy.__version__} finds no usable GPU: {error}"
-    return True, f"{name} ({count} in all), CuPy {cupy.__version__}"
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        return f"the NVIDIA driver finds no GPU: {error}"
+    if index >= count:
+        known = ", ".join(f"gpu:{i}" for i in range(count)) or "none"
+        return f"there is no such GPU; CuPy sees {known}"
+    properties = runtime.getDeviceProperties(index)
+    sm = 10 * properties["major"] + properties["minor"]
+    if sm < OLDEST_SM:
+        return f"{_name(runtime, index)} is an sm_{sm}, minigan needs sm_{OLDEST_SM} (Turing, 2018) or newer"
+    return None
+
+
+def _without_cupy(driver):
+    if driver is None or driver < OLDEST_CUDA:
+        return f"{_driver_reason(driver)}; CuPy is not installed either"
+    return f"CuPy is not installed: {_install(driver)}"
+
+
+def _driver_reason(driver):
+    """What is wrong with the driver: None or 0 for no driver, else the CUDA it goes up to."""
+    if not driver:
+        return "this machine has no NVIDIA driver"
+    return (
+        f"the NVIDIA driver is too old: it goes up to CUDA {_version(driver)}, minigan needs "
+        f"{_version(OLDEST_CUDA)} (driver 525) or newer"
+    )
+
+
+def _install(driver) -> str:
+    """The line that installs the CuPy for a driver."""
+    return f"pip install 'minigan[{EXTRAS[min(driver // 1000, max(EXTRAS))]}]'"
+
+
+def _driver_version() -> int | None:
+    """What CUDA the driver goes up to, as 12040 for 12.4, asked without CuPy; None without a driver."""
+    try:
+        library = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
+    version = ctypes.c_int(0)
+    return version.value if library.cuDriverGetVersion(ctypes.byref(version)) == 0 else None
+
+
+def _version(number):
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _name(runtime, index):
+    return runtime.getDeviceProperties(index)["name"].decode()
 
 
 def blas() -> str:

@@ -8,6 +8,10 @@ class MiniganError(Exception):
     """Something the user gave cannot be used; the message says what was given and what was expected."""
 
 
+class DeviceError(MiniganError, RuntimeError):
+    """Arrays of two devices met in one op, or a device cannot be used; the message names the devices."""
+
+
 class NonFiniteError(MiniganError, ArithmeticError):
     """A value or a gradient became NaN or infinite; the message names the first op that made it."""
 

@@ -9,22 +9,27 @@ import math
 import numpy as np
 
 import minigan_kernels as kernels
+from minigan import backend
 
 
 class Generator:
     """A stream of random numbers. `Generator(0)` always gives the same ones.
 
     seed: an integer in [0, 2**64). `state` reads and sets `(key, counter)`.
+    device: where the numbers are made, such as "gpu". On a GPU the counter lies there too, so that a
+        captured graph draws new numbers in every replay. The words are the same everywhere; normal
+        numbers may differ in the last bit.
     """
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int = 0, device="cpu"):
+        self.device = backend.device(device)
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> "Generator":
         """Start the stream of `seed` from its beginning. ValueError for a seed outside [0, 2**64)."""
         if not 0 <= int(seed) < 2**64:
             raise ValueError(f"seed must be in [0, 2**64), got {seed}")
-        self.key, self.counter = int(seed), 0
+        self.state = seed, 0
         return self
 
     @property
@@ -33,51 +38,81 @@ class Generator:
 
     @state.setter
     def state(self, state):
-        self.key, self.counter = (int(word) for word in state)
+        self.key, counter = (int(word) for word in state)
+        with self.device.active():
+            self._counter = counter if self.device.kind == "cpu" else _on_device(self.device.xp, counter)
+
+    @property
+    def counter(self) -> int:
+        """How many blocks were used; read from the device where it lies."""
+        return self._counter if self.device.kind == "cpu" else self._counter.item()
+
+    def to(self, device) -> "Generator":
+        """This generator, its numbers made on `device` from now on; the stream goes on where it was."""
+        state, self.device = self.state, backend.device(device)
+        self.state = state
+        return self
 
     def spawn(self) -> "Generator":
-        """A generator with a key drawn from this one: a stream of its own."""
+        """A generator with a key drawn from this one: a stream of its own, on the same device."""
         high, low = (int(word) for word in self._draw(kernels.philox, 2, words=2))
-        return Generator(high << 32 | low)
+        return Generator(high << 32 | low, self.device)
 
-    def uniform(self, shape=(), low=0.0, high=1.0, dtype=np.float32):
-        """Numbers in [low, high), float32 or float64. ValueError for low above high."""
+    def uniform(self, shape=(), low=0.0, high=1.0, dtype=np.float32, device=None):
+        """Numbers in [low, high), float32 or float64. ValueError for low above high.
+
+        device: where to make these, by default the generator's; so for all that draws here.
+        """
         if low > high:
             raise ValueError(f"uniform: need low <= high, got {low} and {high}")
         n, dtype = _numel(shape), _float(dtype)
-        u = self._draw(kernels.uniform, n, dtype, words=n * _words(dtype))
         below = np.nextafter(dtype(high), dtype(low))  # a sum may be rounded up to `high` itself
-        return np.minimum(u * dtype(high - low) + dtype(low), below).reshape(shape)
+        with self._place(device).active():
+            u = self._draw(kernels.uniform, n, dtype, words=n * _words(dtype), device=device)
+            return np.minimum(u * dtype(high - low) + dtype(low), below).reshape(shape)
 
-    def normal(self, shape=(), mean=0.0, std=1.0, dtype=np.float32):
+    def normal(self, shape=(), mean=0.0, std=1.0, dtype=np.float32, device=None):
         """Normal numbers, float32 or float64."""
         n, dtype = _numel(shape), _float(dtype)
-        z = self._draw(kernels.normal, n, dtype, words=(n + n % 2) * _words(dtype))
-        return (z * dtype(std) + dtype(mean)).reshape(shape)
+        with self._place(device).active():
+            z = self._draw(kernels.normal, n, dtype, words=(n + n % 2) * _words(dtype), device=device)
+            return (z * dtype(std) + dtype(mean)).reshape(shape)
 
-    def integers(self, low, high, shape=()):
+    def integers(self, low, high, shape=(), device=None):
         """int64 numbers in [low, high). The bias of one value over another is below 2**-32."""
         if not low < high <= low + 2**32:
             raise ValueError(f"integers: need low < high <= low + 2**32, got {low} and {high}")
         n, span = _numel(shape), np.uint64(high - low)
-        words = self._draw(kernels.philox, 2 * n, words=2 * n).astype(np.uint64)
-        # The top bits of the product of a 64-bit fraction and `span`, in two halves.
-        carry = (words[1::2] * span) >> np.uint64(32)
-        scaled = (words[0::2] * span + carry) >> np.uint64(32)
-        return (scaled.astype(np.int64) + low).reshape(shape)
+        with self._place(device).active():
+            words = self._draw(kernels.philox, 2 * n, words=2 * n, device=device).astype(np.uint64)
+            # The top bits of the product of a 64-bit fraction and `span`, in two halves.
+            carry = (words[1::2] * span) >> np.uint64(32)
+            scaled = (words[0::2] * span + carry) >> np.uint64(32)
+            return (scaled.astype(np.int64) + low).reshape(shape)
 
     def permutation(self, n: int):
         """The integers 0 to n - 1 in random order, int64: the order of n random 64-bit keys."""
-        words = self._draw(kernels.philox, 2 * n, words=2 * n).astype(np.uint64)
-        return np.argsort((words[0::2] << np.uint64(32)) | words[1::2], kind="stable")
+        with self.device.active():
+            words = self._draw(kernels.philox, 2 * n, words=2 * n).astype(np.uint64)
+            return np.argsort((words[0::2] << np.uint64(32)) | words[1::2], kind="stable")
 
-    def _draw(self, kernel, n, *args, words):
-        numbers = kernel(self.key, self.counter, n, *args)
-        self.counter = (self.counter + -(-words // 4)) % 2**64
+    def _place(self, device):
+        return self.device if device is None else backend.device(device)
+
+    def _draw(self, kernel, n, *args, words, device=None):
+        """`n` numbers of `kernel` on the active `device`; then the counter is past their `words`."""
+        place = self._place(device)
+        here = self._counter if place == self.device else self.counter
+        numbers = kernel(self.key, here, n, *args, xp=place.xp)
+        with self.device.active():
+            self._counter += -(-words // 4)  # in place where it is an array: a graph does it again
+        if self.device.kind == "cpu":
+            self._counter %= 2**64
         return numbers
 
     def __repr__(self):
-        return f"Generator(key={self.key}, counter={self.counter})"
+        place = "" if self.device.kind == "cpu" else f", device={self.device}"
+        return f"Generator(key={self.key}, counter={self.counter}{place})"
 
 
 default_generator = Generator(0)
@@ -86,6 +121,11 @@ default_generator = Generator(0)
 def manual_seed(seed: int) -> Generator:
     """Seed the generator that layers and initialisers use when they are given none."""
     return default_generator.manual_seed(seed)
+
+
+def _on_device(xp, counter):
+    """The counter as kernels take it on a GPU: one uint64 in an array, which wraps around by itself."""
+    return xp.full(1, counter, dtype=np.uint64)
 
 
 def _numel(shape):

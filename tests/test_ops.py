@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import minigan.functional as F
-import minigan_kernels as kernels
 from minigan import Generator, Tensor, grad
 from minigan.testing import assert_close, check_op
 from minigan.testing.op_table import NO_ROWS, ROWS

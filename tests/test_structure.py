@@ -18,9 +18,9 @@ BASE = {"backend", "errors", "random"}
 ENGINE = BASE | {"autograd", "functional"}
 TRAINING = ENGINE | {"files", "nn", "optim", "gans"}
 MAY_IMPORT = {
-    "backend": set(),
+    "backend": {"errors"},
     "errors": set(),
-    "random": set(),
+    "random": {"backend", "errors"},
     "files": set(),
     "autograd": BASE,
     "functional": BASE | {"autograd"},
@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "nn": ENGINE,
     "optim": ENGINE,
     "gans": ENGINE | {"nn", "optim"},
-    "data": {"errors", "random"},
+    "data": BASE,
     "report": TRAINING,
     "training": TRAINING | {"__init__", "data", "report"},
     "doctor": BASE | {"__init__", "data"},

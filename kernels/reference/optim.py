@@ -34,6 +34,8 @@ def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
     exp_avg += (1 - beta1) * (g - exp_avg)
     exp_avg_sq *= beta2
     exp_avg_sq += (1 - beta2) * g * g
-    step_size = lr / (1 - beta1**step)
-    denom = array_module(p).sqrt(exp_avg_sq) / (1 - beta2**step) ** 0.5 + eps
+    step_size, root = lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
+    if not isinstance(step, int):  # an array of one integer, as on a GPU: round as numbers are rounded
+        step_size, root = step_size.astype(p.dtype), root.astype(p.dtype)
+    denom = array_module(p).sqrt(exp_avg_sq) / root + eps
     p -= step_size * (exp_avg / denom)

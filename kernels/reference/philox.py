@@ -17,9 +17,11 @@ WORD = np.uint64(32)
 def philox(key, counter, n, xp=np):
     """`n` random 32-bit words, as uint32: those of the blocks counter, counter + 1, ...
 
-    key, counter: integers below 2**64. Block i holds the words 4i to 4i + 3.
+    key, counter: integers below 2**64; the counter may be an array of one uint64, as on a GPU. Block i
+    holds the words 4i to 4i + 3.
     """
-    blocks = xp.arange(-(-n // 4), dtype=np.uint64) + np.uint64(counter)
+    first = np.uint64(counter) if isinstance(counter, int) else counter
+    blocks = xp.arange(-(-n // 4), dtype=np.uint64) + first
     zero = xp.zeros_like(blocks)
     c0, c1, c2, c3 = rounds(blocks & LOW, blocks >> WORD, zero, zero, key & 0xFFFFFFFF, key >> 32)
     return xp.stack([c0, c1, c2, c3], axis=1).astype(np.uint32).reshape(-1)[:n]

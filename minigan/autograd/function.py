@@ -5,6 +5,7 @@ import traceback
 
 import numpy as np
 
+from minigan import backend
 from minigan.errors import NonFiniteError
 
 from .modes import mode
@@ -62,10 +63,13 @@ class Function:
             else:
                 arrays.append(x)
         try:
-            y = as_array(self.forward(*arrays))
-        except MemoryError as error:  # NumPy's own names the bytes
-            given = ", ".join(str(a.shape) for a in arrays if hasattr(a, "shape"))
-            raise MemoryError(f"{describe(self)} of arrays of shape {given}: {error}") from None
+            if backend.gpu_in_use():
+                with backend.one_device(describe(self), arrays).active():
+                    y = as_array(self.forward(*arrays))
+            else:
+                y = as_array(self.forward(*arrays))
+        except MemoryError as error:  # NumPy's and CuPy's own name the bytes
+            raise MemoryError(out_of_memory(describe(self), arrays, error)) from None
         record = record and mode.record
         out = Tensor.made_by(self if record else None, y, version_of_view(y, inputs))
         if record:
@@ -159,6 +163,13 @@ def version_of_view(y, inputs):
 def describe(node) -> str:
     """The op's name, and where it was called if that was recorded (in anomaly mode)."""
     return type(node).__name__ + (f" (called at {node.origin})" if node.origin else "")
+
+
+def out_of_memory(what, arrays, error) -> str:
+    """One sentence on an op that found no memory: its shapes, the bytes asked and, on a GPU, those free."""
+    given = [a for a in arrays if backend.is_array(a)]
+    shapes = ", ".join(str(a.shape) for a in given)
+    return f"{what} of arrays of shape {shapes}: {error}{backend.one_device(what, given).memory()}"
 
 
 def is_finite(array) -> bool:

@@ -9,10 +9,11 @@ import copy
 from collections.abc import Iterable
 from operator import attrgetter
 
+from minigan import backend
 from minigan.errors import NonFiniteError
 from minigan_kernels import array_module
 
-from .function import as_array, describe, is_finite, version_of_view
+from .function import as_array, describe, is_finite, out_of_memory, version_of_view
 from .modes import mode, no_grad, set_grad_enabled
 from .tensor import Tensor
 
@@ -79,7 +80,7 @@ def _walk(outputs, seeds, wanted, create_graph):
             order.append((node, ways))
 
     pending, found = {}, {}
-    with set_grad_enabled(create_graph):
+    with set_grad_enabled(create_graph), backend.beside(outputs[0].data):
         for y, seed in zip(outputs, seeds, strict=True):
             _add(pending, _place(y), seed)
         for node, ways in reversed(order):
@@ -107,7 +108,10 @@ def _pass_on(node, gy, pending, create_graph):
     except NonFiniteError as error:  # an op of the backward: say whose gradient that was
         raise NonFiniteError(f"the gradient of {describe(node)} is not finite: {error}") from None
     except MemoryError as error:
-        raise MemoryError(f"the gradient of {describe(node)}, of shape {gy.shape}: {error}") from None
+        what = f"the gradient of {describe(node)}"
+        if short_cut:
+            raise MemoryError(out_of_memory(what, [gy.data], error)) from None
+        raise MemoryError(f"{what}, of shape {gy.shape}: {error}") from None  # an op of the backward said it
     if not isinstance(gradients, (tuple, list)):
         gradients = (gradients,)
     if len(gradients) != len(node.parents):
@@ -185,8 +189,11 @@ def _seeds(outputs, grad_outputs):
                     f"grad: an output of shape {y.shape} has no single gradient; reduce it to one value "
                     f"or give grad_outputs"
                 )
-            seed = array_module(y.data).ones_like(y.data)
+            with backend.beside(y.data):
+                seed = array_module(y.data).ones_like(y.data)
         seed = seed if isinstance(seed, Tensor) else Tensor(seed)
+        if backend.gpu_in_use():
+            backend.one_device("grad: an output and its grad_outputs", (y.data, seed.data))
         if seed.shape != y.shape:
             raise ValueError(f"grad: grad_outputs of shape {seed.shape} for an output of shape {y.shape}")
         seeds.append(seed)

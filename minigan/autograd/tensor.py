@@ -18,6 +18,7 @@ class Tensor:
         int64 or bool. A Tensor gives a constant that shares its array.
     requires_grad: True for a leaf that gradients are wanted for; floating dtypes only.
     dtype: what to convert `data` to.
+    device: where to put it, such as "gpu"; by default where it is.
 
     `creator` is the Function that made the tensor, None for a leaf. `grad` is filled by `backward()`,
     on leaves alone. Raises TypeError for data that is no array of numbers, and for a
@@ -27,9 +28,10 @@ class Tensor:
     __slots__ = ("__weakref__", "_requires_grad", "_version", "creator", "data", "grad", "hooks")
     __array_ufunc__ = None  # in `array * tensor`, NumPy leaves the product to the tensor
 
-    def __init__(self, data, requires_grad=False, dtype=None):
+    def __init__(self, data, requires_grad=False, dtype=None, device=None):
         version = data._version if isinstance(data, Tensor) else [0]
-        self.data = backend.as_array(data.data if isinstance(data, Tensor) else data, dtype)
+        device = None if device is None else backend.device(device)
+        self.data = backend.as_array(data.data if isinstance(data, Tensor) else data, dtype, device)
         self.creator = self.grad = self.hooks = None
         self._version = version  # shared by all tensors on one memory
         self.requires_grad = requires_grad
@@ -96,7 +98,7 @@ class Tensor:
         return self
 
     def copy_(self, source):
-        """Overwrite the values by those of `source`, broadcast to this shape."""
+        """Overwrite the values by those of `source`, broadcast to this shape; it may lie on any device."""
         return self._write(..., source)
 
     def fill_(self, value):
@@ -120,7 +122,13 @@ class Tensor:
             )
         keys = key if isinstance(key, tuple) else (key,)
         keys = tuple(k.data if isinstance(k, Tensor) else k for k in keys)
-        self.data[keys] = value.data if isinstance(value, Tensor) else value
+        value = value.data if isinstance(value, Tensor) else value
+        if backend.gpu_in_use():
+            value = self.device.put(value) if backend.is_array(value) else value
+            with backend.one_device("writing into a tensor", (self.data, *keys)).active():
+                self.data[keys] = value
+        else:
+            self.data[keys] = value
         return self.bump()
 
     # Array
@@ -132,6 +140,11 @@ class Tensor:
     @property
     def dtype(self):
         return self.data.dtype
+
+    @property
+    def device(self) -> backend.Device:
+        """Where the values lie: `str` gives "cpu" or "gpu:0"."""
+        return backend.device_of(self.data)
 
     @property
     def ndim(self) -> int:

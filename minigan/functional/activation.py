@@ -3,7 +3,7 @@
 import numpy as np
 
 import minigan_kernels as kernels
-from minigan import random
+from minigan import backend, random
 from minigan.autograd import Function
 
 from .axes import axes_of
@@ -96,8 +96,9 @@ def dropout(x, p=0.5, training=True, generator=None):
     if not training or p == 0:
         return x
     generator = generator or random.default_generator
-    keep = generator.uniform(x.shape) >= p
-    return x * (keep.astype(x.dtype) * float(1 / (1 - p)))
+    u = generator.uniform(x.shape, device=x.device)
+    with backend.beside(u):
+        return x * ((u >= p).astype(x.dtype) * float(1 / (1 - p)))
 
 
 class LeakyReLU(Function):

@@ -89,20 +89,37 @@ def where(condition, a, b):
     mask = condition.data if isinstance(condition, Tensor) else backend.as_array(condition)
     if mask.dtype != bool:
         raise TypeError(f"where: condition must be bool, got {mask.dtype}")
-    return Where(mask.copy())(operand(a), operand(b))
+    if backend.gpu_in_use():
+        backend.one_device("where", (mask, *(x.data if isinstance(x, Tensor) else x for x in (a, b))))
+    with backend.beside(mask):
+        mask = mask.copy()
+    return Where(mask)(operand(a), operand(b))
 
 
 def cast(x, dtype):
     """x in another dtype. Its gradient comes back in the dtype of x."""
     dtype = np.dtype(dtype)
     if dtype.kind != "f":  # a step function: a constant
-        return Tensor(x.data.astype(dtype))
+        with backend.beside(x.data):
+            return Tensor(x.data.astype(dtype))
     return x if x.dtype == dtype else Cast(dtype)(x)
+
+
+def to(x, where):
+    """x on another device, such as "gpu" or "cpu", or in another dtype. Its gradient comes back to x's."""
+    if not backend.names_device(where):
+        return cast(x, where)
+    place = backend.device(where)
+    return x if x.device == place else Move(place)(x)
 
 
 def compare(op, a, b):
     """The bool tensor op(a, b), a constant."""
-    return Tensor(op(*(x.data if isinstance(x, Tensor) else x for x in (a, b))))
+    a, b = (x.data if isinstance(x, Tensor) else x for x in (a, b))
+    if backend.gpu_in_use():
+        with backend.one_device(op.__name__, (a, b)).active():
+            return Tensor(op(a, b))
+    return Tensor(op(a, b))
 
 
 def operand(x):
@@ -179,7 +196,9 @@ class Power(Function):
         return a**b
 
     def backward(self, gy):
-        a, b = (x if isinstance(x, Tensor) else Tensor(x, dtype=gy.dtype) for x in self.inputs)
+        a, b = (
+            x if isinstance(x, Tensor) else Tensor(x, dtype=gy.dtype, device=gy.device) for x in self.inputs
+        )
         ga = gb = None
         if self.wanted[0]:
             ga = gy * b * a ** (b - 1.0 + (b.data == 0))  # where b is 0: 0 · a, not 0 · a ** -1
@@ -284,3 +303,19 @@ class Cast(Function):
 
     def backward(self, gy):
         return gy  # the engine gives it the dtype of x
+
+
+class Move(Function):
+    """The same values on another device."""
+
+    saves = ""
+
+    def __init__(self, device):
+        self.device = device
+
+    def forward(self, x):
+        self.origin_device = backend.device_of(x)
+        return self.device.put(x)
+
+    def backward(self, gy):
+        return Move(self.origin_device)(gy)

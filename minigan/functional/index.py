@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from minigan import backend
 from minigan.autograd import Function, Tensor
 from minigan_kernels import array_module
 
 
 def index(x, key):
     """x[key], for any key that NumPy takes: integers, slices, `...`, None, arrays of integers or bools."""
-    return Index(tuple(map(_own, key)) if isinstance(key, tuple) else _own(key))(x)
+    if backend.gpu_in_use():
+        backend.one_device("index", (x.data, *map(_array, key if isinstance(key, tuple) else (key,))))
+    return Index(tuple(_own(k, x) for k in key) if isinstance(key, tuple) else _own(key, x))(x)
 
 
 def gather(x, axis, index):
@@ -19,7 +22,9 @@ def gather(x, axis, index):
     index = _array(index)
     if index.ndim != x.ndim:
         raise ValueError(f"gather: index has {index.ndim} axes, x has {x.ndim}")
-    key = list(np.indices(index.shape, sparse=True))
+    with backend.beside(x.data):
+        xp = array_module(x.data)
+        key = [xp.arange(n).reshape(-1, *(1,) * (x.ndim - 1 - i)) for i, n in enumerate(index.shape)]
     key[axis] = index
     return x[tuple(key)]
 
@@ -29,25 +34,30 @@ def embedding(input, weight):
 
     Raises TypeError for an input that is not integers, ValueError for one out of range.
     """
-    rows = _integers("embedding", input, weight.shape[0], "rows")
+    rows = integers("embedding", input, weight.shape[0], "rows", weight.device)
     return weight[rows]
 
 
 def one_hot(labels, num_classes, dtype=np.float32):
     """Integers of any shape (...) -> (..., num_classes), 1 at the label and 0 elsewhere: a constant."""
-    labels = _integers("one_hot", labels, num_classes, "classes")
-    return Tensor((labels[..., None] == array_module(labels).arange(num_classes)).astype(dtype))
+    labels = integers("one_hot", labels, num_classes, "classes")
+    with backend.beside(labels):
+        return Tensor((labels[..., None] == array_module(labels).arange(num_classes)).astype(dtype))
 
 
-def _integers(name, labels, n, what):
-    """`labels` as an array, checked to be integers in [0, n)."""
+def integers(name, labels, n, what, device=backend.CPU):
+    """`labels` as an array, checked to be integers in [0, n). A number or a list goes to `device`.
+
+    On a GPU the check waits for the device.
+    """
     labels = _array(labels)
-    labels = np.asarray(labels) if isinstance(labels, (int, list, tuple)) else labels
+    labels = device.put(np.asarray(labels)) if isinstance(labels, (int, list, tuple)) else labels
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
-    if labels.size and (labels.min() < 0 or labels.max() >= n):
-        bad = labels[(labels < 0) | (labels >= n)].flat[0]
-        raise ValueError(f"{name}: label {bad} is out of range for {n} {what}")
+    with backend.beside(labels):
+        if labels.size and (labels.min() < 0 or labels.max() >= n):
+            bad = labels[(labels < 0) | (labels >= n)][0]
+            raise ValueError(f"{name}: label {bad} is out of range for {n} {what}")
     return labels
 
 
@@ -55,10 +65,14 @@ def _array(key):
     return key.data if isinstance(key, Tensor) else key
 
 
-def _own(key):
-    """The key, as a copy where it is an array: the gradient must not see later changes of it."""
-    key = _array(key)
-    return key.copy() if hasattr(key, "dtype") else key
+def _own(key, x):
+    """The key, as a copy where it is an array: the gradient must not see later changes of it. A list
+    becomes an array beside x."""
+    key = x.device.put(np.asarray(key, dtype=None if key else int)) if isinstance(key, list) else _array(key)
+    if not backend.is_array(key):
+        return key
+    with backend.beside(key):
+        return key.copy()
 
 
 class Index(Function):

@@ -1,13 +1,13 @@
 """Losses. Each takes `reduction`: "mean" over all entries, "sum" or "none". Differentiable to any order."""
 
-import numpy as np
-
 import minigan_kernels as kernels
+from minigan import backend
 from minigan.autograd import Function, Tensor
+from minigan_kernels import array_module
 
 from .activation import log_softmax, relu, sigmoid, softplus
 from .elementwise import operand
-from .index import _integers
+from .index import integers
 from .reduce import count
 
 
@@ -43,12 +43,14 @@ def cross_entropy(input, target, reduction="mean"):
     """
     if input.ndim != 2:
         raise ValueError(f"cross_entropy: logits must have shape (N, C), got {input.shape}")
-    labels = _integers("cross_entropy", target, input.shape[1], "classes")
+    labels = integers("cross_entropy", target, input.shape[1], "classes", input.device)
     if labels.shape != input.shape[:1]:
         raise ValueError(
             f"cross_entropy: {input.shape[0]} rows of logits, but labels of shape {labels.shape}"
         )
-    return _reduced(-log_softmax(input)[np.arange(len(labels)), labels], reduction)
+    with backend.beside(labels):
+        rows = array_module(labels).arange(len(labels))
+    return _reduced(-log_softmax(input)[rows, labels], reduction)
 
 
 def hinge_loss(input, target, reduction="mean"):

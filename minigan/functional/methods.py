@@ -5,10 +5,11 @@ The engine itself relies on three of them: +, `sum_to` and `to`.
 
 import operator
 
+from minigan import backend
 from minigan.autograd import Tensor, is_grad_enabled
 
 from . import activation, elementwise, index, matmul, reduce, shape
-from .elementwise import add, cast, compare, div, mul, neg, pow, sub
+from .elementwise import add, compare, div, mul, neg, pow, sub, to
 
 METHODS = {
     activation: "log_softmax relu sigmoid softmax tanh",
@@ -22,7 +23,7 @@ for _family, _names in METHODS.items():
     for _name in _names.split():
         setattr(Tensor, _name, getattr(_family, _name))
 
-Tensor.to = cast
+Tensor.to = to
 Tensor.T = property(lambda x: shape.permute(x, *range(x.ndim)[::-1]))
 
 Tensor.__add__ = Tensor.__radd__ = add
@@ -43,10 +44,23 @@ Tensor.__getitem__ = index.index
 for _name in ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor"):
     _compare = getattr(operator, f"__{_name}__")
     setattr(Tensor, f"__{_name}__", lambda x, other, op=_compare: compare(op, x, other))
-Tensor.__invert__ = lambda x: Tensor(~x.data)
-Tensor.any = lambda x, axis=None, keepdims=False: Tensor(x.data.any(axis=axis, keepdims=keepdims))
-Tensor.all = lambda x, axis=None, keepdims=False: Tensor(x.data.all(axis=axis, keepdims=keepdims))
-Tensor.argmax = lambda x, axis=None, keepdims=False: Tensor(x.data.argmax(axis=axis, keepdims=keepdims))
+
+
+def _reduced(name):
+    def method(x, axis=None, keepdims=False):
+        with backend.beside(x.data):
+            return Tensor(getattr(x.data, name)(axis=axis, keepdims=keepdims))
+
+    return method
+
+
+def _inverted(x):
+    with backend.beside(x.data):
+        return Tensor(~x.data)
+
+
+Tensor.__invert__ = _inverted
+Tensor.any, Tensor.all, Tensor.argmax = map(_reduced, ("any", "all", "argmax"))
 
 
 def _in_place(op):

@@ -8,6 +8,7 @@ so that the second derivative knows that they depend on x. Tests hold the two to
 import math
 
 import minigan_kernels as kernels
+from minigan import backend
 from minigan.autograd import Function, Tensor
 
 
@@ -48,8 +49,9 @@ def batch_norm(
     op = Normalize((0, *range(2, x.ndim)), eps, _channel(x))
     y = op(x, weight, bias)
     if running_mean is not None:
-        _move(running_mean, op.mean, momentum)
-        _move(running_var, op.var * (n / (n - 1)), momentum)
+        with backend.beside(running_mean.data):
+            _move(running_mean, op.mean, momentum)
+            _move(running_var, op.var * (n / (n - 1)), momentum)
     return y
 
 

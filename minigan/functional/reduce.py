@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 import minigan_kernels as kernels
+from minigan import backend
 from minigan.autograd import Function
 
 from .axes import axes_of, flat
@@ -49,8 +50,9 @@ def logsumexp(x, axis=None, keepdims=False):
     """log Σ exp x over `axis`, without overflow. Of nothing but -∞ it is -∞."""
     count(x, axis, "logsumexp")
     axes = axes_of(axis, x.ndim)
-    peak = x.data.max(axis=axes, keepdims=True)
-    peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)  # a constant: any shift gives the same sum
+    with backend.beside(x.data):
+        peak = x.data.max(axis=axes, keepdims=True)
+        peak = np.where(np.isfinite(peak), peak, 0).astype(x.dtype)  # a constant: any shift is right
     y = (x - peak).exp().sum(axes, keepdims=True).log() + peak
     return y if keepdims else y.reshape(_dropped(x.shape, axes))
 
@@ -62,8 +64,11 @@ def norm(x, axis=None, keepdims=False):
     1 taken off again: the value is 0, and all derivatives are finite.
     """
     squares = sum(x * x, axis, keepdims)
-    zero = squares.data == 0
-    return (squares + zero).sqrt() - zero if zero.any() else squares.sqrt()
+    with backend.beside(squares.data):
+        zero = squares.data == 0
+    if squares.device == backend.CPU and not zero.any():  # to ask a GPU would be to wait for it
+        return squares.sqrt()
+    return (squares + zero).sqrt() - zero
 
 
 def expand(x, *shape):

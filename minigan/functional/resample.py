@@ -3,7 +3,6 @@
 import numpy as np
 
 from minigan.autograd import Tensor
-from minigan_kernels import array_module
 
 from .conv import pair
 
@@ -59,6 +58,7 @@ def _nearest(x, size, factors):
     ):  # each pixel becomes a block: no need to gather; channels last, as the next convolution has them
         blocks = x.permute(0, 2, 3, 1).reshape(N, H, 1, W, 1, C).expand(N, H, OH // H, W, OW // W, C)
         return blocks.reshape(N, OH, OW, C).permute(0, 3, 1, 2)
+    rows, cols = x.device.put(rows), x.device.put(cols)
     return x[:, :, rows][:, :, :, cols]
 
 
@@ -71,12 +71,11 @@ def _nearest_pixels(n, m, factor):
 
 def _bilinear(x, size, factors, align_corners):
     """Along each axis a product with a matrix that has two weights a row."""
-    xp = array_module(x.data)
     rows, cols = (
-        xp.asarray(_weights(n, m, n / m if f is None else 1 / f, align_corners), dtype=x.dtype)
+        Tensor(_weights(n, m, n / m if f is None else 1 / f, align_corners), dtype=x.dtype, device=x.device)
         for n, m, f in zip(x.shape[2:], size, factors, strict=True)
     )
-    return Tensor(rows) @ x @ Tensor(cols.T)
+    return rows @ x @ cols.T
 
 
 def _weights(n, m, step, align_corners):

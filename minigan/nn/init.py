@@ -25,11 +25,12 @@ def ones_(tensor):
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
-    return _fill(tensor, _generator(generator).normal(tensor.shape, mean, std, tensor.dtype.type))
+    numbers = _generator(generator).normal(tensor.shape, mean, std, tensor.dtype.type, tensor.device)
+    return _fill(tensor, numbers)
 
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
-    return _fill(tensor, _generator(generator).uniform(tensor.shape, a, b, tensor.dtype.type))
+    return _fill(tensor, _generator(generator).uniform(tensor.shape, a, b, tensor.dtype.type, tensor.device))
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
@@ -57,7 +58,8 @@ def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu", ge
 def orthogonal_(tensor, gain=1.0, generator=None):
     """Orthonormal rows or columns of the (out, rest) matrix, times gain. Saxe et al. 2014."""
     rows = tensor.shape[0]
-    flat = _generator(generator).normal((rows, tensor.numel() // rows), dtype=np.float64)
+    shape = rows, tensor.numel() // rows
+    flat = _generator(generator).normal(shape, dtype=np.float64, device="cpu")  # the QR of NumPy's LAPACK
     q, r = np.linalg.qr(flat if flat.shape[0] >= flat.shape[1] else flat.T)
     q = q * np.sign(np.diag(r))  # makes the distribution uniform over orthogonal matrices
     q = q if flat.shape[0] >= flat.shape[1] else q.T

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from minigan import backend
 from minigan.autograd import Tensor, no_grad
 
 
@@ -116,11 +117,17 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
-    def to(self, dtype) -> "Module":
-        """Convert parameters and floating buffers to `dtype`, in place. Do so before making an optimiser."""
+    def to(self, where) -> "Module":
+        """Move parameters and buffers to a device, or convert the floating ones to a dtype, in place.
+
+        where: a device such as "gpu", or a dtype. Do so before making an optimiser.
+        """
+        place = backend.device(where) if backend.names_device(where) else None
         for t in [*self.parameters(), *(b for _, b in self.named_buffers())]:
-            if t.dtype.kind == "f":
-                t.data = t.data.astype(dtype, copy=False)
+            if place is not None:
+                t.data = place.put(t.data)
+            elif t.dtype.kind == "f":
+                t.data = backend.as_array(t.data, where)
         return self
 
     # State

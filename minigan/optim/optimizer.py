@@ -4,19 +4,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from minigan import backend
 from minigan.autograd import Tensor
-from minigan_kernels import array_module
 
 
 class Optimizer:
     """Moves parameters against their gradients.
 
     The parameters' arrays are moved into one flat buffer and become views of it, each in its own
-    memory order; so are the gradients and the state of a step. Convert a module (`to`) before.
+    memory order; so are the gradients and the state of a step. Convert or move a module (`to`) before.
 
-    params: tensors of one floating dtype, e.g. `module.parameters()`.
+    params: tensors of one floating dtype on one device, e.g. `module.parameters()`.
     ValueError for no parameters, one given twice, mixed dtypes, or a setting out of range;
-    TypeError for a single tensor in place of a list.
+    TypeError for a single tensor in place of a list, DeviceError for parameters on two devices.
     """
 
     state_names: tuple[str, ...] = ()  # flat arrays of the parameters' size, zeros at first
@@ -37,8 +37,10 @@ class Optimizer:
             )
         self._check(lr=lr, weight_decay=weight_decay)
         self.lr, self.weight_decay = lr, weight_decay
+        self.device = backend.one_device(type(self).__name__, (p.data for p in self.params))
+        with self.device.active():
+            self._flatten()
         self.steps = 0
-        self._flatten()
 
     def step(self, gradients: Iterable[Tensor | None] | None = None):
         """Move the parameters once, by `gradients` (as `grad` gives them), or by what `backward` left.
@@ -48,13 +50,28 @@ class Optimizer:
         that do not fit the parameters.
         """
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
-        runs = self._gather(gradients)
-        self.steps += 1
-        for run in runs:
-            self._update(self._flat[run], self._gradient[run], {k: v[run] for k, v in self._state.items()})
+        with self.device.active():
+            runs = self._gather(gradients)
+            self._steps += 1
+            for run in runs:
+                state = {name: flat[run] for name, flat in self._state.items()}
+                self._update(self._flat[run], self._gradient[run], state)
+        self._begun = True
         for p, g in zip(self.params, gradients, strict=True):
             if g is not None:
                 p.bump()
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken. On a GPU they are counted there, so that a captured graph counts
+        on; reading the count waits for the device."""
+        return self._steps if self.device.kind == "cpu" else self._steps.item()
+
+    @steps.setter
+    def steps(self, n):
+        self._begun = n > 0
+        with self.device.active():
+            self._steps = n if self.device.kind == "cpu" else self.device.xp.full(1, n, dtype=np.int64)
 
     def zero_grad(self):
         """Forget the gradients that `backward()` left in the parameters."""
@@ -74,13 +91,14 @@ class Optimizer:
     def state_dict(self) -> dict:
         """{"steps": n, settings, and "name.i": the state array of parameter i in its shape}.
 
-        The arrays are the optimiser's own.
+        The arrays are the optimiser's own, on its device.
         """
         arrays = {f"{k}.{i}": a for k, flat in self._state.items() for i, a in enumerate(self._views(flat))}
         return {"steps": self.steps, **self.settings(), **arrays}
 
     def load_state_dict(self, state: dict):
-        """Continue from a `state_dict`. ValueError, with nothing changed, if it does not fit."""
+        """Continue from a `state_dict`, of whatever device. ValueError, with nothing changed, if it does
+        not fit."""
         own = self.state_dict()
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unexpected:
@@ -88,19 +106,20 @@ class Optimizer:
                 f"{type(self).__name__}: the state does not fit: missing {missing}, unexpected {unexpected}"
             )
         for name, value in own.items():
-            given, expected = np.shape(state[name]), np.shape(value)
+            given, expected = (tuple(getattr(v, "shape", ())) for v in (state[name], value))
             if given != expected:
                 raise ValueError(f"{type(self).__name__}: {name} has shape {given}, expected {expected}")
         for name, value in own.items():
             if "." in name:  # an array of the state, and no setting
-                value[...] = state[name]
+                with self.device.active():
+                    value[...] = self.device.put(state[name])
             else:
                 setattr(self, name, state[name])
 
     # The flat buffer
 
     def _flatten(self):
-        xp = array_module(self.params[0].data)
+        xp = self.device.xp
         sizes = [p.data.size for p in self.params]
         ends = np.cumsum(sizes).tolist()
         self._runs = [slice(end - n, end) for n, end in zip(sizes, ends, strict=True)]
@@ -119,8 +138,8 @@ class Optimizer:
         """The parts of a flat array in the shapes and memory orders of the parameters."""
         views = []
         for p, run, order in zip(self.params, self._runs, self._orders, strict=True):
-            inner = flat[run].reshape([p.shape[i] for i in order])
-            views.append(inner.transpose(np.argsort(order)))
+            inner = flat[run].reshape(tuple(p.shape[i] for i in order))
+            views.append(inner.transpose(np.argsort(order).tolist()))
         return views
 
     def _gather(self, gradients):
@@ -138,6 +157,8 @@ class Optimizer:
                 continue
             if g.data.shape != parameter.shape:
                 raise ValueError(f"the gradient of parameter {i} has shape {g.shape}, expected {p.shape}")
+            if backend.gpu_in_use():
+                backend.one_device(f"{type(self).__name__}: parameter {i} and its gradient", (p.data, g.data))
             gradient[...] = g.data
             if runs and runs[-1].stop == run.start:
                 runs[-1] = slice(runs[-1].start, run.stop)

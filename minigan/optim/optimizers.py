@@ -29,7 +29,7 @@ class SGD(Optimizer):
             self.dampening,
             self.weight_decay,
             self.nesterov,
-            first=self.steps == 1,
+            first=not self._begun,
         )
 
 
@@ -72,7 +72,7 @@ class Adam(Optimizer):
             g,
             state["exp_avg"],
             state["exp_avg_sq"],
-            self.steps,
+            self._steps,
             self.lr,
             self.beta1,
             self.beta2,

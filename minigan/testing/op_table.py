@@ -95,8 +95,16 @@ def zeros(*shape):
 
 
 def like(x, values):
-    """A constant in the dtype of the Tensor `x`."""
-    return Tensor(np.asarray(values, dtype=x.dtype))
+    """A constant in the dtype of the Tensor `x`, on its device."""
+    return Tensor(np.asarray(values, dtype=x.dtype), device=x.device)
+
+
+def beside(x, array):
+    """The array on the device of the Tensor `x`; itself on the CPU. So for each part of a tuple, and
+    what is no array is left alone."""
+    if isinstance(array, tuple):
+        return tuple(beside(x, part) for part in array)
+    return x.device.put(array) if isinstance(array, np.ndarray) else array
 
 
 # Entry by entry
@@ -115,13 +123,13 @@ def arithmetic_rows(name, op, right):
         alike(f"{name}, number on the left", lambda b: op(2.5, b), [right(2, 3)]),
         Row(
             f"{name}, array on the right",
-            lambda a: op(a, array.astype(a.dtype)),
+            lambda a: op(a, beside(a, array.astype(a.dtype))),
             [(2, 3)],
             lambda a: op(a, array),
         ),
         Row(
             f"{name}, array on the left",
-            lambda b: op(array.astype(b.dtype), b),
+            lambda b: op(beside(b, array.astype(b.dtype)), b),
             [right(2, 3)],
             lambda b: op(array, b),
         ),
@@ -175,19 +183,24 @@ ELEMENTWISE = [
     clip_row(0.0, None),
     Row(
         "where",
-        lambda a, b: F.where(MASK, a, b),
+        lambda a, b: F.where(beside(a, MASK), a, b),
         [(2, 3), (2, 3)],
         lambda a, b: np.where(MASK, a, b),
         lambda t, a, b: t.where(t.tensor(MASK), a, b),
     ),
     Row(
         "where, broadcast",
-        lambda a, b: F.where(Tensor(MASK), a, b),
+        lambda a, b: F.where(Tensor(MASK, device=a.device), a, b),
         [(3,), (4, 1, 1)],
         lambda a, b: np.where(MASK, a, b),
         lambda t, a, b: t.where(t.tensor(MASK), a, b),
     ),
-    Row("where, numbers", lambda x: F.where(MASK, x, 0.0), [(2, 3)], lambda x: np.where(MASK, x, 0)),
+    Row(
+        "where, numbers",
+        lambda x: F.where(beside(x, MASK), x, 0.0),
+        [(2, 3)],
+        lambda x: np.where(MASK, x, 0),
+    ),
     Row("cast, there and back", lambda x: F.cast(F.cast(x, np.longdouble), x.dtype), [(2, 3)], np.array),
 ]
 
@@ -327,7 +340,7 @@ REDUCTIONS = [
     Row("norm, at zero", F.norm, [zeros(3)], lambda x: np.zeros(()), "linalg.vector_norm", order=1),
     Row(
         "norm, with a row of zeros",
-        lambda x: F.norm(x * Tensor(np.array([[1.0], [0.0]], x.dtype)), axis=1),
+        lambda x: F.norm(x * like(x, [[1.0], [0.0]]), axis=1),
         [(2, 3)],
         lambda x: np.array([np.linalg.norm(x[0]), 0]),
         order=1,
@@ -466,14 +479,14 @@ KEYS_NOT_IN_TORCH = {
 
 
 def index_row(name, key):
-    f = operator.itemgetter(key)
-    return Row(f"index, {name}", f, [(4, 5)], f, None if name in KEYS_NOT_IN_TORCH else lambda t, x: x[key])
+    torch = None if name in KEYS_NOT_IN_TORCH else lambda t, x: x[key]
+    return Row(f"index, {name}", lambda x: x[beside(x, key)], [(4, 5)], operator.itemgetter(key), torch)
 
 
 def gather_row(axis, index):
     return Row(
         f"gather, axis={axis}",
-        lambda x: F.gather(x, axis, index),
+        lambda x: F.gather(x, axis, beside(x, index)),
         [(3, 4)],
         lambda x: np.take_along_axis(x, index, axis),
         lambda t, x: t.gather(x, axis, t.tensor(index)),
@@ -482,12 +495,12 @@ def gather_row(axis, index):
 
 INDEXING = [
     *(index_row(name, key) for name, key in (KEYS | KEYS_NOT_IN_TORCH).items()),
-    Row("index, by a Tensor", lambda x: x[Tensor(PICKED)], [(4, 5)], lambda x: x[PICKED]),
+    Row("index, by a Tensor", lambda x: x[Tensor(PICKED, device=x.device)], [(4, 5)], lambda x: x[PICKED]),
     gather_row(0, np.array([[2, 0, 0, 1]])),
     gather_row(-1, np.array([[3, 3], [0, 1], [2, 2]])),
     Row(
         "embedding",
-        lambda w: F.embedding(PICKED, w),
+        lambda w: F.embedding(beside(w, PICKED), w),
         [(4, 5)],
         lambda w: w[PICKED],
         lambda t, w: t.nn.functional.embedding(t.tensor(PICKED), w),
@@ -526,7 +539,7 @@ PRODUCTS = [
     alike("matmul, with its own transpose", lambda x: x @ x.T, [(2, 3)]),
     Row(
         "matmul, array on the left",
-        lambda x: np.ones((2, 3), x.dtype) @ x,
+        lambda x: beside(x, np.ones((2, 3), x.dtype)) @ x,
         [(3, 4)],
         lambda x: np.ones((2, 3)) @ x,
     ),
@@ -847,7 +860,7 @@ def loss_rows(reduction):
         ),
         row(
             "cross_entropy",
-            lambda x: F.cross_entropy(x, LABELS, **how),
+            lambda x: F.cross_entropy(x, beside(x, LABELS), **how),
             [(5, 3)],
             lambda x: reduced(-special.log_softmax(x, 1)[np.arange(5), LABELS]),
             lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(LABELS), **how),

@@ -1,0 +1,69 @@
+"""Activations, their gradients, and biases: one launch each, over memory in whatever order it lies."""
+
+import numpy as np
+
+from ..arrays import array_module
+from .grids import THREADS, blocks_for
+from .launch import Source
+from .layout import in_order, inverse, new_in_order, order_of
+
+POINTWISE = Source("pointwise.cu")
+SOURCES = [POINTWISE]
+
+
+def leaky_relu(x, slope):
+    """As in `reference`; the result is in the memory order of x."""
+    return _map("leaky_relu", [x], np.float32(slope))
+
+
+def leaky_relu_backward(gy, y, slope):
+    """As in `reference`; the result is in the memory order of gy, or of y where gy is not dense."""
+    return _map("leaky_relu_backward", [gy, y], np.float32(slope))
+
+
+def sigmoid(x):
+    """As in `reference`; the result is in the memory order of x."""
+    return _map("sigmoid", [x])
+
+
+def tanh_backward(gy, y):
+    """As in `reference`; the result is in the memory order of gy, or of y where gy is not dense."""
+    return _map("tanh_backward", [gy, y])
+
+
+def _map(kernel, inputs, *numbers):
+    first = inputs[0]
+    if any(x.shape != first.shape for x in inputs):
+        raise ValueError(f"{kernel}: shapes {' and '.join(str(x.shape) for x in inputs)} differ")
+    order = order_of(*inputs)
+    y = new_in_order(first, first.shape, order)
+    memory = [in_order(x, order) for x in inputs]
+    grid = blocks_for(first.size, 4)
+    POINTWISE.launch(kernel, grid, THREADS, *memory, y, np.int64(first.size), *numbers)
+    return y
+
+
+def add_bias(y, b):
+    """As in `reference`, in place: y (N, C, ...), b (C,)."""
+    if y.ndim < 2 or b.shape != y.shape[1:2]:
+        raise ValueError(f"add_bias: b has shape {b.shape}, y {y.shape}")
+    order = order_of(y)
+    memory = in_order(y, order)
+    after = memory.shape[order.index(1) + 1 :]  # the axes inside the channels' in memory
+    C, P = y.shape[1], int(np.prod(after))
+    if C * P >= 2**31:
+        raise ValueError(f"add_bias: images of {y.shape[1:]} are too large")
+    b = array_module(b).ascontiguousarray(b)
+    grid = blocks_for(y.size, 4)
+    POINTWISE.launch("add_bias", grid, THREADS, memory, b, np.int64(y.size), np.int32(C), np.int32(P))
+    if not _same_memory(memory, y):
+        y[...] = memory.transpose(inverse(order))
+
+
+def _same_memory(view, y):
+    """Whether `view`, dense, is a transposed view of y and no copy of it."""
+    return view.size == 0 or _address(view) == _address(y)
+
+
+def _address(a):
+    return a.data.ptr if hasattr(a.data, "ptr") else a.ctypes.data

@@ -1,0 +1,23 @@
+"""The gradient of a table whose rows were read by index."""
+
+import numpy as np
+
+from ..arrays import array_module
+from .launch import Source
+
+EMBEDDING = Source("embedding.cu")
+SOURCES = [EMBEDDING]
+ROWS, WARP = 8, 32  # rows of the table a block, and threads for each: as in embedding.cu
+
+
+def embedding_weight(gy, index, rows):
+    """As in `reference`, in one launch. A position out of range is left out: an error would have to wait for
+    the GPU."""
+    xp, D = array_module(gy), gy.shape[-1]
+    if gy.shape[:-1] != index.shape:
+        raise ValueError(f"embedding_weight: gy has shape {gy.shape}, index {index.shape}")
+    gy, index = xp.ascontiguousarray(gy), xp.ascontiguousarray(index, np.int64)
+    table = xp.empty((rows, D), np.float32)
+    sizes = np.int64(index.size), np.int64(rows), np.int64(D)
+    EMBEDDING.launch("embedding_weight", -(-rows // ROWS), ROWS * WARP, gy, index, table, *sizes)
+    return table

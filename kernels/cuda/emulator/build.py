@@ -1,0 +1,122 @@
+"""Compiling a .cu with g++ into a library that the emulator can load, kept on disk."""
+
+import functools
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CUDA = HERE.parent
+FLAGS = ("-std=c++17", "-O1", "-g", "-fPIC", "-fno-exceptions", "-w")
+SYSTEMS = {("linux", "x86_64"), ("linux", "aarch64")}
+
+
+def missing() -> str | None:
+    """Why kernels cannot be emulated here, in a few words; None where they can."""
+    here = sys.platform, platform.machine()
+    if here not in SYSTEMS:
+        return f"the emulator runs on Linux on x86-64 and aarch64, not on {here[0]} on {here[1]}"
+    if not shutil.which("g++"):
+        return "g++, which compiles kernels for the emulator, is not installed"
+    return None
+
+
+def build(source, watched) -> Path:
+    """The library of a `Source`, compiled unless it is on disk already. RuntimeError says what g++ said.
+
+    watched: whether every access to memory is to be seen by the traps.
+    """
+    flags = [*FLAGS, *source.defines, *os.environ.get("MINIGAN_EMULATOR_FLAGS", "").split()]
+    text = source.path.read_bytes()
+    digest = _digest(text, repr((str(source.path), flags, watched)).encode(), *_headers())
+    library = folder() / f"{source.path.stem}-{digest}.so"
+    if not library.exists():
+        with tempfile.TemporaryDirectory(dir=folder()) as aside:
+            _compile(source, Path(aside), flags, watched).replace(library)
+    return library
+
+
+def _compile(source, aside, flags, watched):
+    kernels = "".join(f'EMULATED_KERNEL({n}, "{",".join(p)}")\n' for n, p in _kernels(source, flags).items())
+    (aside / "kernels.cpp").write_text(f'#include "emulated.h"\n#include "{source.path}"\n{kernels}')
+    include = (f"-I{HERE}", f"-I{CUDA}", "-DMINIGAN_EMULATED")
+    _run("g++", *flags, *include, "-c", aside / "kernels.cpp", "-o", aside / "kernels.o")
+    library = aside / "library.so"
+    _run("g++", "-shared", "-Wl,-Bsymbolic", aside / "kernels.o", _runtime(), "-o", library)
+    return library
+
+
+def _kernels(source, flags):
+    """The kernels that a file defines, and the names of their parameters, after its macros are expanded."""
+    defines = [f for f in flags if f.startswith("-D")]
+    text = _run("g++", "-E", "-P", "-xc++", *defines, "-DMINIGAN_EMULATED", f"-I{CUDA}", source.path)
+    text = re.sub(r"__launch_bounds__\s*\([^()]*(\([^()]*\))*[^()]*\)", "", text)
+    found = {}
+    for name, parameters in re.findall(r"__global__\s+void\s+(\w+)\s*\(([^)]*)\)\s*\{", text):
+        found[name] = re.findall(r"(\w+)\s*(?:,|$)", parameters.strip())
+    return found
+
+
+@functools.cache
+def _runtime():
+    """The emulator's own code, compiled."""
+    objects = folder() / f"emulator-{_digest(*_headers())}.o"
+    if not objects.exists():
+        with tempfile.TemporaryDirectory(dir=folder()) as aside:
+            parts = []
+            for source in sorted(HERE.glob("*.cpp")):
+                parts.append(Path(aside) / f"{source.stem}.o")
+                _run(
+                    "g++",
+                    "-std=c++17",
+                    "-O2",
+                    "-g",
+                    "-fPIC",
+                    "-fno-exceptions",
+                    "-Wall",
+                    "-c",
+                    source,
+                    "-o",
+                    parts[-1],
+                )
+            _run("g++", "-r", "-nostdlib", *parts, "-o", Path(aside) / "all.o")
+            (Path(aside) / "all.o").replace(objects)
+    return objects
+
+
+def _run(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+        raise RuntimeError(f"g++ cannot compile {Path(command[-3]).name}: " + "\n".join(errors[:20]))
+    return done.stdout
+
+
+@functools.cache
+def _headers():
+    """Whatever a library depends on besides its own file: the headers, the emulator, the compiler."""
+    files = [*sorted(CUDA.glob("*.cuh")), *sorted(HERE.glob("*.h")), *sorted(HERE.glob("*.cpp"))]
+    compiler = _run("g++", "-dumpfullversion", "-dumpmachine").encode()
+    return (*(f.read_bytes() for f in [*files, Path(__file__)]), compiler)
+
+
+def _digest(*parts):
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:20]
+
+
+@functools.cache
+def folder() -> Path:
+    """Where compiled kernels are kept: below NUMBA_CACHE_DIR, or the user's folder of caches."""
+    above = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    chosen = Path(above) / "minigan-emulator"
+    chosen.mkdir(parents=True, exist_ok=True)
+    return chosen

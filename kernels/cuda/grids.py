@@ -1,0 +1,14 @@
+"""How many blocks and threads a launch has.
+
+A GPU hides the time of its memory behind many threads: an H100 holds 1,056 blocks of 256 on its 132
+multiprocessors, and enough numbers must be on their way for about 2 MB at any time. Launches for large
+arrays have several times as many blocks as a GPU holds, or as many as hold those bytes on their way.
+"""
+
+THREADS = 256
+MOST_BLOCKS = 8192  # after which each thread goes around again
+
+
+def blocks_for(n, each=1):
+    """Blocks of THREADS threads for n entries, `each` of them at a time a thread."""
+    return min(-(-n // (THREADS * each)), MOST_BLOCKS)

@@ -1,0 +1,193 @@
+// Normalisation over the middle axis of (S, R, C): batch norm of channels-last images or of tables (S = 1),
+// instance norm, layer norm (C = 1); and its gradient.
+//
+// Forward: x is read twice, for the statistics and for the result, which is written: 12 bytes an entry,
+// and about 15 operations. Backward: x and gy are read twice and gx is written: 20 bytes. Both are bound by
+// memory; the second reading of what fits in the cache is nearly free.
+//
+// Where a block sees whole columns, one launch does it all. Else the rows are cut into chunks: a first launch
+// leaves two sums for each column of each chunk, and in a second launch each block puts together the
+// sums of its columns, and then writes its own chunk.
+//
+// Squared deviations are from a mean that is close by: those of eight rows in registers from their own mean,
+// put together as in Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983,
+// equation 2.1. So a large mean does not spoil the variance.
+
+#include "common.cuh"
+
+// The count and the sum of some numbers, and their squared deviations from their mean.
+struct Moments {
+    float n, sum, squares;
+};
+
+__device__ inline Moments operator+(Moments a, Moments b) {
+    float n = a.n + b.n;
+    if (a.n == 0 || b.n == 0) return a.n == 0 ? b : a;
+    float between = b.sum / b.n - a.sum / a.n;
+    return {n, a.sum + b.sum, a.squares + b.squares + between * between * (a.n * b.n / n)};
+}
+
+// Two sums along a column.
+struct Pair {
+    float plain, weighted;
+};
+
+__device__ inline Pair operator+(Pair a, Pair b) { return {a.plain + b.plain, a.weighted + b.weighted}; }
+
+// Weights belong to what is kept, or to what is reduced. Kept: entry (s, r, c) has the weight
+// (s % period) * C + c. Reduced, for period = 0: it has the weight r.
+__device__ inline int64 weight_of(const Columns &column, int64 period) {
+    return column.s % period * column.C + column.c;
+}
+
+__device__ Moments moments_of_chunk(const float *x, const Columns &column) {
+    constexpr int GROUP = 8;
+    Moments all = {0, 0, 0};
+    for (int64 r = column.from + column.lane; r < column.to; r += GROUP * column.deep) {
+        float v[GROUP];
+        Moments group = {0, 0, 0};
+        for (int i = 0; i < GROUP; ++i) {
+            int64 row = r + i * column.deep;
+            v[i] = row < column.to ? x[column.at(row)] : 0;
+            group.sum += v[i];
+            group.n += row < column.to;
+        }
+        float mean = group.sum / group.n;
+        for (int i = 0; i < GROUP; ++i) {
+            float deviation = i < group.n ? v[i] - mean : 0;
+            group.squares += deviation * deviation;
+        }
+        all = all + group;
+    }
+    return all;
+}
+
+// partial[chunk, s, c] = the sum and the squared deviations of the rows of a chunk.
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_moments(
+    const float *__restrict__ x, float2 *__restrict__ partial, int64 S, int64 R, int64 C, int wide, int deep,
+    int chunks) {
+    __shared__ Moments room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    Moments found = column.together(moments_of_chunk(x, column), room);
+    if (column.leads()) partial[column.part(column.chunk)] = make_float2(found.sum, found.squares);
+}
+
+// y = (x - mean) / √(var + eps) · weight + bias, mean and var; partial is null where there is one chunk.
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize(
+    const float *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ bias, int64 period,
+    const float2 *__restrict__ partial, float *__restrict__ y, float *__restrict__ mean, float *__restrict__ var,
+    int64 S, int64 R, int64 C, int wide, int deep, int chunks, float eps) {
+    __shared__ Moments room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    Moments found = {0, 0, 0};
+    if (!partial) found = moments_of_chunk(x, column);
+    for (int i = column.lane; partial && column.inside && i < chunks; i += deep) {
+        float2 part = partial[column.part(i)];
+        found = found + Moments{float(column.chunk_start(i + 1) - column.chunk_start(i)), part.x, part.y};
+    }
+    found = column.together(found, room);
+
+    float shift = found.sum / R, variance = found.squares / R, scale = 1 / sqrtf(variance + eps), offset = 0;
+    if (column.leads() && column.chunk == 0) mean[column.column()] = shift, var[column.column()] = variance;
+    if (period && column.inside) {
+        int64 at = weight_of(column, period);
+        if (weight) scale *= weight[at];
+        if (bias) offset = bias[at];
+    }
+#pragma unroll 4
+    for (int64 r = column.from + column.lane; r < column.to; r += deep) {
+        float v = (x[column.at(r)] - shift) * scale;
+        if (!period && weight) v *= weight[r];
+        if (!period && bias) v += bias[r];
+        y[column.at(r)] = v + offset;
+    }
+}
+
+// Σ g and Σ g·ŷ over a chunk: ŷ = (x - mean) · rstd, and g = gy · weight where the weights are of the rows.
+__device__ Pair products_of_chunk(
+    const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd) {
+    Pair found = {0, 0};
+#pragma unroll 4
+    for (int64 r = column.from + column.lane; r < column.to; r += column.deep) {
+        float g = gy[column.at(r)], v = x[column.at(r)];
+        if (row_weight) g *= row_weight[r];
+        found.plain += g;
+        found.weighted += g * ((v - mean) * rstd);
+    }
+    return found;
+}
+
+// partial[chunk, s, c] = those sums.
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_products(
+    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight, int64 period,
+    const float *__restrict__ mean, const float *__restrict__ var, float2 *__restrict__ partial, int64 S, int64 R,
+    int64 C, int wide, int deep, int chunks, float eps) {
+    __shared__ Pair room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    float m = column.inside ? mean[column.column()] : 0, v = column.inside ? var[column.column()] : 0;
+    Pair found = products_of_chunk(gy, x, period ? nullptr : weight, column, m, 1 / sqrtf(v + eps));
+    found = column.together(found, room);
+    if (column.leads()) partial[column.part(column.chunk)] = make_float2(found.plain, found.weighted);
+}
+
+// gx = rstd · (g - Σg/R - ŷ·Σ(g·ŷ)/R), g = gy · weight. For weights of what is kept also sums, of shape
+// (S / period, 2, period · C): Σ gy·ŷ and Σ gy, the gradients of weight and bias but for a sum over their
+// first axis. partial is null where there is one chunk, sums where nobody wants them.
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward(
+    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight, int64 period,
+    const float *__restrict__ mean, const float *__restrict__ var, const float2 *__restrict__ partial,
+    float *__restrict__ gx, float *__restrict__ sums, int64 S, int64 R, int64 C, int wide, int deep, int chunks,
+    float eps) {
+    __shared__ Pair room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    const float *row_weight = period ? nullptr : weight;
+    float m = column.inside ? mean[column.column()] : 0, v = column.inside ? var[column.column()] : 0;
+    float rstd = 1 / sqrtf(v + eps), scale = rstd;
+    Pair found = {0, 0};
+    if (!partial) found = products_of_chunk(gy, x, row_weight, column, m, rstd);
+    for (int i = column.lane; partial && column.inside && i < chunks; i += deep) {
+        float2 part = partial[column.part(i)];
+        found = found + Pair{part.x, part.y};
+    }
+    found = column.together(found, room);
+
+    if (period && column.inside) {
+        int64 at = weight_of(column, period), weights = period * C;
+        if (weight) scale *= weight[at];
+        if (sums && column.lane == 0 && column.chunk == 0) {
+            float *mine = sums + column.s / period * 2 * weights + at;
+            mine[0] = found.weighted;
+            mine[weights] = found.plain;
+        }
+    }
+    float plain = found.plain / R, weighted = found.weighted / R;
+#pragma unroll 4
+    for (int64 r = column.from + column.lane; r < column.to; r += deep) {
+        float g = gy[column.at(r)], normal = (x[column.at(r)] - m) * rstd;
+        if (row_weight) g *= row_weight[r];
+        gx[column.at(r)] = scale * (g - plain - normal * weighted);
+    }
+}
+
+// The gradients of weights of the rows, for C = 1: sums[chunk] = Σ gy·ŷ and Σ gy over a chunk of s, of each r.
+// Here the columns run along s: x is (1, S, R).
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_products(
+    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ mean,
+    const float *__restrict__ var, float *__restrict__ sums, int64 S, int64 R, int wide, int deep, int chunks,
+    float eps) {
+    __shared__ Pair room[MOST_THREADS];
+    Columns column(1, S, R, wide, deep, chunks);
+    Pair found = {0, 0};
+#pragma unroll 4
+    for (int64 s = column.from + column.lane; s < column.to; s += deep) {
+        float g = gy[column.at(s)];
+        found.plain += g;
+        found.weighted += g * ((x[column.at(s)] - mean[s]) * (1 / sqrtf(var[s] + eps)));
+    }
+    found = column.together(found, room);
+    if (column.leads()) {
+        float *mine = sums + (int64)column.chunk * 2 * R + column.c;
+        mine[0] = found.weighted;
+        mine[R] = found.plain;
+    }
+}

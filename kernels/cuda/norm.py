@@ -1,0 +1,139 @@
+"""Normalisation and its gradient, for batch, layer and instance norm: see `columns.py` for the cases.
+
+One launch each where a block sees whole columns, else two; the gradient of weights takes one more for
+instance norm, and one or two for layer norm. Weights that vary along some of the axes that are reduced but
+not along all of them, or along two sets of axes for weight and bias, are left to `reference`.
+"""
+
+from math import prod
+
+import numpy as np
+
+from ..arrays import array_module
+from ..reference import norm as reference
+from .columns import columns_of, grid
+from .launch import Source
+from .layout import in_order, inverse
+from .reduce import add_up
+
+NORM = Source("norm.cu")
+SOURCES = [NORM]
+
+
+def normalize(x, weight, bias, axes, eps):
+    """y, mean and var as in `reference`, y in the memory order of x."""
+    columns, weights = _plan(x, weight, bias, axes)
+    if columns is None:
+        return reference.normalize(x, weight, bias, axes, eps)
+    cut, memory = columns.grid(chunked=True), columns.memory(x)
+    y, mean, var = columns.new(x), columns.new_statistic(x), columns.new_statistic(x)
+    partial = None
+    if cut.chunks > 1:
+        partial = array_module(x).empty((cut.chunks, columns.S, columns.C, 2), np.float32)
+        NORM.launch("column_moments", cut.blocks, cut.threads, memory, partial, *columns.sizes, *cut.cut)
+    given = weights.memory(weight), weights.memory(bias), weights.period
+    NORM.launch(
+        "normalize",
+        cut.blocks,
+        cut.threads,
+        *(memory, *given, partial, y, mean, var, *columns.sizes, *cut.cut, np.float32(eps)),
+    )
+    return y, mean, var
+
+
+def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
+    """gx, gweight and gbias as in `reference`, gx in the memory order of x."""
+    columns, weights = _plan(x, weight, bias, axes)
+    if columns is None:
+        return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
+    xp, cut = array_module(x), columns.grid(chunked=True)
+    gx, eps = columns.new(x), np.float32(eps)
+    gy, x, mean, var = (columns.memory(a) for a in (gy, x, mean, var))
+    given = gy, x, weights.memory(weight), weights.period, mean, var
+    partial = sums = None
+    if cut.chunks > 1:
+        partial = xp.empty((cut.chunks, columns.S, columns.C, 2), np.float32)
+        NORM.launch(
+            "column_products", cut.blocks, cut.threads, *given, partial, *columns.sizes, *cut.cut, eps
+        )
+    if weights.wanted and weights.period:
+        sums = xp.empty((columns.S // int(weights.period), 2, weights.n), np.float32)
+    NORM.launch(
+        "normalize_backward",
+        cut.blocks,
+        cut.threads,
+        *(*given, partial, gx, sums, *columns.sizes, *cut.cut, eps),
+    )
+    if not weights.wanted:
+        return gx, None, None
+    if sums is None:
+        sums = _row_weight_products(gy, x, mean, var, columns, eps)
+    if len(sums) > 1:
+        parts, sums = sums, xp.empty((1, 2, weights.n), np.float32)
+        add_up(parts, sums, 1, len(parts), 2 * weights.n)
+    return gx, *(None if w is None else weights.like(g, w) for g, w in zip(sums[0], (weight, bias), strict=True))
+
+
+def _row_weight_products(gy, x, mean, var, columns, eps):
+    """Σ gy·ŷ and Σ gy of each r, (chunks, 2, R): the gradients of weights along the rows."""
+    S, R, cut = columns.S, columns.R, grid(1, columns.S, columns.R, True)
+    sums = array_module(x).empty((cut.chunks, 2, R), np.float32)
+    NORM.launch(
+        "row_weight_products",
+        cut.blocks,
+        cut.threads,
+        *(gy, x, mean, var, sums, np.int64(S), np.int64(R), *cut.cut, eps),
+    )
+    return sums
+
+
+class _Weights:
+    """How weights of `shape` belong to the entries of (S, R, C).
+
+    period: entry (s, r, c) has weight (s % period) · C + c, or for a period of 0 weight r.
+    n: how many there are. wanted: whether there are any.
+    """
+
+    def __init__(self, columns, shape, period, n):
+        self.order, self.wanted = columns.order, shape is not None
+        self.period, self.n = np.int64(period), n
+
+    def memory(self, weight):
+        """The weights in the order of memory, None for none."""
+        return None if weight is None else in_order(weight.reshape(self._padded(weight.shape)), self.order)
+
+    def like(self, flat, weight):
+        """The inverse of `memory`: of the shape of `weight`."""
+        shape = self._padded(weight.shape)
+        return flat.reshape([shape[i] for i in self.order]).transpose(inverse(self.order)).reshape(weight.shape)
+
+    def _padded(self, shape):
+        return (1,) * (len(self.order) - len(shape)) + shape
+
+
+def _plan(x, weight, bias, axes):
+    """The `Columns` and the `_Weights`, or None and None where `reference` has to do it."""
+    shapes = {w.shape for w in (weight, bias) if w is not None}
+    if len(shapes) > 1 or not x.size or any(w is not None and w.dtype != x.dtype for w in (weight, bias)):
+        return None, None
+    shape = shapes.pop() if shapes else None
+    columns = columns_of(x, axes, lambda columns: _weights(columns, shape) is not None)
+    return (None, None) if columns is None else (columns, _weights(columns, shape))
+
+
+def _weights(columns, shape):
+    """The `_Weights`, None where they are along other axes."""
+    if shape is None:
+        return _Weights(columns, None, 1, columns.C)
+    padded = (1,) * (len(columns.shape) - len(shape)) + shape
+    along = {axis for axis, n in enumerate(padded) if n > 1}
+    if any(padded[axis] != columns.shape[axis] for axis in along):
+        return None
+    S, R, C = columns.runs
+    if R and along == set(R) and not C:
+        return _Weights(columns, shape, 0, columns.R)
+    outer = S[len(S) - len(along) + len(C) :] if len(along) >= len(C) else []
+    if along != {*outer, *C}:
+        return None
+    period = prod(columns.shape[axis] for axis in outer)
+    return _Weights(columns, shape, period, period * columns.C)

@@ -1,0 +1,40 @@
+"""Random words and numbers from Philox: one launch each, and the host need not know the counter."""
+
+import numpy as np
+
+from ..reference import philox as reference
+from .grids import THREADS, blocks_for
+from .launch import Source
+
+PHILOX = Source("philox.cu")
+SOURCES = [PHILOX]
+
+
+def philox(key, counter, n, xp=np):
+    """As in `reference`."""
+    return _fill("philox", xp.empty(n, np.uint32), key, counter)
+
+
+def uniform(key, counter, n, dtype, xp=np):
+    """As in `reference`; float64 is made there."""
+    if np.dtype(dtype) != np.float32:
+        return reference.uniform(key, counter, n, dtype, xp)
+    return _fill("uniform", xp.empty(n, np.float32), key, counter)
+
+
+def normal(key, counter, n, dtype, xp=np):
+    """As in `reference`, to the last rounding; float64 is made there."""
+    if np.dtype(dtype) != np.float32:
+        return reference.normal(key, counter, n, dtype, xp)
+    return _fill("normal", xp.empty(n, np.float32), key, counter)
+
+
+def _fill(kernel, out, key, counter):
+    offset = None
+    if hasattr(counter, "dtype") and not isinstance(counter, np.generic):
+        if counter.dtype != np.uint64 or counter.size != 1:
+            raise TypeError(f"{kernel}: a counter in an array is one uint64, got {counter.size} {counter.dtype}")
+        offset, counter = counter, 0
+    key, counter = np.uint64(key), np.uint64(counter)
+    PHILOX.launch(kernel, blocks_for(out.size, 4), THREADS, out, np.int64(out.size), key, counter, offset)
+    return out

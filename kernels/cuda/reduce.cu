@@ -1,0 +1,43 @@
+// Sums over the middle axis of (S, R, C): of bias gradients, of losses, of gradients along broadcast axes;
+// and the root of the sum of squares of each row, which is the norm in a gradient penalty.
+//
+// A sum reads 4 bytes for each addition, so it is bound by memory: a thread keeps up to eight loads in
+// flight. Where there are too few columns to fill a GPU, their rows are cut into chunks, and a second
+// launch of the same kernel adds up the chunks. No atomics: the order, and so the result, is fixed.
+
+#include "common.cuh"
+
+// y[chunk, s, c] = scale · Σ x[s, r, c] over the rows of the chunk.
+extern "C" __global__ void sum_columns(
+    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int64 C, int wide, int deep,
+    int chunks, float scale) {
+    __shared__ float room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    float sum = 0;
+#pragma unroll 8
+    for (int64 r = column.from + column.lane; r < column.to; r += deep) sum += x[column.at(r)];
+    sum = column.together(sum, room);
+    if (column.leads()) y[column.part(column.chunk)] = scale * sum;
+}
+
+// y[s] = √(Σ x[s, r]² + eps): reads x once, one block or less a row.
+extern "C" __global__ void row_norms(
+    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int wide, int deep, float eps) {
+    __shared__ float room[MOST_THREADS];
+    Columns row(S, R, 1, wide, deep, 1);
+    float sum = 0;
+#pragma unroll 8
+    for (int64 r = row.lane; r < row.to; r += deep) sum += x[row.at(r)] * x[row.at(r)];
+    sum = row.together(sum, room);
+    if (row.leads()) y[row.s] = sqrtf(sum + eps);
+}
+
+// gx[s, r] = gy[s] / y[s] · x[s, r]: reads x and writes gx.
+extern "C" __global__ void row_norms_backward(
+    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ y, float *__restrict__ gx,
+    int64 S, int64 R, int wide, int deep, int chunks) {
+    Columns row(S, R, 1, wide, deep, chunks);
+    float scale = row.inside ? gy[row.s] / y[row.s] : 0;
+#pragma unroll 4
+    for (int64 r = row.from + row.lane; r < row.to; r += deep) gx[row.at(r)] = scale * x[row.at(r)];
+}

@@ -1,0 +1,72 @@
+"""Sums over axes, and the norms of rows."""
+
+import numpy as np
+
+from ..arrays import array_module
+from ..reference import reduce as reference
+from .columns import columns_of, grid
+from .launch import Source
+
+REDUCE = Source("reduce.cu")
+SOURCES = [REDUCE]
+
+
+def sums(x, axes):
+    """As in `reference`, in one launch or two."""
+    if not x.size:
+        return reference.sums(x, axes)
+    columns = columns_of(x, axes)
+    y = columns.new_statistic(x)
+    add_up(columns.memory(x), y, columns.S, columns.R, columns.C)
+    return y
+
+
+def channel_sums(y):
+    """As in `reference`: y (N, C, ...) -> (C,)."""
+    return sums(y, (0, *range(2, y.ndim))).reshape(-1)
+
+
+def add_up(x, y, S, R, C, scale=1.0):
+    """y (S, C) = scale · Σ x (S, R, C) over R, both contiguous."""
+    plan, scale = grid(S, R, C, True), np.float32(scale)
+    if plan.chunks == 1:
+        _sum_columns(x, y, S, R, C, plan, scale)
+        return
+    parts = array_module(x).empty((plan.chunks, S * C), np.float32)
+    _sum_columns(x, parts, S, R, C, plan, np.float32(1))
+    _sum_columns(parts, y, 1, plan.chunks, S * C, grid(1, plan.chunks, S * C, False), scale)
+
+
+def _sum_columns(x, y, S, R, C, plan, scale):
+    sizes = np.int64(S), np.int64(R), np.int64(C)
+    REDUCE.launch("sum_columns", plan.blocks, plan.threads, x, y, *sizes, *plan.cut, scale)
+
+
+def row_norms(x, eps):
+    """As in `reference`: x (N, ...) -> (N,)."""
+    if not x.size:
+        return reference.row_norms(x, eps)
+    rows = _rows(x)
+    y, plan = array_module(x).empty(len(x), np.float32), grid(rows.S, rows.R, 1, False)
+    sizes = rows.sizes[:2]
+    REDUCE.launch(
+        "row_norms", plan.blocks, plan.threads, rows.memory(x), y, *sizes, plan.wide, plan.deep, np.float32(eps)
+    )
+    return y
+
+
+def row_norms_backward(gy, x, y):
+    """As in `reference`; the result is in the memory order of x."""
+    if not x.size:
+        return reference.row_norms_backward(gy, x, y)
+    rows, xp = _rows(x), array_module(x)
+    gx, plan = rows.new(x), grid(rows.S, rows.R, 1, True)
+    gy, y = xp.ascontiguousarray(gy), xp.ascontiguousarray(y)
+    REDUCE.launch(
+        "row_norms_backward", plan.blocks, plan.threads, gy, rows.memory(x), y, gx, *rows.sizes[:2], *plan.cut
+    )
+    return gx
+
+
+def _rows(x):
+    return columns_of(x, range(1, x.ndim), lambda columns: columns.C == 1)
