@@ -1,6 +1,6 @@
-"""The benchmarks: `python -m bench.cpu`, `python -m bench.gpu`; and the compile gate, `python -m bench.compile`.
+"""Benchmarks, `python -m bench.cpu` and `python -m bench.gpu`; a compile gate, `python -m bench.compile`.
 
-They check first, then time, and write the README's tables and the pages in `bench/results/`. What they
+Benchmarks check first, then time, and write the README's tables and the pages in `bench/results/`. What they
 share with `minigan bench`, the two sides and how they take turns, is in `minigan/bench/`.
 
 They run from a plain checkout too, with nothing installed but the libraries.

@@ -1,12 +1,14 @@
 """The processes that touch the GPU: each can be ended, and is started anew when something broke in it."""
 
 import contextlib
+import re
 import threading
 
 from minigan.bench.worker import Side, Worker
 from minigan.errors import MiniganError
 
 FAILURES = MiniganError, RuntimeError  # the process ended; or it told of an error
+BROKEN = re.compile(r"CUDA[ _]?(Driver)?Error|out of memory", re.IGNORECASE)  # everything later may fail too
 
 
 class Bounded(Worker):
@@ -61,13 +63,14 @@ class Processes:
 
     @contextlib.contextmanager
     def recorded(self, side: Side, errors: dict[str, str]):
-        """What fails inside goes to `errors` under the side's name, in a sentence. The process ends with
-        it: after a fault of the GPU everything in it fails."""
+        """What fails inside goes to `errors` under the side's name, in a sentence. After a fault of the
+        GPU the process ends, and the next request gets a new one."""
         try:
             yield
         except FAILURES as error:
             errors[side.name] = sentence(error)
-            self.end(side)
+            if isinstance(error, MiniganError) or BROKEN.search(str(error)):
+                self.end(side)
 
 
 def sentence(error: Exception) -> str:

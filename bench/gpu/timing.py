@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 
 import cupy
-from cupy_backends.cuda.libs import cublas
-
 import numpy as np
+from cupy_backends.cuda.libs import cublas
 
 TURNS, SECONDS = 7, 0.02  # turns, and how long each is to take
 MOST = 500  # calls in the queue, which holds about a thousand

@@ -1,0 +1,114 @@
+"""The process that times kernels; `minigan/bench/serve.py` says what it is asked.
+
+A job names a row (see `rows.py`), or a ceiling of this card. Its one result is what was measured.
+"""
+
+import os
+
+import cupy
+import numpy as np
+
+import minigan_kernels as kernels
+from bench.gpu import rows, timing
+from minigan.bench.compare import relative_difference
+
+ROWS = {(row.name, row.precision): row for row in rows.all_rows()}
+
+
+def about():
+    """The card, and what runs on it."""
+    runtime, device = cupy.cuda.runtime, cupy.cuda.Device()
+    properties = runtime.getDeviceProperties(device.id)
+    return {
+        "threads": int(os.environ["OMP_NUM_THREADS"]),
+        "versions": {"CuPy": cupy.__version__, "NumPy": np.__version__},
+        "device": {
+            "name": properties["name"].decode(),
+            "compute_capability": f"{properties['major']}.{properties['minor']}",
+            "multiprocessors": properties["multiProcessorCount"],
+            "memory_gib": round(properties["totalGlobalMem"] / 2**30, 1),
+            "cache_mib": round(properties["l2CacheSize"] / 2**20, 1),
+            "driver": _version(runtime.driverGetVersion()),
+            "runtime": _version(runtime.runtimeGetVersion()),
+        },
+    }
+
+
+def prepare(job):
+    if job["name"] == "copy ceiling":
+        yield {"bytes_per_second": timing.copy_ceiling()}
+    elif job["name"] == "product ceiling":
+        yield {"flop_per_second": timing.product_ceiling(job["precision"], job["n"])}
+    else:
+        yield measured(ROWS[job["name"], job["precision"]])
+
+
+def measured(row):
+    """Seconds of a call, after a check against `reference` in float64 on the same card."""
+    kernel = getattr(kernels, row.kernel)
+    with kernels.precision(row.precision):
+        difference = checked(kernel, row)
+        arguments = row.make(Arrays(cupy))
+        return {"seconds": timing.seconds(lambda: kernel(*arguments)), "difference": difference}
+
+
+def checked(kernel, row):
+    """The largest difference of a result, relative to its largest entry. ValueError above the limit."""
+    arguments = row.make(Arrays(cupy))
+    precise = [a.astype(np.float64) if is_float32(a) else a for a in arguments]
+    precise = [np.float64 if a is np.float32 else a for a in precise]
+    found = results(kernel, row, arguments)
+    with kernels.engine("reference"):
+        expected = results(kernel, row, precise)
+    worst = 0.0
+    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        difference = relative_difference(a, b)
+        if not difference <= rows.RTOL[row.precision]:
+            raise ValueError(f"nothing is timed: result {i} differs from the reference by {difference:.1e}")
+        worst = max(worst, difference)
+    return worst
+
+
+def results(kernel, row, arguments):
+    """A list of arrays: what the kernel gives, or the arguments that it changes."""
+    given = kernel(*arguments)
+    if row.changes:
+        given = tuple(arguments[i] for i in row.changes)
+    return [a for a in (given if isinstance(given, tuple) else (given,)) if a is not None]
+
+
+def is_float32(a):
+    return getattr(a, "ndim", None) is not None and a.dtype == np.float32
+
+
+class Arrays:
+    """The arrays of module `xp` that a row asks for: images channels-last, the same every time."""
+
+    def __init__(self, xp):
+        self.xp, self.random = xp, xp.random.RandomState(0)
+
+    def normal(self, shape):
+        if np.ndim(shape) and len(shape) == 4:
+            N, C, H, W = shape
+            return self._normal((N, H, W, C)).transpose(0, 3, 1, 2)
+        return self._normal(shape)
+
+    def _normal(self, shape):
+        return self.random.standard_normal(shape, dtype=np.float32)
+
+    def zeros(self, shape):
+        return self.xp.zeros(shape, np.float32)
+
+    def ones(self, shape):
+        return self.xp.ones(shape, np.float32)
+
+    def positions(self, shape, images):
+        """Of pixels in the images, as `max_pool2d` of neighbouring windows gives them."""
+        N, C, H, W = shape
+        rows, columns = (self.xp.arange(n) * (size // n) for n, size in zip((H, W), images[2:], strict=True))
+        index = (rows[:, None] * images[3] + columns).reshape(1, H, W, 1)
+        return self.xp.ascontiguousarray(self.xp.broadcast_to(index, (N, H, W, C))).transpose(0, 3, 1, 2)
+
+
+def _version(number):
+    return f"{number // 1000}.{number % 1000 // 10}"
