@@ -12,10 +12,11 @@ import numpy as np
 from .arrays import array_module, sum_to
 from .engines import ENGINES, engine, engine_for, engine_for_new, engine_missing, engine_name, engines_here
 from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
-from .reference.philox import philox, uniform
+from .precisions import PRECISIONS, precision, precision_name, set_precision
 
 __all__ = [
     "ENGINES",
+    "PRECISIONS",
     "adam",
     "add_bias",
     "array_module",
@@ -28,6 +29,9 @@ __all__ = [
     "conv2d_input",
     "conv2d_weight",
     "conv_algorithm",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "embedding_weight",
     "engine",
     "engine_missing",
     "engine_name",
@@ -36,6 +40,8 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
+    "log_softmax",
+    "log_softmax_backward",
     "matmul",
     "max_pool2d",
     "normal",
@@ -47,14 +53,24 @@ __all__ = [
     "philox",
     "pixels_gather",
     "pixels_scatter",
+    "precision",
+    "precision_name",
     "rmsprop",
+    "row_norms",
+    "row_norms_backward",
     "set_num_threads",
+    "set_precision",
     "sgd",
     "sigmoid",
+    "softmax",
+    "softmax_backward",
     "sum_to",
+    "sums",
     "tanh_backward",
     "transposed_size",
     "uniform",
+    "upsample2d",
+    "upsample2d_input",
 ]
 
 
@@ -169,9 +185,13 @@ def pixels_gather(x, index):
     return engine_for(x).pixels_gather(x, index)
 
 
-def pixels_scatter(y, index, size):
-    """The adjoint of `pixels_gather`, onto images of `size` (H, W): values add where positions meet."""
-    return engine_for(y).pixels_scatter(y, index, size)
+def pixels_scatter(y, index, size, window=None):
+    """The adjoint of `pixels_gather`, onto images of `size` (H, W): values add where positions meet.
+
+    window: the (kernel_size, stride, padding) of the `max_pool2d` that made the positions, if one did, in
+    whose order y and index are then; so that an engine knows where to look for a pixel's values.
+    """
+    return engine_for(y).pixels_scatter(y, index, size, window)
 
 
 def avg_pool2d(x, kernel_size, stride, padding):
@@ -184,6 +204,18 @@ def avg_pool2d(x, kernel_size, stride, padding):
 def avg_pool2d_input(gy, size, kernel_size, stride, padding):
     """The adjoint of `avg_pool2d`, for images of `size` (H, W)."""
     return engine_for(gy).avg_pool2d_input(gy, size, kernel_size, stride, padding)
+
+
+def upsample2d(x, factors):
+    """Each pixel as a block of `factors` (FH, FW) equal ones: x (N, C, H, W) -> (N, C, H·FH, W·FW)."""
+    return engine_for(x).upsample2d(x, factors)
+
+
+def upsample2d_input(gy, factors):
+    """The adjoint of `upsample2d`: gy (N, C, H·FH, W·FW) -> (N, C, H, W), the sums of the blocks."""
+    if gy.shape[2] % factors[0] or gy.shape[3] % factors[1]:
+        raise ValueError(f"upsample2d_input: images of {gy.shape[2:]} are no multiple of {factors}")
+    return engine_for(gy).upsample2d_input(gy, factors)
 
 
 # Matrix products, and biases.
@@ -214,6 +246,32 @@ def add_bias(y, b):
 def channel_sums(y):
     """Σ over all axes but the second, the gradient of a bias: y (N, C, ...) -> (C,)."""
     return engine_for(y).channel_sums(y)
+
+
+# Sums, and norms of rows.
+
+
+def sums(x, axes):
+    """Σ x over `axes`, which stay, with size 1."""
+    return engine_for(x).sums(x, axes)
+
+
+def row_norms(x, eps):
+    """√(Σ x[n]² + eps) of each entry x[n] of the first axis: x (N, ...) -> (N,)."""
+    return engine_for(x).row_norms(x, eps)
+
+
+def row_norms_backward(gy, x, y):
+    """gy[n] / y[n] · x[n]: the gradient of y = `row_norms` in x."""
+    return engine_for(x).row_norms_backward(gy, x, y)
+
+
+def embedding_weight(gy, index, rows):
+    """The gradient of a table that gave the rows `index`: Σ gy[i] over the i with index[i] = v, of each v.
+
+    gy (..., D), index (...) of integers in [0, rows) -> (rows, D).
+    """
+    return engine_for(gy).embedding_weight(gy, index, rows)
 
 
 # Activations and losses.
@@ -249,6 +307,36 @@ def bce_with_logits_backward(gy, x, target, scale):
     return engine_for(x).bce_with_logits_backward(gy, x, target, scale)
 
 
+def softmax(x, axis):
+    """eˣ / Σ eˣ along `axis`, without overflow."""
+    return engine_for(x).softmax(x, axis)
+
+
+def softmax_backward(gy, y, axis):
+    """y·(gy - Σ gy·y), y = `softmax` x."""
+    return engine_for(y).softmax_backward(gy, y, axis)
+
+
+def log_softmax(x, axis):
+    """x - log Σ eˣ along `axis`, without overflow."""
+    return engine_for(x).log_softmax(x, axis)
+
+
+def log_softmax_backward(gy, y, axis):
+    """gy - eʸ·Σ gy, y = `log_softmax` x."""
+    return engine_for(y).log_softmax_backward(gy, y, axis)
+
+
+def cross_entropy(x, labels):
+    """-log softmax(x[n])[labels[n]]: logits (N, C), integers in [0, C) (N,) -> (N,)."""
+    return engine_for(x).cross_entropy(x, labels)
+
+
+def cross_entropy_backward(gy, x, labels):
+    """gy[n]·(softmax(x[n]) - (1 at the label)): the gradient of `cross_entropy` in x."""
+    return engine_for(x).cross_entropy_backward(gy, x, labels)
+
+
 # Normalisation.
 
 
@@ -281,11 +369,30 @@ def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
 
 
 def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
-    """Kingma, Ba, "Adam", 2015, Algorithm 1; `step` counts from 1, weight decay is added to g."""
+    """Kingma, Ba, "Adam", 2015, Algorithm 1; weight decay is added to g.
+
+    step: counts from 1; an integer, or a one-element int64 array of the module of p, so that a captured
+    CUDA graph can count by itself.
+    """
     engine_for(p).adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)
 
 
-# Random numbers; `philox` and `uniform` are the same on every engine.
+# Random numbers. key, counter: integers below 2**64; or the counter is a one-element uint64 array of the
+# module `xp`, which the caller moves on, so that a captured CUDA graph draws new numbers in each replay.
+
+
+def philox(key, counter, n, xp=np):
+    """`n` random 32-bit words of module `xp`, as uint32: those of the blocks counter, counter + 1, ...
+
+    Block i holds the words 4i to 4i + 3; they are the same on every engine.
+    """
+    return engine_for_new(xp, np.float32).philox(key, counter, n, xp)
+
+
+def uniform(key, counter, n, dtype, xp=np):
+    """`n` numbers in [0, 1) of module `xp`: the top 24 bits of a word for float32, of 53 in two words for
+    float64; the same on every engine."""
+    return engine_for_new(xp, dtype).uniform(key, counter, n, dtype, xp)
 
 
 def normal(key, counter, n, dtype, xp=np):

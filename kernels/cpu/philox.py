@@ -21,6 +21,7 @@ def normal(key, counter, n, dtype, xp=np):
     those of another library."""
     if xp is not np or np.dtype(dtype) != np.float32:
         return reference_normal(key, counter, n, dtype, xp)
+    counter = counter.item() if isinstance(counter, np.ndarray) else counter
     z = np.empty(-(-n // 4) * 4, np.float32)
     _normal(np.uint64(key), np.uint64(counter), z, parts_of(COST * n))
     return z[:n]

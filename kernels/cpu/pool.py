@@ -42,7 +42,7 @@ def pixels_gather(x, index):
     return y.transpose(0, 3, 1, 2)
 
 
-def pixels_scatter(y, index, size):
+def pixels_scatter(y, index, size, window=None):
     """As in `reference`."""
     if not _images(y, index):
         return reference.pixels_scatter(y, index, size)

@@ -51,7 +51,7 @@ class Columns:
 
 
 class Grid:
-    """How the columns of (S, R, C) are shared by blocks: `wide` columns by `deep` threads, in `chunks` of rows."""
+    """How blocks share the columns of (S, R, C): `wide` of them, `deep` threads each, in `chunks` of rows."""
 
     def __init__(self, blocks, wide, deep, chunks):
         self.blocks, self.chunks = blocks * chunks, chunks

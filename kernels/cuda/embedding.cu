@@ -27,9 +27,8 @@ extern "C" __global__ void embedding_weight(
         __syncthreads();
         for (int some = 0; some < CHUNK; some += WARP) {
             uint32 readers = __ballot_sync(ALL_LANES, chunk[some + lane] == row);
-            for (int reader = 0; readers >> reader; ++reader) {
-                if (!(readers >> reader & 1)) continue;
-                const float *g = gy + (first + some + reader) * D;
+            for (; readers; readers &= readers - 1) {  // the lowest bit goes
+                const float *g = gy + (first + some + __ffs(readers) - 1) * D;
                 for (int64 d = lane; real && d < D; d += WARP) mine[d] += g[d];
             }
         }

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import array_module
 
 FOLDER = Path(__file__).parent  # also the include path
-SCALARS = (np.int32, np.int64, np.uint32, np.uint64, np.float32)
+SCALARS = (np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64)
 GRID_LIMIT, BLOCK_LIMIT = (2**31 - 1, 65535, 65535), (1024, 1024, 64)  # of every card since sm_30
 MAX_THREADS = 1024
 SHARED_LIMIT = 48 << 10  # bytes of dynamic shared memory that a kernel has without asking for more
@@ -38,7 +38,8 @@ class Source:
 
         grid, block: an integer, or up to three, x first; nothing runs if one of them is 0.
         args: arrays, all NumPy or all CuPy, of which the kernel gets the address of the first element;
-            np.int32, np.int64, np.uint32, np.uint64, np.float32, passed as they are; None, a null pointer.
+            np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64, passed as they are; None, a null
+            pointer.
         shared: bytes of dynamic shared memory.
 
         TypeError for other arguments, ValueError for a grid or block that no card can run.

@@ -35,7 +35,9 @@ def bce_with_logits_backward(gy, x, target, scale):
         raise ValueError(f"bce_with_logits_backward: gy is one value, got shape {gy.shape}")
     n = np.int64(x.size)
     grid = blocks_for(x.size)
-    LOSS.launch("bce_with_logits_backward", grid, THREADS, gy, logits, target, number, gx, n, np.float32(scale))
+    LOSS.launch(
+        "bce_with_logits_backward", grid, THREADS, gy, logits, target, number, gx, n, np.float32(scale)
+    )
     return gx
 
 

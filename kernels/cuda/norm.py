@@ -71,7 +71,9 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     if len(sums) > 1:
         parts, sums = sums, xp.empty((1, 2, weights.n), np.float32)
         add_up(parts, sums, 1, len(parts), 2 * weights.n)
-    return gx, *(None if w is None else weights.like(g, w) for g, w in zip(sums[0], (weight, bias), strict=True))
+    return gx, *(
+        None if w is None else weights.like(g, w) for g, w in zip(sums[0], (weight, bias), strict=True)
+    )
 
 
 def _row_weight_products(gy, x, mean, var, columns, eps):
@@ -105,7 +107,9 @@ class _Weights:
     def like(self, flat, weight):
         """The inverse of `memory`: of the shape of `weight`."""
         shape = self._padded(weight.shape)
-        return flat.reshape([shape[i] for i in self.order]).transpose(inverse(self.order)).reshape(weight.shape)
+        return (
+            flat.reshape([shape[i] for i in self.order]).transpose(inverse(self.order)).reshape(weight.shape)
+        )
 
     def _padded(self, shape):
         return (1,) * (len(self.order) - len(shape)) + shape

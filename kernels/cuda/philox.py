@@ -33,7 +33,9 @@ def _fill(kernel, out, key, counter):
     offset = None
     if hasattr(counter, "dtype") and not isinstance(counter, np.generic):
         if counter.dtype != np.uint64 or counter.size != 1:
-            raise TypeError(f"{kernel}: a counter in an array is one uint64, got {counter.size} {counter.dtype}")
+            raise TypeError(
+                f"{kernel}: a counter in an array is one uint64, got {counter.size} {counter.dtype}"
+            )
         offset, counter = counter, 0
     key, counter = np.uint64(key), np.uint64(counter)
     PHILOX.launch(kernel, blocks_for(out.size, 4), THREADS, out, np.int64(out.size), key, counter, offset)

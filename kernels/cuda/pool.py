@@ -21,7 +21,9 @@ def max_pool2d(x, kernel_size, stride, padding):
     N, C, H, W = x.shape
     OH, OW = out_size((H, W), kernel_size, stride, padding)
     y, index = new_images(x, N, C, OH, OW), new_images(x, N, C, OH, OW, np.int64)
-    _launch("max_pool2d", y, channels_last(x), y, index, sizes=(H, W, C, OH, OW, *kernel_size, *stride, *padding))
+    _launch(
+        "max_pool2d", y, channels_last(x), y, index, sizes=(H, W, C, OH, OW, *kernel_size, *stride, *padding)
+    )
     return y, index
 
 

@@ -50,7 +50,15 @@ def row_norms(x, eps):
     y, plan = array_module(x).empty(len(x), np.float32), grid(rows.S, rows.R, 1, False)
     sizes = rows.sizes[:2]
     REDUCE.launch(
-        "row_norms", plan.blocks, plan.threads, rows.memory(x), y, *sizes, plan.wide, plan.deep, np.float32(eps)
+        "row_norms",
+        plan.blocks,
+        plan.threads,
+        rows.memory(x),
+        y,
+        *sizes,
+        plan.wide,
+        plan.deep,
+        np.float32(eps),
     )
     return y
 

@@ -3,11 +3,29 @@
 from .activation import leaky_relu, leaky_relu_backward, sigmoid, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
 from .dense import add_bias, channel_sums, linear, matmul
+from .embedding import embedding_weight
 from .loss import bce_with_logits, bce_with_logits_backward
 from .norm import normalize, normalize_backward
 from .optim import adam, rmsprop, sgd
 from .philox import normal, philox, uniform
-from .pool import avg_pool2d, avg_pool2d_input, max_pool2d, pixels_gather, pixels_scatter
+from .pool import (
+    avg_pool2d,
+    avg_pool2d_input,
+    max_pool2d,
+    pixels_gather,
+    pixels_scatter,
+    upsample2d,
+    upsample2d_input,
+)
+from .reduce import row_norms, row_norms_backward, sums
+from .softmax import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    softmax,
+    softmax_backward,
+)
 
 __all__ = [
     "adam",
@@ -20,9 +38,14 @@ __all__ = [
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "embedding_weight",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
+    "log_softmax",
+    "log_softmax_backward",
     "matmul",
     "max_pool2d",
     "normal",
@@ -32,8 +55,15 @@ __all__ = [
     "pixels_gather",
     "pixels_scatter",
     "rmsprop",
+    "row_norms",
+    "row_norms_backward",
     "sgd",
     "sigmoid",
+    "softmax",
+    "softmax_backward",
+    "sums",
     "tanh_backward",
     "uniform",
+    "upsample2d",
+    "upsample2d_input",
 ]

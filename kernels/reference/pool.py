@@ -31,8 +31,8 @@ def pixels_gather(x, index):
     return picked.reshape(index.shape)
 
 
-def pixels_scatter(y, index, size):
-    """The adjoint of `pixels_gather`: values meant for one pixel add up."""
+def pixels_scatter(y, index, size, window=None):
+    """The adjoint of `pixels_gather`: values meant for one pixel add up. The window is no help here."""
     xp = array_module(y)
     N, C = y.shape[:2]
     pixels = size[0] * size[1]
@@ -62,6 +62,18 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
             cols = slice(j, j + (OW - 1) * stride[1] + 1, stride[1])
             gx[:, :, rows, cols] += share
     return gx[:, :, PH : PH + H, PW : PW + W]
+
+
+def upsample2d(x, factors):
+    """Each pixel becomes a block of equal ones."""
+    return x.repeat(factors[0], axis=2).repeat(factors[1], axis=3)
+
+
+def upsample2d_input(gy, factors):
+    """The adjoint of `upsample2d`: each block adds up."""
+    N, C, H, W = gy.shape
+    FH, FW = factors
+    return gy.reshape(N, C, H // FH, FH, W // FW, FW).sum(axis=(3, 5))
 
 
 def _windows(x, kernel_size, stride, padding, out, fill):
