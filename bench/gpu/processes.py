@@ -56,6 +56,10 @@ class Processes:
             self._started[side] = Bounded(side, self.threads, self.seconds).__enter__()
         return self._started[side]
 
+    def versions(self) -> dict[str, str]:
+        """Of the libraries, as the processes that run tell them."""
+        return {k: v for worker in self._started.values() for k, v in worker.about["versions"].items()}
+
     def end(self, side: Side):
         worker = self._started.pop(side, None)
         if worker is not None:

@@ -29,7 +29,7 @@ def about():
 
 
 def variants(job):
-    """Memory formats to choose the quickest from. Without tensor cores cuDNN may prefer the contiguous one."""
+    """Memory formats to choose the quickest from. In float32 either can be."""
     images = len(job["shape"]) == 3 and job["model"] != "gan"
     formats = ["channels_last", "contiguous"] if images and job["precision"] == "fp32" else ["channels_last"]
     return [{"layout": layout} for layout in formats]

@@ -67,6 +67,8 @@ def product_ceiling(precision: str, n: int) -> float:
 
 def cublas_product(precision: str, n: int) -> Callable[[], None]:
     """A call of cuBLAS on random matrices, in float32, TF32, or BF16 with float32 sums and results."""
+    from cupy_backends.cuda.libs import cublas  # a library of its own, that may not be there
+
     runtime = cupy.cuda.runtime
     kind = runtime.CUDA_R_16BF if precision == "bf16" else runtime.CUDA_R_32F
     compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if precision == "tf32" else cublas.CUBLAS_COMPUTE_32F

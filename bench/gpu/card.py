@@ -1,0 +1,32 @@
+"""The card, and what runs on it."""
+
+import platform
+
+
+def card() -> dict:
+    """The first GPU; nothing is started on it."""
+    from cupy.cuda import runtime
+
+    properties = runtime.getDeviceProperties(0)
+    return {
+        "name": properties["name"].decode(),
+        "compute_capability": f"{properties['major']}.{properties['minor']}",
+        "multiprocessors": properties["multiProcessorCount"],
+        "memory_gib": round(properties["totalGlobalMem"] / 2**30, 1),
+        "cache_mib": round(properties["l2CacheSize"] / 2**20, 1),
+        "driver": _cuda(runtime.driverGetVersion()),
+        "runtime": _cuda(runtime.runtimeGetVersion()),
+    }
+
+
+def versions() -> dict[str, str]:
+    import cupy
+    import numba
+    import numpy
+
+    libraries = {"CuPy": cupy, "NumPy": numpy, "Numba": numba}
+    return {"Python": platform.python_version()} | {k: m.__version__ for k, m in libraries.items()}
+
+
+def _cuda(number):
+    return f"{number // 1000}.{number % 1000 // 10}"
