@@ -9,7 +9,7 @@ Sizes, strides, paddings and dilations are pairs, rows first.
 
 import numpy as np
 
-from .arrays import array_module, sum_to
+from .arrays import array_module, stretched_axes
 from .engines import ENGINES, engine, engine_for, engine_for_new, engine_missing, engine_name, engines_here
 from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
 from .precisions import PRECISIONS, precision, precision_name, set_precision
@@ -254,6 +254,11 @@ def channel_sums(y):
 def sums(x, axes):
     """Σ x over `axes`, which stay, with size 1."""
     return engine_for(x).sums(x, axes)
+
+
+def sum_to(x, shape):
+    """Σ x down to `shape`, over the axes along which `shape` broadcasts to x's."""
+    return x if x.shape == shape else engine_for(x).sums(x, stretched_axes(x.shape, shape)).reshape(shape)
 
 
 def row_norms(x, eps):

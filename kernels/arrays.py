@@ -19,7 +19,10 @@ def sum_to(array, shape):
     """Sum `array` down to `shape`, over the axes along which `shape` broadcasts to it."""
     if array.shape == shape:
         return array
-    lead = array.ndim - len(shape)
-    stretched = tuple(i + lead for i, n in enumerate(shape) if n == 1 and array.shape[i + lead] != 1)
-    summed = array.sum(axis=tuple(range(lead)) + stretched, keepdims=True)
-    return summed.reshape(shape)
+    return array.sum(axis=stretched_axes(array.shape, shape), keepdims=True).reshape(shape)
+
+
+def stretched_axes(to, shape):
+    """The axes of an array of shape `to` along which one of `shape` broadcasts to it."""
+    lead = len(to) - len(shape)
+    return (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and to[i + lead] != 1))

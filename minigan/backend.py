@@ -183,7 +183,7 @@ def erf(x):
 
 OLDEST_CUDA = 12000  # what the extras' CuPy needs of a driver
 OLDEST_SM = 75  # Turing
-EXTRAS = {13: "cuda13", 12: "cuda12"}  # the extra for each CUDA
+WHEELS = {13: "cupy-cuda13x", 12: "cupy-cuda12x"}  # the CuPy for each CUDA
 
 
 def gpu_status() -> tuple[bool, str]:
@@ -216,7 +216,7 @@ def no_gpu_reason(index: int = 0) -> str | None:
     if driver // 1000 < made // 1000:
         return (
             f"CuPy is made for CUDA {_version(made)}, the NVIDIA driver goes up to CUDA {_version(driver)}: "
-            f"{_install(driver)} in place of it, or install a newer driver"
+            f"pip uninstall {WHEELS[made // 1000]}, then {_install(driver)}, or install a newer driver"
         )
     try:
         count = runtime.getDeviceCount()
@@ -233,8 +233,9 @@ def no_gpu_reason(index: int = 0) -> str | None:
 
 
 def _without_cupy(driver):
-    if driver is None or driver < OLDEST_CUDA:
-        return f"{_driver_reason(driver)}; CuPy is not installed either"
+    if not driver or driver < OLDEST_CUDA:
+        newest = max(WHEELS) * 1000
+        return f"{_driver_reason(driver)}, and CuPy is not installed: once there is one, {_install(newest)}"
     return f"CuPy is not installed: {_install(driver)}"
 
 
@@ -249,8 +250,8 @@ def _driver_reason(driver):
 
 
 def _install(driver) -> str:
-    """The line that installs the CuPy for a driver."""
-    return f"pip install 'minigan[{EXTRAS[min(driver // 1000, max(EXTRAS))]}]'"
+    """The line that installs the CuPy for a driver, with the compiler and headers it needs."""
+    return f"pip install '{WHEELS[min(driver // 1000, max(WHEELS))]}[ctk]'"
 
 
 def _driver_version() -> int | None:

@@ -93,7 +93,7 @@ def _train_command(name, module):
         if resume is None:
             run = training.train(name, options, cfg, out)
         else:
-            run = training.resume(resume, _steps_to_resume(name, resume, cfg, given))
+            run = training.resume(resume, **_changes(name, resume, options, cfg, given))
         return 0 if run.finished() else 130
 
     train.__doc__ = summary(module)
@@ -101,22 +101,29 @@ def _train_command(name, module):
 
 
 OUT = Parameter(group="Run", help="The run folder to make; by default runs/MODEL-DATA-TIME.")
-RESUME = Parameter(group="Run", help="Go on with the run in this folder. Of the other flags, only --steps.")
+RESUME = Parameter(
+    group="Run", help="Go on with the run in this folder. Of the other flags, only --steps and --device."
+)
 
 
-def _steps_to_resume(name, path, cfg, given):
-    """The --steps that was typed, None if none was. MiniganError if any other setting was."""
+def _changes(name, path, options, cfg, given):
+    """What a resumed run is to do otherwise: the --steps and the --device that were typed, None if they
+    were not. MiniganError if any other setting was."""
     from minigan.training import Run
 
     run = Run.open(path)
     if run.config["model"] != name:
         raise MiniganError(f"{path} is a run of {run.config['model']}, not of {name}")
-    others = [flag for flag in given if flag not in ("--resume", "--steps")]
+    others = [flag for flag in given if flag not in ("--resume", "--steps", "--device")]
     if others:
         raise MiniganError(
-            f"a resumed run keeps its settings, only --steps may be given; got {', '.join(others)}"
+            f"a resumed run keeps its settings, only --steps and --device may be given; "
+            f"got {', '.join(others)}"
         )
-    return cfg.steps if "--steps" in given else None
+    return {
+        "steps": cfg.steps if "--steps" in given else None,
+        "device": options.device if "--device" in given else None,
+    }
 
 
 for _name, _module in MODELS.items():
@@ -130,6 +137,7 @@ def sample(
     n: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
     seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))] = 0,
     step: int | None = None,
+    device: str = "auto",
     out: Path | None = None,
 ):
     """Draw samples from a trained generator.
@@ -144,6 +152,8 @@ def sample(
         Seed of the noise.
     step
         Take the checkpoint of this step; by default the newest.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
     out
         The PNG to write; by default samples-SEED.png in the run folder.
     """
@@ -151,10 +161,11 @@ def sample(
     from minigan.random import Generator
     from minigan.training import Run, generate, load_generator
 
-    model, cfg, G = load_generator(Run.open(run), step)
+    model, cfg, G = load_generator(Run.open(run), step, device)
     out = out or run / f"samples-{seed}.png"
     try:
-        report.save_samples(out, generate(G, model.noise(cfg, n, Generator(seed))))
+        noise = model.noise(cfg, n, Generator(seed)).to(device)  # drawn on the CPU: the same everywhere
+        report.save_samples(out, generate(G, noise))
     except OSError as error:
         raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
     print(out)

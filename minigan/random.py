@@ -55,7 +55,7 @@ class Generator:
 
     def spawn(self) -> "Generator":
         """A generator with a key drawn from this one: a stream of its own, on the same device."""
-        high, low = (int(word) for word in self._draw(kernels.philox, 2, words=2))
+        high, low = (int(word) for word in self._draw(kernels.philox, 2, words=2, device="cpu"))
         return Generator(high << 32 | low, self.device)
 
     def uniform(self, shape=(), low=0.0, high=1.0, dtype=np.float32, device=None):

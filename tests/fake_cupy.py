@@ -18,6 +18,7 @@ differs from NumPy, so that code which breaks one of them breaks here too:
 `install(monkeypatch)` puts it in the place of `cupy` and `cupyx`.
 """
 
+import contextlib
 import sys
 import types
 import weakref
@@ -36,6 +37,7 @@ METHODS = """
     all any argmax argmin argsort astype clip copy cumsum diagonal dot fill flatten max mean min nonzero
     prod ravel repeat reshape round sort squeeze std sum swapaxes take transpose var view
 """
+VIEWS = {"transpose", "swapaxes", "squeeze", "view", "diagonal"}
 BLAS = {"matmul", "dot", "tensordot", "einsum", "vdot", "inner"}
 
 
@@ -132,7 +134,8 @@ class ndarray:
             return self.copy()
 
     def __getitem__(self, key):
-        return call(lambda a, k: a[k], self, _key(key), is_key=True)
+        with _place_of_a_view(self, not _has_arrays(key)):
+            return call(lambda a, k: a[k], self, _key(key), is_key=True)
 
     def __setitem__(self, key, value):
         if not isinstance(value, ndarray) and np.ndim(value):
@@ -171,7 +174,9 @@ def _method(name):
             return call(lambda a, value: a.fill(value), self, *args, in_place=True)
         if name in BLAS:
             _no_blas()
-        return call(lambda a, *rest, **more: getattr(a, name)(*rest, **more), self, *args, **kwargs)
+        is_view = name in VIEWS or (name == "reshape" and self.flags.c_contiguous)
+        with _place_of_a_view(self, is_view):
+            return call(lambda a, *rest, **more: getattr(a, name)(*rest, **more), self, *args, **kwargs)
 
     return method
 
@@ -248,6 +253,17 @@ def call(function, *args, is_key=False, in_place=False, **kwargs):
         return None
     result = function(*plain, **named)
     return result if in_place else _wrapped(result, args, lambda: function(*plain, **named))
+
+
+def _place_of_a_view(array, is_view):
+    """A view of an array is made wherever it lies: no GPU has to do anything."""
+    return Device(array._device) if is_view else contextlib.nullcontext()
+
+
+def _has_arrays(key):
+    return any(
+        isinstance(k, (ndarray, np.ndarray, list)) for k in (key if isinstance(key, tuple) else (key,))
+    )
 
 
 def _plain(value, is_key=False):

@@ -48,11 +48,11 @@ def test_train_and_sample(run, capsys):
 
 
 def test_resume_takes_the_steps_that_were_typed_even_if_they_are_the_default(run, monkeypatch):
-    monkeypatch.setattr(training, "resume", lambda path, steps: given.append(steps) or Run.open(path))
+    monkeypatch.setattr(training, "resume", lambda path, **changes: given.append(changes) or Run.open(path))
     given = []
     main(["train", "dcgan", "--resume=run", f"--steps={dcgan.Config().steps}"])
     main(["train", "dcgan", "--resume=run"])
-    assert given == [1500, None]
+    assert given == [{"steps": 1500, "device": None}, {"steps": None, "device": None}]
 
 
 def test_resume_from_the_command_line(run):
@@ -82,7 +82,10 @@ def test_resume_from_the_command_line(run):
         ("train dcgan --out config/deep", "cannot write the run folder"),
         ("train dcgan --resume nowhere", "is not a run folder"),
         ("train gan --resume run", "is a run of dcgan, not of gan"),
-        ("train dcgan --resume run --lr 1 --seed 0", "only --steps may be given; got --seed, --lr"),
+        (
+            "train dcgan --resume run --lr 1 --seed 0",
+            "only --steps and --device may be given; got --seed, --lr",
+        ),
         ("train dcgan --data-dir .", "digits needs none"),
         ("train gan --latent 100000000000000", "not enough memory"),
         ("train DCGAN", "dcgan"),

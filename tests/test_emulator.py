@@ -1,11 +1,13 @@
 """The emulator: CUDA C++ kernels on the CPU, and the faults that it has to catch."""
 
+import re
+
 import numpy as np
 import pytest
 
 from minigan.testing import assert_close
 from minigan_kernels import engine_missing
-from minigan_kernels.cuda.emulator import order
+from minigan_kernels.cuda.emulator import EmulatorFault, order, traps
 from minigan_kernels.cuda.launch import Source
 
 pytestmark = [
@@ -48,3 +50,296 @@ def test_a_kernel_with_shuffles_and_barriers_runs(cu, turns):
     with order(turns):
         cu(SUMS, THREADS=64).launch("sums", 16, 64, x, y, np.int32(1000))
     assert_close(y, np.pad(x, (0, 24)).reshape(16, 64).sum(1), rtol=1e-6)
+
+
+# Planted faults: the body of a kernel of 64 threads, and what the emulator has to say. Those whose names
+# speak of blocks run two.
+
+FAULTS = {
+    "a read beyond the end": (
+        "y[threadIdx.x] = x[threadIdx.x + 64];",
+        r"out of bounds: reads 4 bytes at x\[100\], beyond its end \(100 elements of float32\)",
+    ),
+    "a read before the beginning": (
+        "y[threadIdx.x] = x[int(threadIdx.x) - 1];",
+        r"out of bounds: reads 4 bytes at x\[-1\], before its beginning",
+    ),
+    "a write beyond the end": (
+        "y[threadIdx.x + 37] = 1;",
+        r"thread \(63, 0, 0\), kernels.cu:\d+: out of bounds: writes 4 bytes at y\[100\]",
+    ),
+    "a vector that reaches beyond the end": (
+        "if (threadIdx.x == 0) *(float4 *)y = *(const float4 *)(x + 100);",
+        r"out of bounds: reads 16 bytes at x\[100\]",
+    ),
+    "an address from nowhere": (
+        "y[threadIdx.x] = x[threadIdx.x * 100000000LL];",
+        r"reads 4 bytes at 0x\w+, far from any argument",
+    ),
+    "a null pointer": ("y[0] = none[0];", "reads 4 bytes at a null pointer"),
+    "a write to a const array": ("const_cast<float *>(x)[3] = 1;", r"writes x\[3\], which is const"),
+    "a misaligned vector": (
+        "float4 v = *(const float4 *)(x + threadIdx.x); y[threadIdx.x] = v.x;",
+        r"thread \(1, 0, 0\), kernels.cu:\d+: misaligned: .*float4.* no multiple of 16",
+    ),
+    "a misaligned vector in shared memory": (
+        "DYNAMIC_SHARED(float, s); *(float2 *)(s + 1) = make_float2(1, 2); y[threadIdx.x] = s[1];",
+        "misaligned: .*float2.* no multiple of 8",
+    ),
+    "an index beyond static shared memory": (
+        "__shared__ float s[4][17]; s[threadIdx.x / 16][threadIdx.x % 16 + 2] = 1; y[threadIdx.x] = 0;",
+        r"out of bounds: index 17 of 'float \[17\]'",
+    ),
+    "a pointer beyond static shared memory": (
+        "__shared__ float s[64]; float *p = s; p += threadIdx.x + 1; *p = 1; y[threadIdx.x] = 0;",
+        r"out of bounds: writes 4 bytes at byte 256 of s, beyond its end \(shared, 256 bytes\)",
+    ),
+    "an index beyond dynamic shared memory": (
+        "DYNAMIC_SHARED(float, s); s[threadIdx.x + 1] = 1; y[threadIdx.x] = 0;",
+        "out of bounds: writes 4 bytes at byte 256 of dynamic shared memory, beyond its end",
+    ),
+    "an index beyond a local array": (
+        "float a[4]; for (int i = 0; i <= n - 96; i++) a[i] = x[i]; y[threadIdx.x] = a[n - 97];",
+        r"out of bounds: index 4 of 'float \[4\]'",
+    ),
+    "shared memory that nobody wrote": (
+        "__shared__ float s[64]; if (threadIdx.x < 63) s[threadIdx.x] = 1; __syncthreads();"
+        "y[threadIdx.x] = s[threadIdx.x];",
+        r"thread \(63, 0, 0\), kernels.cu:\d+: reads byte 252 of s, which no thread has written",
+    ),
+    "shared memory that only the block before wrote": (
+        "__shared__ float s[64]; if (blockIdx.x == 0) s[threadIdx.x] = 1;"
+        "__syncthreads(); y[threadIdx.x] = s[threadIdx.x];",
+        r"block \(1, 0, 0\), thread \(0, 0, 0\), .*: reads byte 0 of s, which no thread has written",
+    ),
+    "no barrier between a write and a read": (
+        "__shared__ float s[64]; s[threadIdx.x] = x[threadIdx.x]; __syncwarp();"
+        "y[threadIdx.x + 0 * blockIdx.x] = s[63 - threadIdx.x];",
+        r"race: |which no thread has written",
+    ),
+    "no barrier between a read and a write": (
+        "__shared__ float s[64]; s[threadIdx.x] = 1; __syncthreads(); float v = s[(threadIdx.x + 32) % 64];"
+        "s[threadIdx.x] = v; y[threadIdx.x] = v;",
+        r"race: (writes byte \d+ of s, which thread \(\d+, 0, 0\) reads|reads .* writes) with no barrier",
+    ),
+    "no barrier between the lanes of a warp": (
+        "__shared__ float s[64]; s[threadIdx.x] = 1; __syncthreads(); s[threadIdx.x] = 2;"
+        "y[threadIdx.x] = s[threadIdx.x ^ 1];",
+        r"race: ",
+    ),
+    "a shuffle taken for a barrier": (
+        "__shared__ float s[64]; s[threadIdx.x] = 1; __syncwarp(); s[threadIdx.x] = __shfl_sync(~0u, 1.f, 0);"
+        "__shfl_sync(~0u, 1.f, 0); y[threadIdx.x] = s[threadIdx.x ^ 1];",
+        r"race: ",
+    ),
+    "two threads that write one place": ("y[threadIdx.x / 2] = 1;", r"race: writes y\[\d+\], which thread"),
+    "two blocks that write one place": (
+        "y[threadIdx.x] = 1;",
+        r"block \(1, 0, 0\), .*race: writes y\[0\], which thread \(0, 0, 0\) of block \(0, 0, 0\) writes",
+    ),
+    "a block that reads what another writes": (
+        "if (blockIdx.x == 0) y[threadIdx.x] = 1; else if (y[threadIdx.x] == 7) y[99] = 1;",
+        r"race: reads y\[0\], which thread \(0, 0, 0\) of block \(0, 0, 0\) writes",
+    ),
+    "a barrier that some have left": (
+        "if (threadIdx.x >= 40) return; __syncthreads(); y[threadIdx.x] = 1;",
+        r"divergent barrier: thread \(0, 0, 0\) waits at __syncthreads, kernels.cu:\d+, and "
+        r"thread \(40, 0, 0\) has returned",
+    ),
+    "barriers in two branches": (
+        "if (threadIdx.x < 32) {\n__syncthreads();\n} else {\n__syncthreads();\n} y[threadIdx.x] = 1;",
+        r"divergent barrier: thread \(0, 0, 0\) waits at .*, and thread \(32, 0, 0\) waits at",
+    ),
+    "a barrier while lanes wait for each other": (
+        "if (threadIdx.x % 2) __syncthreads(); else __shfl_sync(~0u, 1.f, 0); y[threadIdx.x] = 1;",
+        r"lanes that do not come: thread \(0, 0, 0\) waits at __shfl_sync, kernels.cu:\d+, and "
+        r"thread \(1, 0, 0\) waits at __syncthreads",
+    ),
+    "a shuffle that half a warp leaves out": (
+        "float v = 1; if (threadIdx.x % 32 < 16) v = __shfl_down_sync(~0u, v, 1); __syncthreads();"
+        "y[threadIdx.x] = v;",
+        "lanes that do not come: ",
+    ),
+    "a shuffle from a lane that has returned": (
+        "if (threadIdx.x >= 40) return; y[threadIdx.x] = __shfl_down_sync(~0u, 1.f, 16);",
+        r"thread \(32, 0, 0\), kernels.cu:\d+: __shfl_down_sync reads a lane that takes no part in it",
+    ),
+    "a shuffle from a lane outside the mask": (
+        "if (threadIdx.x % 32 < 4) y[threadIdx.x] = __shfl_xor_sync(0xf, 1.f, 4);",
+        "__shfl_xor_sync reads a lane that takes no part in it",
+    ),
+    "a lane that is not in its own mask": (
+        "y[threadIdx.x] = __shfl_sync(0xffff, 1.f, 0);",
+        "__shfl_sync: lane 16 calls it with the mask 0xffff, in which it is not",
+    ),
+    "an asynchronous copy that nobody waits for": (
+        "DYNAMIC_SHARED(float, s); emulated::async_copy(s + threadIdx.x, x + threadIdx.x, 4);"
+        "emulated::async_commit(); y[threadIdx.x] = s[threadIdx.x];",
+        r"reads byte 0 of dynamic shared memory, where an asynchronous copy of thread \(0, 0, 0\) goes on",
+    ),
+    "a wait that lets the copy go on": (
+        "DYNAMIC_SHARED(float, s); emulated::async_copy(s + threadIdx.x, x + threadIdx.x, 4);"
+        "emulated::async_commit(); emulated::async_wait(1); y[threadIdx.x] = s[threadIdx.x];",
+        "where an asynchronous copy of",
+    ),
+    "an asynchronous copy without a barrier": (
+        "DYNAMIC_SHARED(float, s); emulated::async_copy(s + threadIdx.x, x + threadIdx.x, 4);"
+        "emulated::async_commit(); emulated::async_wait(0); y[threadIdx.x] = s[threadIdx.x ^ 1];",
+        "race: reads|asynchronous copy|which no thread has written",
+    ),
+    "a misaligned asynchronous copy": (
+        "DYNAMIC_SHARED(float, s); emulated::async_copy(s, x + threadIdx.x, 16);",
+        "misaligned: an asynchronous copy of 16 bytes",
+    ),
+    "a division by zero": ("y[threadIdx.x] = n / (n - 100);", "an integer is divided by 0"),
+    "a stack that runs over": (
+        "y[threadIdx.x] = deep(x, 0, n * 1000);",
+        "its local variables take more than the 65536 bytes of its stack",
+    ),
+}
+
+HELPER = """
+__device__ __noinline__ float deep(const float *x, int i, int n) {
+    volatile float local[64];
+    local[i % 64] = x[i % 100];
+    return i == n ? local[0] : deep(x, i + 1, n) + local[i % 64];
+}
+"""
+KERNEL = """
+extern "C" __global__ void %s(const float *x, float *y, const float *none, int n) {
+    %s
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A function that runs one of FAULTS or RIGHT; all are kernels of one file."""
+    path = tmp_path_factory.mktemp("planted") / "kernels.cu"
+    kernels = {name: f"planted_{i}" for i, name in enumerate(FAULTS | RIGHT)}
+    bodies = {name: body for name, (body, _) in FAULTS.items()} | RIGHT
+    texts = [KERNEL % (kernels[name], body) for name, body in bodies.items()]
+    path.write_text("".join(['#include "common.cuh"', HELPER, *texts]))
+    source = Source(path)
+
+    def run(name, turns="forward"):
+        x, y = np.ones(100, np.float32), np.zeros(100, np.float32)
+        blocks = 2 if "block" in name else 1
+        with order(turns):
+            source.launch(kernels[name], blocks, 64, x, y, None, np.int32(100), shared=256)
+
+    return run
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_caught(planted, name):
+    with pytest.raises(EmulatorFault, match=FAULTS[name][1]) as caught:
+        planted(name)
+    assert re.match(
+        r"planted_\d+, block \(\d, 0, 0\), thread \(\d+, 0, 0\), kernels\.cu:\d+: ", str(caught.value)
+    )
+
+
+RACES = [name for name, (_, says) in FAULTS.items() if "race" in says]
+
+
+@pytest.mark.parametrize("turns", ["backward", "shuffled"])
+@pytest.mark.parametrize("name", RACES)
+def test_a_race_is_caught_whatever_the_order(planted, name, turns):
+    with pytest.raises(EmulatorFault, match=r"race|no thread has written|asynchronous"):
+        planted(name, turns)
+
+
+def test_without_traps_a_race_changes_the_result_with_the_order(cu):
+    """Which is the other way to find one."""
+    found = []
+    source = cu(
+        """extern "C" __global__ void shift(const float *x, float *y) {
+        __shared__ float s[64];
+        s[threadIdx.x] = x[threadIdx.x];
+        y[threadIdx.x] = s[(threadIdx.x + 1) % 64];  // no barrier
+        }"""
+    )
+    for turns in ("forward", "backward"):
+        x, y = np.arange(64, dtype=np.float32), np.zeros(64, np.float32)
+        with order(turns), traps(False):
+            source.launch("shift", 1, 64, x, y)
+        found.append(y)
+    assert not np.array_equal(*found, equal_nan=True)
+
+
+# Awkward kernels that are right, and must not be flagged.
+
+RIGHT = {
+    "a warp that orders itself": (
+        "__shared__ float s[64]; int t = threadIdx.x; s[t] = x[t] + t;"
+        "for (int d = 16; d; d /= 2) { __syncwarp(); float v = t % 32 < d ? s[t + d] : 0;"
+        "__syncwarp(); if (t % 32 < d) s[t] += v; } __syncthreads(); y[t] = s[0];"
+    ),
+    "a warp that reads twice, and writes after it is in order": (
+        "__shared__ float s[64]; int t = threadIdx.x; s[t] = 1; __syncwarp();"
+        "float v = s[t ^ 1] + s[t ^ 2] + s[t]; __syncwarp(); v += s[t]; s[t] = v;"
+        "__syncwarp(); y[t] = s[t ^ 3];"
+    ),
+    "halves of a word": (
+        "__shared__ unsigned short s[128]; int t = threadIdx.x; s[t] = t; s[t + 64] = t; __syncthreads();"
+        "y[t] = s[2 * t] + s[2 * t + 1];"
+    ),
+    "bytes": (
+        "__shared__ unsigned char s[64]; int t = threadIdx.x; s[t] = t; __syncthreads(); y[t] = s[63 - t];"
+    ),
+    "threads that return before a barrier that is not theirs": (
+        "__syncthreads(); if (threadIdx.x >= 32) return; __syncwarp(); y[threadIdx.x] = 1;"
+    ),
+    "lanes that return before a shuffle of the rest": (
+        "if (threadIdx.x % 32 >= 8) return; y[threadIdx.x] = __shfl_xor_sync(0xff, 1.f, 4);"
+    ),
+    "a mask of all while some have returned, and nobody reads them": (
+        "if (threadIdx.x % 32 >= 8) return; y[threadIdx.x] = __shfl_sync(~0u, 1.f, 3);"
+    ),
+    "two halves of a warp at shuffles of their own": (
+        "int t = threadIdx.x; float v = t; if (t % 32 < 16) { v = __shfl_xor_sync(0xffff, v, 1); }"
+        "else for (int i = 0; i < 3; i++) v = __shfl_xor_sync(0xffff0000, v, 1); y[t] = v;"
+    ),
+    "a barrier in a loop of as many turns for all": (
+        "__shared__ float s[64]; for (int i = 0; i < n; i++) { s[threadIdx.x] = i; __syncthreads();"
+        "y[threadIdx.x] = s[63 - threadIdx.x]; __syncthreads(); }"
+    ),
+    "one array to read and to write": ("float v = y[threadIdx.x]; y[threadIdx.x] = v + 1;"),
+    "blocks that read what none writes": "if (blockIdx.x == 0) y[threadIdx.x] = x[0] + x[threadIdx.x];",
+    "blocks that take turns by an atomic": (
+        "__shared__ int last; if (threadIdx.x < 32) y[threadIdx.x + 32 * blockIdx.x] = 1;"
+        "__threadfence(); __syncthreads(); if (threadIdx.x == 0) last = atomicAdd((int *)y + 99, 1) == 1;"
+        "__syncthreads(); if (last && threadIdx.x < 32) y[threadIdx.x] += y[threadIdx.x + 32];"
+    ),
+    "a histogram in shared memory": (
+        "__shared__ int s[8]; if (threadIdx.x < 8) s[threadIdx.x] = 0; __syncthreads();"
+        "atomicAdd(&s[threadIdx.x % 8], 1); __syncthreads();"
+        "if (blockIdx.x == 0) y[threadIdx.x] = s[threadIdx.x % 8];"
+    ),
+    "a pipeline of asynchronous copies": (
+        "__shared__ __align__(16) float s[2][64]; int t = threadIdx.x; float v = 0;"
+        "emulated::async_copy(&s[0][t], x + t, 4); emulated::async_commit();"
+        "for (int i = 0; i < 5; i++) {"
+        "if (i < 4) emulated::async_copy(&s[(i + 1) % 2][t], x + t + i, 4, i % 2 * 4);"
+        "emulated::async_commit(); emulated::async_wait(1); __syncthreads();"
+        "v += s[i % 2][63 - t]; __syncthreads(); }"
+        "y[t] = v;"
+    ),
+    "constants, and a table of the thread's own": (
+        "static const float table[4] = {1, 2, 3, 4}; float own[4];"
+        "for (int i = 0; i < 4; i++) own[i] = table[3 - i];"
+        "y[threadIdx.x] = own[threadIdx.x % 4] + table[n % 4];"
+    ),
+    "an exchange between lanes": (
+        "struct Pair { float a; int b; }; int t = threadIdx.x;"
+        "const Pair *of = emulated::warp_exchange(Pair{x[t], t});"
+        "float v = 0; for (int i = 0; i < 32; i++) v += of[i].a * of[i].b; y[t] = v;"
+    ),
+}
+
+
+@pytest.mark.parametrize("turns", ["forward", "backward", "shuffled"])
+@pytest.mark.parametrize("name", RIGHT)
+def test_an_awkward_kernel_that_is_right_is_not_flagged(planted, name, turns):
+    planted(name, turns)

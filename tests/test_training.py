@@ -71,7 +71,7 @@ def test_a_run_folder_holds_all_that_was_promised(tmp_path):
 
 def test_the_config_gives_back_what_the_run_was_told(tmp_path):
     run = Run.open(train(tmp_path / "run").path)
-    assert run.options() == OPTIONS
+    assert run.options() == OPTIONS.resolved()
     assert run.hyperparameters() == replace(TINY, size=16)
 
 

@@ -73,7 +73,7 @@ __device__ inline float4 four(const float *from, int m, int many, bool vector) {
 }
 
 // LANES threads share a pixel. Each sums over its own channels, then they add up.
-template <int FEW> __device__ void to_few(const Layer &layer, const float *filters, int KW, bool vector) {
+template <int FEW> __device__ void sum_many(const Layer &layer, const float *filters, int KW, bool vector) {
     constexpr int TEAMS = THREADS / LANES;
     const int team = threadIdx.x / LANES, lane = threadIdx.x % LANES;
     for (int first = blockIdx.x * TEAMS; first < layer.pixels; first += gridDim.x * TEAMS) {
@@ -109,7 +109,7 @@ template <int FEW> __device__ void to_few(const Layer &layer, const float *filte
 }
 
 // A thread makes four neighbouring channels of PIXELS pixels.
-template <int FEW> __device__ void from_few(const Layer &layer, const float *filters, int KW, bool vector) {
+template <int FEW> __device__ void spread_few(const Layer &layer, const float *filters, int KW, bool vector) {
     const int quads = layer.padded / 4;
     const int64 items = (int64)((layer.pixels + PIXELS - 1) / PIXELS) * quads;
     for (int64 item = thread_index(); item < items; item += thread_count()) {
@@ -159,7 +159,7 @@ template <int FEW> __device__ void from_few(const Layer &layer, const float *fil
 }
 
 // Few is a constant inside, so that its sums stay in registers.
-#define END(name, FEW_OUTPUTS)                                                                             \
+#define END(name, FEW_OUTPUTS, body)                                                                       \
     extern "C" __global__ void __launch_bounds__(THREADS)                                                  \
         name(const float *__restrict__ source, const float *__restrict__ w, float *__restrict__ result,    \
              GEOMETRY, int adjoint, int vector) {                                                          \
@@ -169,12 +169,12 @@ template <int FEW> __device__ void from_few(const Layer &layer, const float *fil
                                      DW, groups, adjoint, FEW_OUTPUTS);                                    \
         share_filters(w, filters, O, KH * KW, C, few_are_outputs);                                         \
         switch (few_are_outputs ? O : C) {                                                                 \
-            case 1: return name<1>(layer, filters, KW, vector);                                            \
-            case 2: return name<2>(layer, filters, KW, vector);                                            \
-            case 3: return name<3>(layer, filters, KW, vector);                                            \
-            case 4: return name<4>(layer, filters, KW, vector);                                            \
+            case 1: return body<1>(layer, filters, KW, vector);                                            \
+            case 2: return body<2>(layer, filters, KW, vector);                                            \
+            case 3: return body<3>(layer, filters, KW, vector);                                            \
+            case 4: return body<4>(layer, filters, KW, vector);                                            \
         }                                                                                                  \
     }
 
-END(to_few, true)
-END(from_few, false)
+END(to_few, true, sum_many)
+END(from_few, false, spread_few)

@@ -65,15 +65,18 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
 
 
 def upsample2d(x, factors):
-    """Each pixel becomes a block of equal ones."""
-    return x.repeat(factors[0], axis=2).repeat(factors[1], axis=3)
+    """Each pixel becomes a block of equal ones. Channels-last, as the next convolution has them."""
+    (N, C, H, W), (FH, FW) = x.shape, factors
+    pixels = x.transpose(0, 2, 3, 1).reshape(N, H, 1, W, 1, C)
+    blocks = array_module(x).broadcast_to(pixels, (N, H, FH, W, FW, C))
+    return blocks.reshape(N, H * FH, W * FW, C).transpose(0, 3, 1, 2)
 
 
 def upsample2d_input(gy, factors):
     """The adjoint of `upsample2d`: each block adds up."""
-    N, C, H, W = gy.shape
-    FH, FW = factors
-    return gy.reshape(N, C, H // FH, FH, W // FW, FW).sum(axis=(3, 5))
+    (N, C, H, W), (FH, FW) = gy.shape, factors
+    blocks = gy.transpose(0, 2, 3, 1).reshape(N, H // FH, FH, W // FW, FW, C)
+    return blocks.sum(axis=(2, 4)).transpose(0, 3, 1, 2)
 
 
 def _windows(x, kernel_size, stride, padding, out, fill):

@@ -152,9 +152,13 @@ def version_of_view(y, inputs):
     """The version counter of the input whose memory `y` shares, None when it has memory of its own."""
     has_base = y.base is not None
     for x in inputs:
-        if isinstance(x, Tensor) and (y is x.data or (has_base and np.may_share_memory(y, x.data))):
+        if isinstance(x, Tensor) and (y is x.data or (has_base and shares_memory(y, x.data))):
             return x._version
     return None
+
+
+def shares_memory(a, b) -> bool:
+    return type(a) is type(b) and bool(np.may_share_memory(a, b))  # not across devices
 
 
 # Telling the user which op is meant.

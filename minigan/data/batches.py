@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from minigan import backend
 from minigan.data.dataset import Dataset
 from minigan.errors import MiniganError
 from minigan.random import Generator
@@ -11,15 +12,15 @@ class Batches(Iterator):
     """An infinite iterator over `dataset`, shuffled anew in every epoch.
 
     Gives float32 (batch_size, *dataset.shape) arrays or, with labels=True, pairs of one and its
-    int64 (batch_size,) labels. What is left of an epoch after its last full batch is dropped.
-    The order is a function of `seed` and the epoch alone.
+    int64 (batch_size,) labels, on `device`. What is left of an epoch after its last full batch is
+    dropped. The order is a function of `seed` and the epoch alone.
 
     epoch: the epoch of the last batch given, from 0. position: the samples given in this epoch.
     MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels it lacks;
     ValueError for a seed outside [0, 2**64).
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int = 0, labels: bool = False):
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int = 0, labels: bool = False, device="cpu"):
         if not len(dataset):
             raise MiniganError(f"{dataset.name} has no samples to make batches of")
         if not 1 <= batch_size <= len(dataset):
@@ -29,6 +30,7 @@ class Batches(Iterator):
         if labels and dataset.labels is None:
             raise MiniganError(f"{dataset.name} has no labels")
         self.dataset, self.batch_size, self.seed, self.labels = dataset, batch_size, seed, labels
+        self.device = backend.device(device)
         self._start(epoch=0)
 
     def __next__(self):
@@ -36,8 +38,8 @@ class Batches(Iterator):
             self._start(self.epoch + 1)
         indices = self._order[self.position : self.position + self.batch_size]
         self.position += self.batch_size
-        batch = self.dataset.batch(indices)
-        return (batch, self.dataset.labels[indices]) if self.labels else batch
+        batch = self.device.put(self.dataset.batch(indices))
+        return (batch, self.device.put(self.dataset.labels[indices])) if self.labels else batch
 
     def state_dict(self) -> dict[str, int]:
         """The place in the stream of batches."""

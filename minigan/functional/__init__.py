@@ -49,7 +49,7 @@ from .loss import (
 from .matmul import einsum, linear, matmul
 from .norm import batch_norm, instance_norm, layer_norm
 from .pool import avg_pool2d, max_pool2d
-from .reduce import expand, logsumexp, max, mean, min, norm, sum, sum_to, var
+from .reduce import expand, logsumexp, max, mean, min, norm, row_norms, sum, sum_to, var
 from .resample import interpolate, pixel_shuffle
 from .shape import concat, flatten, flip, pad, permute, reshape, squeeze, stack, transpose, unsqueeze
 
@@ -108,6 +108,7 @@ __all__ = [
     "pow",
     "relu",
     "reshape",
+    "row_norms",
     "selu",
     "sigmoid",
     "softmax",

@@ -177,12 +177,14 @@ class Softmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        e = np.exp(x - x.max(axis=self.axis, keepdims=True))
-        return e / e.sum(axis=self.axis, keepdims=True)
+        return kernels.softmax(x, self.axis)
 
     def backward(self, gy):
         y = self.output
         return y * (gy - (gy * y).sum(self.axis, keepdims=True))
+
+    def first_order(self, gy, y):
+        return kernels.softmax_backward(gy, y, self.axis)
 
 
 class LogSoftmax(Function):
@@ -192,9 +194,11 @@ class LogSoftmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        x = x - x.max(axis=self.axis, keepdims=True)
-        return x - np.log(np.exp(x).sum(axis=self.axis, keepdims=True))
+        return kernels.log_softmax(x, self.axis)
 
     def backward(self, gy):
         y = self.output
         return gy - y.exp() * gy.sum(self.axis, keepdims=True)
+
+    def first_order(self, gy, y):
+        return kernels.log_softmax_backward(gy, y, self.axis)

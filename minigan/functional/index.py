@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import minigan_kernels as kernels
 from minigan import backend
 from minigan.autograd import Function, Tensor
 from minigan_kernels import array_module
@@ -35,7 +36,11 @@ def embedding(input, weight):
     Raises TypeError for an input that is not integers, ValueError for one out of range.
     """
     rows = integers("embedding", input, weight.shape[0], "rows", weight.device)
-    return weight[rows]
+    if weight.ndim != 2:
+        return weight[rows]
+    with backend.beside(rows):
+        rows = rows.copy()  # the gradient must not see later changes
+    return Embedding(rows)(weight)
 
 
 def one_hot(labels, num_classes, dtype=np.float32):
@@ -73,6 +78,36 @@ def _own(key, x):
         return key
     with backend.beside(key):
         return key.copy()
+
+
+class Embedding(Function):
+    """The rows of a table (V, D) at integers of any shape (...) -> (..., D)."""
+
+    saves = ""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def forward(self, weight):
+        return weight[self.rows]
+
+    def backward(self, gy):
+        return EmbeddingWeight(self.rows, self.shapes[0][0])(gy)
+
+
+class EmbeddingWeight(Function):
+    """The adjoint of Embedding: each row of the table gets what its readers were given."""
+
+    saves = ""
+
+    def __init__(self, rows, size):
+        self.rows, self.size = rows, size
+
+    def forward(self, gy):
+        return kernels.embedding_weight(gy, self.rows, self.size)
+
+    def backward(self, gw):
+        return Embedding(self.rows)(gw)
 
 
 class Index(Function):

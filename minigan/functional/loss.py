@@ -3,11 +3,10 @@
 import minigan_kernels as kernels
 from minigan import backend
 from minigan.autograd import Function, Tensor
-from minigan_kernels import array_module
 
-from .activation import log_softmax, relu, sigmoid, softplus
+from .activation import relu, sigmoid, softmax, softplus
 from .elementwise import operand
-from .index import integers
+from .index import integers, one_hot
 from .reduce import count
 
 
@@ -49,8 +48,8 @@ def cross_entropy(input, target, reduction="mean"):
             f"cross_entropy: {input.shape[0]} rows of logits, but labels of shape {labels.shape}"
         )
     with backend.beside(labels):
-        rows = array_module(labels).arange(len(labels))
-    return _reduced(-log_softmax(input)[rows, labels], reduction)
+        labels = labels.copy()  # the gradient must not see later changes
+    return _reduced(CrossEntropy(labels)(input), reduction)
 
 
 def hinge_loss(input, target, reduction="mean"):
@@ -73,6 +72,23 @@ def _reduced(x: Tensor, reduction):
     if reduction == "none":
         return x
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+
+
+class CrossEntropy(Function):
+    """-log softmax(x[n])[labels[n]] of each n."""
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def forward(self, x):
+        return kernels.cross_entropy(x, self.labels)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy.unsqueeze(1) * (softmax(x, 1) - one_hot(self.labels, x.shape[1], x.dtype))
+
+    def first_order(self, gy, x):
+        return kernels.cross_entropy_backward(gy, x, self.labels)
 
 
 class BCEWithLogits(Function):

@@ -40,33 +40,33 @@ class MaxPool2d(Function):
         return y
 
     def backward(self, gy):
-        return PixelsScatter(self.index, self.shapes[0][2:])(gy)
+        return PixelsScatter(self.index, self.shapes[0][2:], self.window)(gy)
 
 
 class PixelsScatter(Function):
     saves = ""
 
-    def __init__(self, index, size):
-        self.index, self.size = index, size
+    def __init__(self, index, size, window):
+        self.index, self.size, self.window = index, size, window
 
     def forward(self, y):
-        return kernels.pixels_scatter(y, self.index, self.size)
+        return kernels.pixels_scatter(y, self.index, self.size, self.window)
 
     def backward(self, gx):
-        return PixelsGather(self.index)(gx)
+        return PixelsGather(self.index, self.window)(gx)
 
 
 class PixelsGather(Function):
     saves = ""
 
-    def __init__(self, index):
-        self.index = index
+    def __init__(self, index, window):
+        self.index, self.window = index, window
 
     def forward(self, x):
         return kernels.pixels_gather(x, self.index)
 
     def backward(self, gy):
-        return PixelsScatter(self.index, self.shapes[0][2:])(gy)
+        return PixelsScatter(self.index, self.shapes[0][2:], self.window)(gy)
 
 
 class AvgPool2d(Function):

@@ -71,6 +71,17 @@ def norm(x, axis=None, keepdims=False):
     return (squares + zero).sqrt() - zero
 
 
+def row_norms(x, eps=0.0):
+    """√(Σ x[n]² + eps) of each entry x[n] of the first axis: x (N, ...) -> (N,).
+
+    The norm in a gradient penalty: with an eps above 0 it has finite derivatives also where x[n] is 0.
+    ValueError for an x without axes, or an eps below 0.
+    """
+    if x.ndim < 1 or eps < 0:
+        raise ValueError(f"row_norms: needs shape (N, ...) and eps of at least 0, got {x.shape} and {eps}")
+    return RowNorms(float(eps))(x)
+
+
 def expand(x, *shape):
     """x broadcast to a shape, where -1 keeps an axis as it is. ValueError where that cannot be."""
     shape = flat(shape)
@@ -113,7 +124,8 @@ class Sum(Function):
         self.axes, self.keepdims, self.scale = axes, keepdims, scale
 
     def forward(self, x):
-        y = x.sum(axis=self.axes, keepdims=self.keepdims)
+        y = kernels.sums(x, self.axes)
+        y = y if self.keepdims else y.reshape(_dropped(x.shape, self.axes))
         return y if self.scale is None else y * self.scale
 
     def backward(self, gy):
@@ -132,6 +144,22 @@ class ChannelSums(Function):
     def backward(self, gy):
         shape = self.shapes[0]
         return Expand(shape)(gy.reshape(-1, *(1,) * (len(shape) - 2)))
+
+
+class RowNorms(Function):
+    def __init__(self, eps):
+        self.eps = eps
+
+    def forward(self, x):
+        self.norms = kernels.row_norms(x, self.eps)
+        return self.norms
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return (gy / row_norms(x, self.eps)).reshape(-1, *(1,) * (x.ndim - 1)) * x
+
+    def first_order(self, gy, x):
+        return kernels.row_norms_backward(gy, x, self.norms)
 
 
 class Extreme(Function):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from minigan.autograd import Tensor
+import minigan_kernels as kernels
+from minigan.autograd import Function, Tensor
 
 from .conv import pair
 
@@ -51,15 +52,40 @@ def pixel_shuffle(x, upscale_factor):
 
 
 def _nearest(x, size, factors):
-    (N, C, H, W), (OH, OW) = x.shape, size
+    (H, W), (OH, OW) = x.shape[2:], size
     rows, cols = _nearest_pixels(H, OH, factors[0]), _nearest_pixels(W, OW, factors[1])
     if np.array_equal(rows, np.repeat(np.arange(H), OH // H)) and np.array_equal(
         cols, np.repeat(np.arange(W), OW // W)
-    ):  # each pixel becomes a block: no need to gather; channels last, as the next convolution has them
-        blocks = x.permute(0, 2, 3, 1).reshape(N, H, 1, W, 1, C).expand(N, H, OH // H, W, OW // W, C)
-        return blocks.reshape(N, OH, OW, C).permute(0, 3, 1, 2)
+    ):  # each pixel becomes a block: no need to gather
+        return Upsample((OH // H, OW // W))(x)
     rows, cols = x.device.put(rows), x.device.put(cols)
     return x[:, :, rows][:, :, :, cols]
+
+
+class Upsample(Function):
+    saves = ""
+
+    def __init__(self, factors):
+        self.factors = factors
+
+    def forward(self, x):
+        return kernels.upsample2d(x, self.factors)
+
+    def backward(self, gy):
+        return UpsampleInput(self.factors)(gy)
+
+
+class UpsampleInput(Function):
+    saves = ""
+
+    def __init__(self, factors):
+        self.factors = factors
+
+    def forward(self, gy):
+        return kernels.upsample2d_input(gy, self.factors)
+
+    def backward(self, gx):
+        return Upsample(self.factors)(gx)
 
 
 def _nearest_pixels(n, m, factor):

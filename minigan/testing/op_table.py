@@ -337,6 +337,14 @@ REDUCTIONS = [
     Row("sum, of a scalar", F.sum, [()], np.sum, "sum"),
     Row("sum, of nothing", F.sum, [(0, 3)], np.sum, "sum"),
     Row("var, correction=0", lambda x: F.var(x, correction=0), [(3, 4)], np.var),
+    Row(
+        "row_norms",
+        lambda x: F.row_norms(x, 0.1),
+        [(2, 3, 2)],
+        lambda x: np.sqrt((x * x).sum((1, 2)) + 0.1),
+        lambda t, x: (x.flatten(1).square().sum(1) + 0.1).sqrt(),
+    ),
+    Row("row_norms, at zero", lambda x: F.row_norms(x, 0.25), [zeros(2, 3)], lambda x: np.full(2, 0.5)),
     Row("norm, at zero", F.norm, [zeros(3)], lambda x: np.zeros(()), "linalg.vector_norm", order=1),
     Row(
         "norm, with a row of zeros",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from minigan.backend import device
 from minigan.errors import require
 
 
@@ -15,6 +16,8 @@ class Options:
     data_dir: Path | None = None
     """Folder with the files of mnist or fashion-mnist; otherwise they are looked for in
     MINIGAN_DATA_DIR and the cache, and downloaded."""
+    device: str = "auto"
+    """Where to train: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one."""
     seed: int = 0
     """Where all random numbers start from; the same seed gives the same bits."""
     sample_every: int | None = None
@@ -24,11 +27,15 @@ class Options:
     detect_anomaly: bool = False
     """Check every op for NaN and infinity, to find the first; slow."""
 
-    def with_absolute_paths(self) -> "Options":
-        """The same, with paths that hold wherever the run is resumed from."""
+    def resolved(self) -> "Options":
+        """The same for whoever resumes the run: with absolute paths, and the device that "auto" stands for.
+
+        DeviceError if there is no such device, or it cannot be used.
+        """
         kind, _, path = self.data.partition(":")
         data = f"folder:{Path(path).expanduser().resolve()}" if kind == "folder" and path else self.data
-        return replace(self, data=data, data_dir=self.data_dir and self.data_dir.expanduser().resolve())
+        folder = self.data_dir and self.data_dir.expanduser().resolve()
+        return replace(self, data=data, data_dir=folder, device=str(device(self.device)))
 
     def __post_init__(self):
         require(self, "seed", below=2**64)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from minigan import report
+from minigan import backend, report
 from minigan.autograd import detect_anomaly
-from minigan.errors import MiniganError, NonFiniteError
+from minigan.errors import DeviceError, MiniganError, NonFiniteError
 from minigan_kernels import on_compile
 
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -28,7 +28,7 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     what the user can mend, NonFiniteError for a loss that is not finite: then the last checkpoint is
     good.
     """
-    options = options.with_absolute_paths()
+    options = options.resolved()
     session = Session(model, options, cfg)
     run = Run.create(out, model, options, session.cfg, session.shape)
     runner = Runner(run, session, console or Console())
@@ -39,13 +39,17 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     return run
 
 
-def resume(path: Path, steps: int | None = None, console: Console | None = None) -> Run:
+def resume(
+    path: Path, steps: int | None = None, device: str | None = None, console: Console | None = None
+) -> Run:
     """Go on with the run in the folder `path`, from its newest checkpoint, to the same bits as a
-    run that was never stopped. `steps`: how many in all, by default as many as at first."""
+    run that was never stopped. `steps`: how many in all, by default as many as at first. `device`:
+    where, by default where it was; on another kind of device the bits differ."""
     run = Run.open(path)
     checkpoint = run.latest_checkpoint()
     if steps is not None:
         run.config["hyperparameters"]["steps"] = steps
+    run.config["run"]["device"] = _place_to_resume(run, device)
     session = Session(run.config["model"], run.options(), run.hyperparameters())
     shape = run.config["shape"]
     if list(session.shape) != shape:
@@ -54,7 +58,7 @@ def resume(path: Path, steps: int | None = None, console: Console | None = None)
     if session.cfg.steps < session.step:
         raise MiniganError(f"{path} has taken {session.step} steps already, more than {session.cfg.steps}")
     runner = Runner(run, session, console or Console())
-    if steps is not None:
+    if steps is not None or device is not None:
         runner.write(run.save_config)  # now that the run is known to go on
     runner.write(run.forget_after, session.step)
     with _compiling(runner.say):
@@ -63,6 +67,19 @@ def resume(path: Path, steps: int | None = None, console: Console | None = None)
             runner.sample()
         runner.go()
     return run
+
+
+def _place_to_resume(run, device):
+    """The name of the device to go on with. DeviceError if it is not there."""
+    before = run.options().device
+    try:
+        return str(backend.device(device or before))
+    except DeviceError as error:
+        if device is not None:
+            raise
+        raise DeviceError(
+            f"{run.path} was trained on {before}; --device cpu goes on without: {error}"
+        ) from error
 
 
 class Runner:

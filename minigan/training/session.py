@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from minigan.autograd import no_grad
+from minigan.backend import device, is_array, to_numpy
 from minigan.data import Batches, load
 from minigan.errors import MiniganError
 from minigan.gans import model_named
@@ -20,43 +21,49 @@ class Session:
 
     `next_step()` takes one step. `real` are the first samples of the data, as many as are shown of the
     generated ones. `arrays()` and `state()` are what a checkpoint holds.
+
+    All that is random but the training noise is drawn on the CPU, and moved: runs begin alike everywhere.
     """
 
     def __init__(self, model: str, options: Options, cfg):
-        self.model, self.options = model_named(model), options
+        self.model, self.options, self.device = model_named(model), options, device(options.device)
         dataset, self.cfg = _dataset_for(self.model, options, cfg)
         self.shape = dataset.shape
         root = Generator(options.seed)
         weights_rng, self.rng, samples_rng = (root.spawn() for _ in range(3))
         shown = 64 if len(self.shape) == 3 else 1000  # images, or points
-        self.fixed_noise = self.model.noise(self.cfg, shown, samples_rng)
-        self.G, self.D = self.model.networks(self.cfg, self.shape, weights_rng)
+        self.rng.to(self.device)
+        self.fixed_noise = self.model.noise(self.cfg, shown, samples_rng).to(self.device)
+        networks = self.model.networks(self.cfg, self.shape, weights_rng)
+        self.G, self.D = (network.to(self.device) for network in networks)
         self.opt_g, self.opt_d = self.model.optimizers(self.cfg, self.G, self.D)
         self.real = dataset.batch(np.arange(min(shown, len(dataset))))
-        self.batches = Batches(dataset, self.cfg.batch_size, options.seed)
+        self.batches = Batches(dataset, self.cfg.batch_size, options.seed, device=self.device)
         self.loop = self.model.train(self.G, self.D, self.opt_g, self.opt_d, self.batches, self.rng, self.cfg)
         self.step = 0
 
     def next_step(self) -> dict[str, float]:
         """One step of training; its metrics. NonFiniteError if a loss is NaN or infinite."""
-        metrics = next(self.loop)
+        with self.device.active():
+            metrics = next(self.loop)
         self.step += 1
         return metrics
 
     # Saving
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """All weights and optimiser states, on the CPU."""
         parts = {"generator": self.G, "discriminator": self.D, "opt_g": self.opt_g, "opt_d": self.opt_d}
         return {
-            f"{part}.{name}": value
+            f"{part}.{name}": to_numpy(value)
             for part, owner in parts.items()
             for name, value in owner.state_dict().items()
-            if isinstance(value, np.ndarray)
+            if is_array(value)
         }
 
     def state(self) -> dict:
         def numbers(optimizer):
-            return {k: v for k, v in optimizer.state_dict().items() if not isinstance(v, np.ndarray)}
+            return {k: v for k, v in optimizer.state_dict().items() if not is_array(v)}
 
         return {
             "step": self.step,
@@ -110,11 +117,13 @@ def _dataset_for(model, options, cfg):
     return dataset, replace(cfg, size=size)
 
 
-def load_generator(run: Run, step: int | None = None):
-    """(model, cfg, G) of a run, with the weights of its newest checkpoint or of that at `step`.
+def load_generator(run: Run, step: int | None = None, place="cpu"):
+    """(model, cfg, G) of a run, with the weights of its newest checkpoint or of that at `step`, on the
+    device `place`.
 
     MiniganError if there is no such checkpoint, or it does not fit the run.
     """
+    place = device(place)
     path = run.latest_checkpoint() if step is None else run.checkpoint_path(step)
     if not path.exists():
         raise MiniganError(f"{run.path} has no checkpoint of step {step}; it has {run.checkpoint_steps()}")
@@ -124,4 +133,4 @@ def load_generator(run: Run, step: int | None = None):
         load_networks(G, D, load_checkpoint(path)[0])
     except ValueError as error:
         raise MiniganError(f"{path} does not fit this run: {error}") from error
-    return model, cfg, G
+    return model, cfg, G.to(place)

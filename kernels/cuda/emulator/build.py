@@ -13,7 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CUDA = HERE.parent
-FLAGS = ("-std=c++17", "-O1", "-g", "-fPIC", "-fno-exceptions", "-w")
+WATCHED = "-fsanitize=thread,bounds,alignment,integer-divide-by-zero"  # see traps.cpp
+FLAGS = ("-std=c++17", "-O1", "-gdwarf-4", "-fPIC", "-fno-exceptions", "-w", "-fno-tree-loop-im")
 SYSTEMS = {("linux", "x86_64"), ("linux", "aarch64")}
 
 
@@ -42,10 +43,28 @@ def build(source, watched) -> Path:
     return library
 
 
+def tiles(library) -> list[tuple[str, str, int, int]]:
+    """(function, name, place, bytes) of each array of static shared memory, places from `emulated_origin`."""
+    fields = [line.split("|") for line in _run("nm", "-C", "-f", "sysv", library).splitlines() if "|" in line]
+    found = [(f[0].strip(), int(f[1], 16), int(f[4], 16)) for f in fields if f[3].strip() == "TLS"]
+    origin = next(place for name, place, _ in found if name == "emulated_origin_of_tiles")
+    split = [(*name.rpartition("::")[::2], place - origin, size) for name, place, size in found]
+    return [tile for tile in split if tile[1] != "emulated_origin_of_tiles"]
+
+
+def line_of(library, pc) -> str | None:
+    """The file and line, "x.cu:12", of an address in a library; None if the compiler noted none."""
+    line = _run("addr2line", "-i", "-e", library, hex(pc)).splitlines()[0]
+    return None if line.startswith("?") else os.path.basename(line.split(" (")[0])
+
+
 def _compile(source, aside, flags, watched):
     kernels = "".join(f'EMULATED_KERNEL({n}, "{",".join(p)}")\n' for n, p in _kernels(source, flags).items())
-    (aside / "kernels.cpp").write_text(f'#include "emulated.h"\n#include "{source.path}"\n{kernels}')
+    (aside / "kernels.cpp").write_text(
+        f'#include "emulated.h"\n#include "{source.path}"\n{kernels}EMULATED_TILES'
+    )
     include = (f"-I{HERE}", f"-I{CUDA}", "-DMINIGAN_EMULATED")
+    flags = [*flags, WATCHED] if watched else flags
     _run("g++", *flags, *include, "-c", aside / "kernels.cpp", "-o", aside / "kernels.o")
     library = aside / "library.so"
     _run("g++", "-shared", "-Wl,-Bsymbolic", aside / "kernels.o", _runtime(), "-o", library)
@@ -94,7 +113,7 @@ def _run(*command):
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-        raise RuntimeError(f"g++ cannot compile {Path(command[-3]).name}: " + "\n".join(errors[:20]))
+        raise RuntimeError(f"{command[0]} failed: " + "\n".join(errors[:20]))
     return done.stdout
 
 

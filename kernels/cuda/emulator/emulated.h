@@ -312,18 +312,20 @@ constexpr Parameter parameter() {
             std::is_pointer_v<T> && std::is_const_v<Pointee>};
 }
 
+#define EMULATED_UNWATCHED __attribute__((noinline, no_sanitize("thread", "undefined")))
+
 template <typename... T, size_t... I>
-void call(void (*kernel)(T...), void **args, std::index_sequence<I...>) {
+EMULATED_UNWATCHED void call(void (*kernel)(T...), void **args, std::index_sequence<I...>) {
     kernel(*static_cast<T *>(args[I])...);
 }
 
 template <typename... T>
-void call(void (*kernel)(T...), void **args) {
+EMULATED_UNWATCHED void call(void (*kernel)(T...), void **args) {
     call(kernel, args, std::index_sequence_for<T...>());
 }
 
 template <typename... T>
-const Parameter *parameters(void (*)(T...), int *count) {
+EMULATED_UNWATCHED const Parameter *parameters(void (*)(T...), int *count) {
     static const Parameter all[sizeof...(T) + 1] = {parameter<T>()...};
     *count = sizeof...(T);
     return all;
@@ -332,8 +334,13 @@ const Parameter *parameters(void (*)(T...), int *count) {
 }  // namespace emulated
 
 #define EMULATED_KERNEL(name, parameter_names)                                               \
-    extern "C" void emulated_call_##name(void **args) { emulated::call(name, args); }         \
-    extern "C" const char *emulated_names_##name() { return parameter_names; }                \
-    extern "C" const emulated::Parameter *emulated_parameters_##name(int *count) {            \
+    extern "C" EMULATED_UNWATCHED void emulated_call_##name(void **args) { emulated::call(name, args); }         \
+    extern "C" EMULATED_UNWATCHED const char *emulated_names_##name() { return parameter_names; }                \
+    extern "C" EMULATED_UNWATCHED const emulated::Parameter *emulated_parameters_##name(int *count) {            \
         return emulated::parameters(name, count);                                             \
     }
+
+// Static shared memory is thread-local, and the linker knows how far each array lies from this.
+#define EMULATED_TILES                                   \
+    static thread_local char emulated_origin_of_tiles;   \
+    extern "C" EMULATED_UNWATCHED char *emulated_origin() { return &emulated_origin_of_tiles; }

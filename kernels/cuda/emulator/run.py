@@ -10,7 +10,7 @@ from ctypes import POINTER, Structure, c_char, c_char_p, c_int, c_size_t, c_uint
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from .build import build
+from .build import build, line_of, tiles
 
 ORDERS = ("forward", "backward", "shuffled")
 
@@ -79,12 +79,16 @@ class _Array(Structure):
     ]
 
 
+class _Tile(Structure):
+    _fields_ = [("name", c_char_p), ("low", c_void_p), ("bytes", c_size_t)]
+
+
 class _Launch(Structure):
     _fields_ = [
         *(("kernel", c_void_p), ("args", c_void_p), ("grid", _Triple), ("block", _Triple)),
         *(("shared", c_size_t), ("order", c_int), ("seed", c_uint), ("watched", c_int)),
         *(("arrays", POINTER(_Array)), ("array_count", c_int)),
-        *(("static_shared", c_void_p), ("static_bytes", c_size_t)),
+        *(("tiles", POINTER(_Tile)), ("tile_count", c_int)),
     ]
 
 
@@ -103,7 +107,7 @@ class Program:
 
     def launch(self, kernel, grid, block, args, shared):
         """As `Source.launch`, for NumPy arrays."""
-        library = self._library(_settings.watched)
+        library, tiles = self._library(_settings.watched)
         call, names, parameters = _kernel(library, kernel)
         _check(kernel, names, parameters, args)
         values = [_value(a) for a in args]
@@ -127,19 +131,31 @@ class Program:
         )
         found = _Fault()
         with _turn:
+            origin = library.emulated_origin()  # of this thread
+            mine = [t for t in tiles if t[0] == kernel or not hasattr(library, f"emulated_call_{t[0]}")]
+            mine = [_Tile(name.encode(), origin + place, size) for _, name, place, size in mine]
+            launch.tiles, launch.tile_count = (_Tile * len(mine))(*mine), len(mine)
             code = library.emulated_launch(ctypes.byref(launch), ctypes.byref(found))
         if code == 2:
             raise MemoryError(f"{kernel}: no memory for the emulator's threads")
         if code:
-            raise EmulatorFault(self._explain(kernel, found))
-
-    def _explain(self, kernel, found):
-        where = f", at {os.path.basename(found.file.decode())}:{found.line}" if found.file else ""
-        return f"{kernel}, block {found.block}, thread {found.thread}: {found.says.decode()}{where}"
+            raise EmulatorFault(_explain(kernel, found, library._name))
 
     @functools.cache  # noqa: B019  programs live as long as the process
     def _library(self, watched):
-        return ctypes.CDLL(str(build(self.source, watched)))
+        """The compiled file, and its static shared memory."""
+        path = build(self.source, watched)
+        library = ctypes.CDLL(str(path))
+        library.emulated_origin.restype = c_void_p
+        return library, tiles(path)
+
+
+def _explain(kernel, found, library):
+    line = (
+        f"{os.path.basename(found.file.decode())}:{found.line}" if found.file else line_of(library, found.pc)
+    )
+    where = f"{kernel}, block {found.block}, thread {found.thread}"
+    return f"{where}{f', {line}' if line else ''}: {found.says.decode()}"
 
 
 def _kernel(library, name):

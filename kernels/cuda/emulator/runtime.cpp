@@ -18,6 +18,9 @@
 
 using namespace emulated;
 
+// Where this library begins, by the linker.
+extern "C" __attribute__((visibility("hidden"))) const char __ehdr_start[];
+
 // What kernels read; const to them.
 extern "C" {
 Triple threadIdx, blockIdx, blockDim, gridDim;
@@ -104,7 +107,8 @@ struct Exchange {
     unsigned mask, bytes;
     unsigned came, reading;  // lanes
     bool done;
-    char *values;  // 32 of them
+    uint32_t time;  // when it was
+    char *values;   // 32 of them
 };
 
 enum Wait { NOTHING, BARRIER, LANES, RETURNED };
@@ -142,6 +146,12 @@ Fault *first_fault;
 bool stopped;
 char *memory;  // stacks, then values of exchanges
 
+struct Begun {
+    uint32_t time;
+    Triple block;
+};
+std::vector<Begun> begun;  // blocks of this launch
+
 char *private_memory() {
     size_t bytes = MOST_THREADS * STACK + MOST_THREADS / WARP * EXCHANGES * VALUES;
     if (!memory) {
@@ -153,10 +163,24 @@ char *private_memory() {
     return memory;
 }
 
-Triple place(unsigned thread) {
+}  // namespace
+
+Triple place_of(unsigned thread) {
     const Triple &b = now.launch->block;
     return {thread % b.x, thread / b.x % b.y, thread / b.x / b.y};
 }
+
+Triple block_at(uint32_t time) {
+    auto later = std::upper_bound(begun.begin(), begun.end(), time, [](uint32_t t, const Begun &b) { return t < b.time; });
+    return (later - 1)->block;
+}
+
+void check_stack(const char *frame, uintptr_t pc) {
+    if (size_t(frame - memory) < now.thread * STACK + STACK / 8)
+        fault({}, pc, "its local variables take more than the %zu bytes of its stack", STACK);
+}
+
+namespace {
 
 void wait(Wait reason, const char *what, Site at) {
     Fiber &fiber = fibers[now.thread];
@@ -166,8 +190,9 @@ void wait(Wait reason, const char *what, Site at) {
 
 void note_fault(Site at, uintptr_t pc, const char *format, va_list list) {
     vsnprintf(first_fault->says, sizeof first_fault->says, format, list);
-    first_fault->block = blockIdx, first_fault->thread = place(now.thread);
-    first_fault->file = at.file, first_fault->line = at.line, first_fault->pc = pc;
+    first_fault->block = blockIdx, first_fault->thread = place_of(now.thread);
+    first_fault->file = at.file, first_fault->line = at.line;
+    first_fault->pc = pc - 1 - reinterpret_cast<uintptr_t>(__ehdr_start);  // pc is where the call returns to
     stopped = true;
 }
 
@@ -185,7 +210,7 @@ void stop_reading(unsigned thread) {
 // Lanes go on, if all that have to have come.
 void finish(Exchange &e, unsigned w) {
     if (e.done || !e.came || (e.came | warps[w].returned | ~e.mask) != ~0u) return;
-    e.done = true;
+    e.done = true, e.time = ++now.clock;
     for (unsigned l = 0; l < WARP; l++)
         if (e.came >> l & 1) fibers[w * WARP + l].waits_for = NOTHING;
 }
@@ -204,7 +229,7 @@ Exchange &join(const char *what, unsigned mask, unsigned bytes, Site at) {
         if (e.came && !e.done && e.mask == mask && e.bytes == bytes && !strcmp(e.what, what)) return e;
         if (!e.came || (e.done && !e.reading)) free = &e;
     }
-    *free = {what, at, mask, bytes, 0, 0, false, free->values};
+    *free = {what, at, mask, bytes, 0, 0, false, 0, free->values};
     return *free;
 }
 
@@ -247,13 +272,13 @@ struct Order {
 
 void turn_to(unsigned thread) {
     now.thread = thread;
-    threadIdx = place(thread);
+    threadIdx = place_of(thread);
     emulated_switch(&scheduler, fibers[thread].stack_pointer);
 }
 
 const char *describe(char *text, size_t size, unsigned thread) {
     const Fiber &f = fibers[thread];
-    Triple t = place(thread);
+    Triple t = place_of(thread);
     const char *file = f.at.file ? strrchr(f.at.file, '/') : nullptr;
     if (f.waits_for == RETURNED)
         snprintf(text, size, "thread (%u, %u, %u) has returned", t.x, t.y, t.z);
@@ -306,8 +331,9 @@ void run_block(Order &order) {
         warps[w].returned = lanes == WARP ? 0 : ~0u << lanes;
         for (Exchange &e : warps[w].exchanges) e.came = e.reading = 0;
     }
-    // NaN, if read as floats; traps.cpp is stricter.
-    memset(launch.static_shared, 0xff, launch.static_bytes);
+    begun.push_back({now.clock, blockIdx});
+    // NaN, if read as floats; the traps are stricter.
+    for (int i = 0; i < launch.tile_count; i++) memset(launch.tiles[i].low, 0xff, launch.tiles[i].bytes);
     memset(now.dynamic_shared, 0xff, launch.shared);
 
     std::vector<unsigned> turns(now.threads);
@@ -360,11 +386,15 @@ unsigned emulated_lane() { return lane(); }
 unsigned emulated_present() { return fibers[now.thread].exchange->came; }
 void *emulated_dynamic_shared() { return now.dynamic_shared; }
 
-void emulated_order_warp() {}
-void emulated_atomic(const void *, unsigned) {}
+void emulated_order_warp() { lane_ordered[now.thread] = fibers[now.thread].exchange->time; }
+
+void emulated_atomic(const void *at, unsigned bytes) {
+    if (now.launch->watched) traps::atomic(at, bytes, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+}
 
 void emulated_async_copy(void *shared, const void *global, unsigned bytes, unsigned filled, Site at) {
     Fiber &f = fibers[now.thread];
+    if (now.launch->watched) traps::check_copy(shared, global, bytes, filled, at);
     f.copies.push_back({static_cast<char *>(shared), static_cast<const char *>(global), bytes, filled, f.group, at});
 }
 
@@ -378,6 +408,7 @@ void emulated_async_wait(unsigned pending) {
             later.push_back(c);
             continue;
         }
+        if (now.launch->watched) traps::land_copy(c.shared, c.bytes, c.at);
         memcpy(c.shared, c.global, c.filled);
         memset(c.shared + c.filled, 0, c.bytes - c.filled);
     }
@@ -397,6 +428,9 @@ int emulated_launch(const Launch *launch, Fault *found) {
         for (unsigned i = 0; i < EXCHANGES; i++)
             warps[w].exchanges[i].values = memory + MOST_THREADS * STACK + (w * EXCHANGES + i) * VALUES;
     blockDim = launch->block, gridDim = launch->grid;
+    begun.clear();
+    now.blocks_ordered = ++now.clock;
+    if (launch->watched && !traps::begin()) return 2;
     Order order = {std::mt19937(launch->seed), launch->order};
     std::vector<unsigned> turns(size_t(launch->grid.x) * launch->grid.y * launch->grid.z);
     for (unsigned i = 0; i < turns.size(); i++) turns[i] = i;
@@ -404,9 +438,10 @@ int emulated_launch(const Launch *launch, Fault *found) {
     for (unsigned i : turns) {
         blockIdx = {i % launch->grid.x, i / launch->grid.x % launch->grid.y, i / launch->grid.x / launch->grid.y};
         run_block(order);
-        if (stopped) return 1;
+        if (stopped) break;
     }
-    return 0;
+    if (launch->watched) traps::end(!stopped);
+    return stopped;
 }
 
 }  // extern "C"

@@ -25,6 +25,13 @@ struct Array {
     void **slot;
 };
 
+// An array of static shared memory.
+struct Tile {
+    const char *name;
+    char *low;
+    size_t bytes;
+};
+
 struct Launch {
     void (*kernel)(void **args);
     void **args;
@@ -35,8 +42,8 @@ struct Launch {
     int watched;
     Array *arrays;
     int array_count;
-    char *static_shared;  // the block's static shared memory
-    size_t static_bytes;
+    Tile *tiles;
+    int tile_count;
 };
 
 // The first fault of a launch: in words, and where in the code.
@@ -45,10 +52,10 @@ struct Fault {
     Triple block, thread;
     const char *file;
     int line;
-    uintptr_t pc;  // relative to the library; 0 if file and line say where
+    uintptr_t pc;  // in the library; of use where there is no file
 };
 
-// Stop the launch: the calling thread is never run again.
+// Stop the launch: the calling thread is never run again. It was at a line, or else at an address.
 [[noreturn]] void fault(Site at, uintptr_t pc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // State of the launch that runs, for both halves.
@@ -60,15 +67,20 @@ struct State {
     char *private_low, *private_high;  // stacks, and what lanes exchange: nobody's business
     uint32_t clock;           // of barriers: each one begins an interval
     uint32_t block_began;     // the first interval of the block that runs
-    uint32_t block_ordered;   // what happened before that interval is over for all its threads
+    uint32_t blocks_ordered;  // what other blocks did before that interval is over
+    uint32_t block_ordered;   // what happened before it is over for all threads of this one
     uint32_t *lane_ordered;   // by thread: the same, between it and the lanes of its warp
 };
 extern State now;
 
+Triple place_of(unsigned thread);  // its threadIdx
+Triple block_at(uint32_t time);    // the block that ran at that time of the clock
+void check_stack(const char *frame, uintptr_t pc);
+
 // The watch over memory, in traps.cpp.
 namespace traps {
-void begin();        // of a launch
-void end();
+bool begin();          // of a launch; false if there is no memory
+void end(bool keep);  // and write to the arrays what the kernel wrote
 void check_copy(void *shared, const void *global, unsigned bytes, unsigned filled, Site at);
 void land_copy(void *shared, unsigned bytes, Site at);
 void atomic(const void *at, unsigned bytes, uintptr_t pc);
