@@ -14,6 +14,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from cuda.core import Program, ProgramOptions
+from cuda.pathfinder import DynamicLibNotFoundError
+
 from minigan.doctor import processors
 from minigan_kernels.cuda.launch import FOLDER, Source
 
@@ -66,9 +69,6 @@ class Usage:
 
 def compile_source(source: Source, architecture: str) -> list[Usage]:
     """Every kernel of the source. CompileError with the compiler's message."""
-    from cuda.core import Program, ProgramOptions
-    from cuda.pathfinder import DynamicLibNotFoundError
-
     options = ProgramOptions(
         name=source.path.name,
         arch=architecture,
@@ -114,6 +114,7 @@ def compile_all(
             return [], [str(error)]
         return usages, [usage.problem for usage in usages if usage.problem]
 
+    sources = {repr(source): source for source in sources}.values()  # each once
     jobs = [(source, architecture) for source in sources for architecture in architectures]
     with ThreadPoolExecutor(processors()) as pool:  # NVRTC lets other threads run while it compiles
         results = list(pool.map(one, jobs))

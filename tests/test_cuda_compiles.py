@@ -43,8 +43,9 @@ def source(tmp_path):
 def test_every_kernel_of_every_source_compiles_and_keeps_its_numbers_in_registers():
     usages, problems = compile_all(SOURCES)
     assert problems == []
-    assert {(u.source, u.architecture) for u in usages} == {(s, a) for s in SOURCES for a in ARCHITECTURES}
     assert len(SOURCES) > 0
+    expected = {(repr(source), a) for source in SOURCES for a in ARCHITECTURES}
+    assert {(repr(u.source), u.architecture) for u in usages} == expected
 
 
 def test_every_file_is_in_an_instantiation():

@@ -3,6 +3,7 @@
 A job names a row (see `rows.py`), or a ceiling of this card. Its one result is what was measured.
 """
 
+import math
 import os
 
 import cupy
@@ -70,16 +71,20 @@ class Arrays:
     """The arrays of module `xp` that a row asks for: images channels-last, the same every time."""
 
     def __init__(self, xp):
-        self.xp, self.random = xp, xp.random.RandomState(0)
+        self.xp, self.counter = xp, 0
 
     def normal(self, shape):
-        if np.ndim(shape) and len(shape) == 4:
+        shape = (shape,) if isinstance(shape, int) else shape
+        if len(shape) == 4:
             N, C, H, W = shape
             return self._normal((N, H, W, C)).transpose(0, 3, 1, 2)
         return self._normal(shape)
 
     def _normal(self, shape):
-        return self.random.standard_normal(shape, dtype=np.float32)
+        n = math.prod(shape)
+        self.counter += n  # more than were used
+        with kernels.engine("reference"):
+            return kernels.normal(0, self.counter, n, np.float32, self.xp).reshape(shape)
 
     def zeros(self, shape):
         return self.xp.zeros(shape, np.float32)
