@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from bench.table import grid, number
+from bench import table
+from bench.table import number
 
 from .rows import PRECISIONS, PRODUCTS
 
@@ -88,11 +89,11 @@ def ceilings(part, results):
 def kernels(part, results):
     ceilings = results["parts"].get("ceilings") or {"copy": None, "product": {}}
     text = ["## Kernels", ""]
-    for group, table in {"memory": memory, "product": products, "convolution": convolutions}.items():
+    for group, made in {"memory": memory, "product": products, "convolution": convolutions}.items():
         rows = [row for row in part["rows"] if row["group"] == group]
         if rows:
             text += [
-                table(rows, ceilings),
+                made(rows, ceilings),
                 *(f"- {r['name']}, {r['precision']}: {r['error']}" for r in rows if "error" in r),
                 "",
             ]
@@ -177,6 +178,10 @@ def _ratio(row, rival, target):
 
 
 # Cells
+
+
+def grid(heads, lines):
+    return table.grid(heads, lines).rstrip()
 
 
 def _time(row):

@@ -17,7 +17,7 @@ from minigan.bench.steps import DCGAN_32, DCGAN_64
 
 IMAGES = 256, 64, 64, 64  # 2**26 numbers, channels-last
 NUMBERS = 2**26
-ROWS_, CLASSES = 2**16, 2**10  # of a table of logits
+LINES, CLASSES = 2**16, 2**10  # of a table, of logits say
 PRODUCTS = 256, 512, 1024, 2048, 4096, 8192
 PRECISIONS = "fp32", "tf32", "bf16"
 
@@ -52,6 +52,10 @@ def images(a):
     return a.normal(IMAGES)
 
 
+def table(a):
+    return a.normal((LINES, CLASSES))
+
+
 def norm(a, axes):
     """Arguments of a normalisation with weight and bias, by channels."""
     weights = (1, IMAGES[1], 1, 1)
@@ -82,7 +86,7 @@ MEMORY = [
     memory(
         "normalize, layer",
         2,  # a row fits in a block
-        lambda a: (a.normal((ROWS_, CLASSES)), a.normal((1, CLASSES)), a.normal((1, CLASSES)), (1,), 1e-5),
+        lambda a: (table(a), a.normal((1, CLASSES)), a.normal((1, CLASSES)), (1,), 1e-5),
         kernel="normalize",
     ),
     memory("normalize_backward, batch", 5, lambda a: norm_backward(a, BATCH), kernel="normalize_backward"),
@@ -94,6 +98,20 @@ MEMORY = [
     memory("avg_pool2d_input", 1 + 1 / 4, lambda a: (a.normal(HALF), IMAGES[2:], *WINDOW)),
     memory("pixels_gather", 1, lambda a: (images(a), a.positions(HALF, IMAGES))),
     memory("pixels_scatter", 1 + 3 / 4, lambda a: (a.normal(HALF), a.positions(HALF, IMAGES), IMAGES[2:])),
+    memory("upsample2d", 1 + 1 / 4, lambda a: (a.normal(HALF), (2, 2))),
+    memory("upsample2d_input", 1 + 1 / 4, lambda a: (images(a), (2, 2))),
+    memory("sums", 1, lambda a: (table(a), (0,))),
+    memory("row_norms", 1, lambda a: (table(a), 1e-12)),
+    memory("row_norms_backward", 2, lambda a: (a.normal(LINES), table(a), a.ones(LINES))),
+    memory("embedding_weight", 1, lambda a: (table(a), a.labels(LINES, CLASSES), CLASSES)),
+    memory("softmax", 2, lambda a: (table(a), 1)),
+    memory("softmax_backward", 3, lambda a: (table(a), table(a), 1)),
+    memory("log_softmax", 2, lambda a: (table(a), 1)),
+    memory("log_softmax_backward", 3, lambda a: (table(a), table(a), 1)),
+    memory("cross_entropy", 1, lambda a: (table(a), a.labels(LINES, CLASSES))),
+    memory("cross_entropy_backward", 2, lambda a: (a.normal(LINES), table(a), a.labels(LINES, CLASSES))),
+    memory("philox", 1, lambda a: (1, 0, NUMBERS, a.xp)),
+    memory("uniform", 1, lambda a: (1, 0, NUMBERS, np.float32, a.xp)),
     memory("normal", 1, lambda a: (1, 0, NUMBERS, np.float32, a.xp)),
     memory(
         "sgd",

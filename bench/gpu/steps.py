@@ -25,9 +25,15 @@ SIDES = GRAPH, NO_GRAPH, EAGER, GRAPHED
 TIMING = Timing(turns=5, seconds=0.2, warm_up=0.05, least=2)
 SEED = 1  # of the noise: minigan draws it, the others are given the same numbers
 
-# The relative differences that the losses of the first steps may have: LOSSES for float32. The others
-# round each factor to 11 and to 8 bits, and Adam's first steps, all of one size, pass on the signs.
-RTOL = {"fp32": LOSSES, "tf32": (1e-2, 5e-2, 5e-2), "bf16": (5e-2, 2e-1, 2e-1)}
+# The relative differences that the losses of the first five steps may have: minigan captures its graph in
+# the fourth. For float32 those of the CPU's benchmark; the others round each factor to 11 and to 8 bits, and
+# Adam's first steps, all of one size, pass on the signs of the smallest gradients.
+RTOL = {
+    "fp32": (*LOSSES, *LOSSES[-1:] * 2),
+    "tf32": (1e-2, *[5e-2] * 4),
+    "bf16": (5e-2, *[2e-1] * 4),
+}
+GIVEN = 5
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def measurements(
     """A record of each row in each precision: "ms" by side, or an "error"; "errors" by side."""
     for row in rows:
         with kernels.engine("reference"):  # the CPU's needs more than is here
-            asked = job(row.step) | {"seed": SEED, "bundle": row.bundle}
+            asked = job(row.step, GIVEN) | {"seed": SEED, "bundle": row.bundle}
             asked["noise"] = noise(row.step, asked)
         for precision in offered:
             record = {"name": row.step.name, "title": row.step.title, "batch_size": row.step.batch_size}

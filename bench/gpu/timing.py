@@ -8,27 +8,26 @@ import statistics
 import time
 from collections.abc import Callable
 
-import cupy
 import numpy as np
-from cupy_backends.cuda.libs import cublas
+
+import minigan_kernels as kernels
 
 TURNS, SECONDS = 7, 0.02  # turns, and how long each is to take
-MOST = 500  # calls in the queue, which holds about a thousand
+MOST = 200  # calls in the queue, which holds about a thousand launches
 COPIED = 1 << 30  # bytes
 
-SPIN = cupy.RawKernel(
-    r"""
+SPIN = r"""
 extern "C" __global__ void spin(unsigned long long nanoseconds) {
     unsigned long long begin, now;
     asm volatile("mov.u64 %0, %globaltimer;" : "=l"(begin));
     do asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)); while (now - begin < nanoseconds);
-}""",
-    "spin",
-)
+}"""
 
 
 def seconds(call: Callable[[], object]) -> float:
     """The median over some turns of the GPU's time for one call. It is called once before."""
+    import cupy
+
     call()
     cupy.cuda.get_current_stream().synchronize()
     start = time.perf_counter()
@@ -39,10 +38,11 @@ def seconds(call: Callable[[], object]) -> float:
     n = min(max(round(SECONDS / whole), 1), MOST)
     wait = np.uint64(1e9 * min(1.5 * n * launched + 1e-4, 0.5))
 
+    spin = cupy.RawKernel(SPIN, "spin")
     begin, end = cupy.cuda.Event(), cupy.cuda.Event()
     times = []
     for _ in range(TURNS):
-        SPIN((1,), (1,), (wait,))
+        spin((1,), (1,), (wait,))
         begin.record()
         for _ in range(n):
             call()
@@ -54,6 +54,8 @@ def seconds(call: Callable[[], object]) -> float:
 
 def copy_ceiling() -> float:
     """Bytes a second, read and written, of a copy within the card's memory."""
+    import cupy
+
     size = min(COPIED, cupy.cuda.Device().mem_info[0] // 4)
     source, target = (cupy.zeros(size, np.uint8) for _ in range(2))
     stream = cupy.cuda.get_current_stream()
@@ -67,11 +69,13 @@ def product_ceiling(precision: str, n: int) -> float:
 
 def cublas_product(precision: str, n: int) -> Callable[[], None]:
     """A call of cuBLAS on random matrices, in float32, TF32, or BF16 with float32 sums and results."""
+    import cupy
+    from cupy_backends.cuda.libs import cublas  # a library of its own, that may not be there
 
     runtime = cupy.cuda.runtime
     kind = runtime.CUDA_R_16BF if precision == "bf16" else runtime.CUDA_R_32F
     compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if precision == "tf32" else cublas.CUBLAS_COMPUTE_32F
-    a, b = (_normal(n, precision) for _ in range(2))
+    a, b = (_normal(n, precision, cupy) for _ in range(2))
     c = cupy.empty((n, n), np.float32)
     one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
     handle = cupy.cuda.device.get_cublas_handle()
@@ -86,8 +90,8 @@ def cublas_product(precision: str, n: int) -> Callable[[], None]:
     return call
 
 
-def _normal(n, precision):
+def _normal(n, precision, xp):
     """Power, and so speed, depends on the values: zeros would flatter."""
     with kernels.engine("reference"):
-        x = kernels.normal(0, 0, n * n, np.float32, cupy)
+        x = kernels.normal(0, 0, n * n, np.float32, xp)
     return (x.view(np.uint32) >> np.uint32(16)).astype(np.uint16) if precision == "bf16" else x
