@@ -132,7 +132,7 @@ def ratio(value) -> str:
 
 def number(value: float) -> str:
     """Three digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def _times(by_side) -> Iterable[str]:
