@@ -251,9 +251,9 @@ def channel_sums(y):
 # Sums, and norms of rows.
 
 
-def sums(x, axes):
-    """Σ x over `axes`, which stay, with size 1."""
-    return engine_for(x).sums(x, axes)
+def sums(x, axes, scale=None):
+    """Σ x over `axes`, or scale·Σ x, a mean; the axes stay, with size 1."""
+    return engine_for(x).sums(x, axes, scale)
 
 
 def sum_to(x, shape):

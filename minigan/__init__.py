@@ -12,6 +12,7 @@ from .autograd import (
     set_grad_enabled,
 )
 from .errors import MiniganError, NonFiniteError
+from .graph import graph
 from .random import Generator, manual_seed
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "enable_grad",
     "functional",
     "grad",
+    "graph",
     "is_grad_enabled",
     "manual_seed",
     "no_grad",

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import re
 import sys
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,6 +138,35 @@ def one_device(what: str, values) -> Device:
                 f"{what}: one array lies on {found}, another on {here}; move one of them by to('{found}')"
             )
     return found or CPU
+
+
+class _Capture(threading.local):
+    dependencies = None
+
+
+_capture = _Capture()
+
+
+@contextlib.contextmanager
+def capture():
+    """Inside the block, this thread records a CUDA graph. Gives the list of what its replays depend on:
+    (name, a function that reads the settings, what they are now)."""
+    _capture.dependencies = []
+    try:
+        yield _capture.dependencies
+    finally:
+        _capture.dependencies = None
+
+
+def capturing() -> bool:
+    """Whether this thread records a CUDA graph: then nothing may wait for the device."""
+    return _capture.dependencies is not None
+
+
+def depends_on(name: str, settings):
+    """Tell a capture, if there is one, that what it records holds only while settings() stays as it is."""
+    if capturing():
+        _capture.dependencies.append((name, settings, settings()))
 
 
 # Arrays

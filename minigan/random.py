@@ -10,6 +10,7 @@ import numpy as np
 
 import minigan_kernels as kernels
 from minigan import backend
+from minigan.errors import MiniganError
 
 
 class Generator:
@@ -39,8 +40,7 @@ class Generator:
     @state.setter
     def state(self, state):
         self.key, counter = (int(word) for word in state)
-        with self.device.active():
-            self._counter = counter if self.device.kind == "cpu" else _on_device(self.device.xp, counter)
+        self._counter = counter if self.device.kind == "cpu" else self._on_device(counter)
 
     @property
     def counter(self) -> int:
@@ -96,12 +96,27 @@ class Generator:
             words = self._draw(kernels.philox, 2 * n, words=2 * n).astype(np.uint64)
             return np.argsort((words[0::2] << np.uint64(32)) | words[1::2], kind="stable")
 
+    def _on_device(self, counter):
+        """The counter as kernels take it on a GPU: one uint64 in an array, which wraps around by itself.
+        The array stays, once there is one: captured graphs know it."""
+        before = getattr(self, "_counter", None)
+        with self.device.active():
+            if not (backend.is_array(before) and backend.device_of(before) == self.device):
+                return self.device.xp.full(1, counter, dtype=np.uint64)
+            before.fill(counter)
+            return before
+
     def _place(self, device):
         return self.device if device is None else backend.device(device)
 
     def _draw(self, kernel, n, *args, words, device=None):
         """`n` numbers of `kernel` on the active `device`; then the counter is past their `words`."""
         place = self._place(device)
+        if backend.capturing() and self.device.kind == "cpu":
+            raise MiniganError(
+                "random numbers of a Generator on the CPU would be the same in every replay of a captured "
+                "graph: give the generator the device of the step, by Generator(seed, device) or to(device)"
+            )
         here = self._counter if place == self.device else self.counter
         numbers = kernel(self.key, here, n, *args, xp=place.xp)
         with self.device.active():
@@ -121,11 +136,6 @@ default_generator = Generator(0)
 def manual_seed(seed: int) -> Generator:
     """Seed the generator that layers and initialisers use when they are given none."""
     return default_generator.manual_seed(seed)
-
-
-def _on_device(xp, counter):
-    """The counter as kernels take it on a GPU: one uint64 in an array, which wraps around by itself."""
-    return xp.full(1, counter, dtype=np.uint64)
 
 
 def _numel(shape):

@@ -100,6 +100,10 @@ class ndarray:
         _no_capture("copying to the host")
         return self._a.copy(order="C")
 
+    def set(self, a):
+        _no_capture("copying from the host")
+        self._a[...] = a
+
     def item(self):
         return self.get().item()
 
@@ -248,6 +252,7 @@ def call(function, *args, is_key=False, in_place=False, **kwargs):
     """function(*args) on the memory behind the arrays: at once, or when the graph that records it runs."""
     plain = [_plain(a, is_key) for a in args]
     named = {k: _plain(v) for k, v in kwargs.items()}
+    function = np.errstate(all="ignore")(function)  # a GPU does not warn of NaN
     if state.capture is not None and in_place:
         state.capture.append(lambda: function(*plain, **named))
         return None
@@ -453,7 +458,6 @@ class Stream:
 
     def __init__(self, non_blocking=False):
         self.before = []
-        state.calls.append("stream")
 
     def __enter__(self):
         self.before.append(state.stream)
@@ -561,13 +565,14 @@ def install(monkeypatch, **settings):
     cupy.__path__ = []
     strides = types.SimpleNamespace(as_strided=_function(np.lib.stride_tricks.as_strided))
     cupy.lib = types.SimpleNamespace(stride_tricks=strides)
+    cupy.random = types.SimpleNamespace(normal=lambda *args: _no_blas())
     cupy.linalg = types.SimpleNamespace(norm=_function(np.linalg.norm), qr=_function(np.linalg.qr))
     cupy.cuda = types.SimpleNamespace(
         Device=Device,
         Graph=Graph,
         MemoryPool=MemoryPool,
         Stream=Stream,
-        get_current_stream=lambda: state.stream,
+        get_current_stream=lambda: state.stream or Stream(),
         using_allocator=using_allocator,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         runtime=types.SimpleNamespace(

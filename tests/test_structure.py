@@ -16,7 +16,7 @@ PACKAGE = {KERNELS: "minigan_kernels", MINIGAN: "minigan"}  # folder: import nam
 # What each file or folder of minigan may import of the others. "__init__" is `minigan` itself.
 BASE = {"backend", "errors", "random"}
 ENGINE = BASE | {"autograd", "functional"}
-TRAINING = ENGINE | {"files", "nn", "optim", "gans"}
+TRAINING = ENGINE | {"files", "graph", "nn", "optim", "gans"}
 MAY_IMPORT = {
     "backend": {"errors"},
     "errors": set(),
@@ -24,11 +24,12 @@ MAY_IMPORT = {
     "files": set(),
     "autograd": BASE,
     "functional": BASE | {"autograd"},
-    "__init__": ENGINE,
+    "graph": ENGINE,
+    "__init__": ENGINE | {"graph"},
     "testing": ENGINE | {"nn"},
     "nn": ENGINE,
     "optim": ENGINE,
-    "gans": ENGINE | {"nn", "optim"},
+    "gans": ENGINE | {"graph", "nn", "optim"},
     "data": BASE,
     "report": TRAINING,
     "training": TRAINING | {"__init__", "data", "report"},

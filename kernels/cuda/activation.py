@@ -56,14 +56,5 @@ def add_bias(y, b):
     b = array_module(b).ascontiguousarray(b)
     grid = blocks_for(y.size, 4)
     POINTWISE.launch("add_bias", grid, THREADS, memory, b, np.int64(y.size), np.int32(C), np.int32(P))
-    if not _same_memory(memory, y):
+    if not y.transpose(order).flags.c_contiguous:  # then what was changed is a copy
         y[...] = memory.transpose(inverse(order))
-
-
-def _same_memory(view, y):
-    """Whether `view`, dense, is a transposed view of y and no copy of it."""
-    return view.size == 0 or _address(view) == _address(y)
-
-
-def _address(a):
-    return a.data.ptr if hasattr(a.data, "ptr") else a.ctypes.data

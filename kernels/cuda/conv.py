@@ -83,7 +83,7 @@ def _launch(kernel, plan, sizes, left, right, result, geometry, vector, along_k)
     CONV[plan.precision, tile].launch(
         kernel,
         (-(-M // tile.BM) * -(-N // tile.BN), plan.splits, products),
-        tiles.threads(tile),
+        tiles.threads(plan),
         *(left, right, parts),
         *map(np.int32, geometry),
         *map(np.int32, (plan.slabs, vector)),

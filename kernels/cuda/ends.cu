@@ -30,7 +30,7 @@ struct Layer {
 
     __device__ float *output(const Digits &at) const {
         const int row = rows.output(at.middle), column = columns.output(at.low);
-        return const_cast<float *>(result.at(at.high, row, column, 0));
+        return const_cast<float *>(result.at(at.high, row, column, 0).address);
     }
 };
 
@@ -84,11 +84,11 @@ template <int FEW> __device__ void sum_many(const Layer &layer, const float *fil
             for (int b = 0; b < layer.columns.taps; b++) {
                 const int row = layer.rows.window(at.middle) + layer.rows.d * a;
                 const int column = layer.columns.window(at.low) + layer.columns.d * b;
-                const float *from = inside ? layer.source.at(at.high, row, column, 0) : nullptr;
+                const Entry from = layer.source.at(at.high, row, column, 0);
                 const int tap = layer.rows.tap(a) * KW + layer.columns.tap(b);
                 const float *filter = filters + tap * FEW * layer.padded;
-                for (int m = 4 * lane; from && m < layer.many; m += 4 * LANES) {
-                    const float4 v = four(from, m, layer.many, vector);
+                for (int m = 4 * lane; inside && from.inside && m < layer.many; m += 4 * LANES) {
+                    const float4 v = four(from.address, m, layer.many, vector);
 #pragma unroll
                     for (int f = 0; f < FEW; f++) {
                         const float4 u = *(const float4 *)(filter + f * layer.padded + m);
@@ -121,12 +121,13 @@ template <int FEW> __device__ void spread_few(const Layer &layer, const float *f
             at[p] = layer.outputs().split(first + p);
         for (int a = 0; a < layer.rows.taps; a++)
             for (int b = 0; b < layer.columns.taps; b++) {
-                const float *from[PIXELS];
+                Entry from[PIXELS];
 #pragma unroll
                 for (int p = 0; p < PIXELS; p++) {
                     const int row = layer.rows.window(at[p].middle) + layer.rows.d * a;
                     const int column = layer.columns.window(at[p].low) + layer.columns.d * b;
-                    from[p] = first + p < layer.pixels ? layer.source.at(at[p].high, row, column, 0) : nullptr;
+                    from[p] = layer.source.at(at[p].high, row, column, 0);
+                    from[p].inside &= first + p < layer.pixels;
                 }
                 const int tap = layer.rows.tap(a) * KW + layer.columns.tap(b);
 #pragma unroll
@@ -134,7 +135,7 @@ template <int FEW> __device__ void spread_few(const Layer &layer, const float *f
                     const float4 u = *(const float4 *)(filters + (tap * FEW + f) * layer.padded + m);
 #pragma unroll
                     for (int p = 0; p < PIXELS; p++) {
-                        const float v = from[p] ? from[p][f] : 0;
+                        const float v = from[p].inside ? from[p].address[f] : 0;
                         sums[p][0] = fmaf(v, u.x, sums[p][0]);
                         sums[p][1] = fmaf(v, u.y, sums[p][1]);
                         sums[p][2] = fmaf(v, u.z, sums[p][2]);

@@ -66,7 +66,7 @@ def _products(a, b, bias, c):
     GEMM[plan.precision, tile].launch(
         f"gemm_{a_letter}{b_letter}",
         (-(-M // tile.BM) * -(-N // tile.BN), plan.splits, P),
-        tiles.threads(tile),
+        tiles.threads(plan),
         *(a, b, bias if plan.splits == 1 else None, parts),
         *map(np.int32, (M, N, K, lda, ldb)),
         *map(np.int64, (batch_a, batch_b)),

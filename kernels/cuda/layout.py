@@ -38,7 +38,7 @@ def in_order(a, order):
 
 def new_in_order(like, shape, order, dtype=np.float32):
     """An array of `shape`, of the module of `like`, dense in `order`; its entries are whatever they are."""
-    memory = array_module(like).empty([shape[i] for i in order], dtype)
+    memory = array_module(like).empty(tuple(shape[i] for i in order), dtype)
     return memory.transpose(inverse(order))
 
 

@@ -12,13 +12,21 @@
 //     Inner inner(k), Step step(k)  k itself, and a distance to walk
 //     advance(inner, step)          the walk, without a division
 //     next(outer) or next(inner)    one entry further along the contiguous axis
-//     const float *at(outer, inner) the address, null outside
-//     const float *somewhere()      an address that exists
+//     Entry at(outer, inner)        the address, if there is an entry
 //     bool vector                   chunks are whole and aligned to 16 bytes
 #pragma once
 #include "common.cuh"
 
 enum Order { ALONG_K, ALONG_MN };
+
+// Where a number lies. Outside there is none, and the address is any: working out one that will not be
+// used is cheaper than choosing.
+struct Entry {
+    const float *address;
+    bool inside;
+
+    __device__ float value() const { return inside ? *address : 0; }
+};
 
 // A number in mixed radix, as a clock has hours, minutes and seconds: a pixel is (image, row, column), a
 // tap of a filter is (row, column, channel). Splitting one takes two divisions, some 20 instructions
@@ -58,18 +66,15 @@ template <Order ORDER_> struct Matrix {
     int stride;
     bool vector;
 
-    __device__ const float *somewhere() const { return data; }
     __device__ int outer(int mn) const { return mn; }
     __device__ int inner(int k) const { return k; }
     __device__ int step(int k) const { return k; }
     __device__ void advance(int &k, int step) const { k += step; }
     __device__ void next(int &contiguous) const { contiguous++; }
 
-    __device__ const float *at(int mn, int k) const {
-        if (mn >= extent || k >= depth)
-            return nullptr;
+    __device__ Entry at(int mn, int k) const {
         const int64 row = ORDER == ALONG_K ? mn : k;
-        return data + row * stride + (ORDER == ALONG_K ? k : mn);
+        return {data + row * stride + (ORDER == ALONG_K ? k : mn), mn < extent && k < depth};
     }
 };
 
@@ -122,10 +127,10 @@ struct Images {
     const float *data;
     int rows, columns, pitch;
 
-    __device__ const float *at(int n, int row, int column, int channel) const {
+    __device__ Entry at(int n, int row, int column, int channel) const {
         const bool inside = (unsigned)row < (unsigned)rows && (unsigned)column < (unsigned)columns;
-        const int64 pixel = (n * rows + row) * columns + column;  // pixels fit 31 bits, entries may not
-        return inside ? data + pixel * pitch + channel : nullptr;
+        const unsigned pixel = ((unsigned)n * rows + row) * columns + column;  // fits, if it is inside
+        return {data + (int64)pixel * pitch + channel, inside};
     }
 };
 
@@ -146,7 +151,6 @@ struct Patches {
     int channels;  // of a group
     bool vector;
 
-    __device__ const float *somewhere() const { return images.data; }
     __device__ Radix outputs() const { return {max(rows.count, 1), max(columns.count, 1)}; }
     __device__ Radix taps() const { return {max(columns.taps, 1), channels}; }
 
@@ -160,7 +164,7 @@ struct Patches {
     __device__ void advance(Digits &k, const Digits &step) const { taps().add(k, step); }
     __device__ void next(Digits &k) const { taps().add(k, {0, 0, 1}); }
 
-    __device__ const float *at(const Outer &o, const Digits &k) const {
+    __device__ Entry at(const Outer &o, const Digits &k) const {
         const int row = k.high < rows.taps ? o.row + rows.d * k.high : OUTSIDE;
         return images.at(o.n, row, o.column + columns.d * k.middle, k.low);
     }
@@ -179,7 +183,6 @@ struct PatchesByTap {
     int channels;
     bool vector;
 
-    __device__ const float *somewhere() const { return images.data; }
     __device__ Radix outputs() const { return {rows.count, columns.count}; }
     __device__ Radix taps() const { return {columns.taps, channels}; }
 
@@ -189,7 +192,7 @@ struct PatchesByTap {
     __device__ void advance(Digits &k, const Digits &step) const { outputs().add(k, step); }
     __device__ void next(Digits &tap) const { taps().add(tap, {0, 0, 1}); }
 
-    __device__ const float *at(const Digits &tap, const Digits &k) const {
+    __device__ Entry at(const Digits &tap, const Digits &k) const {
         const bool inside = k.high < count && tap.high < rows.taps;
         const int row = inside ? rows.window(k.middle) + rows.d * tap.high : OUTSIDE;
         return images.at(k.high, row, columns.window(k.low) + columns.d * tap.middle, tap.low);
@@ -209,7 +212,6 @@ struct Filters {
     int KH, KW, outputs, channels;
     bool vector;
 
-    __device__ const float *somewhere() const { return data; }
     __device__ Radix radix() const { return {max(columns.taps, 1), outputs}; }
     __device__ int outer(int mn) const { return mn; }
     __device__ Digits inner(int k) const { return radix().split(k); }
@@ -217,10 +219,8 @@ struct Filters {
     __device__ void advance(Digits &k, const Digits &step) const { radix().add(k, step); }
     __device__ void next(int &channel) const { channel++; }
 
-    __device__ const float *at(int channel, const Digits &k) const {
-        if (channel >= channels || k.high >= rows.taps)
-            return nullptr;
-        const int64 tap = (k.low * KH + rows.tap(k.high)) * KW + columns.tap(k.middle);
-        return data + tap * channels + channel;
+    __device__ Entry at(int channel, const Digits &k) const {
+        const int tap = (k.low * KH + rows.tap(k.high)) * KW + columns.tap(k.middle);
+        return {data + (int64)tap * channels + channel, channel < channels && k.high < rows.taps};
     }
 };

@@ -106,27 +106,27 @@ template <class Loader, int SIZE> struct Tile {
         constexpr bool TURNED = K_ROWS && !ALONG;
         constexpr int NEXT = TURNED ? PITCH : 1;
         float *to = stage + (TURNED ? column * PITCH + row : row * PITCH + column);
-        if (loader.vector) {
-            const float *from = loader.at(outer, inner);
-            if constexpr (TURNED) {
+        if (!loader.vector) {
+            one_by_one(outer, [&](int e, Entry from) { cp_async<4>(to + e * NEXT, from.address, from.inside); });
+            return;
+        }
+        const Entry from = loader.at(outer, inner);
+        if constexpr (TURNED) {
 #pragma unroll
-                for (int e = 0; e < 4; e++)
-                    cp_async_4(to + e * NEXT, from ? from + e : nullptr, loader.somewhere());
-            } else {
-                cp_async_16(to, from, loader.somewhere());
-            }
+            for (int e = 0; e < 4; e++)
+                cp_async<4>(to + e * NEXT, from.address + e, from.inside);
         } else {
-            one_by_one(outer, [&](int e, const float *from) { cp_async_4(to + e * NEXT, from, loader.somewhere()); });
+            cp_async<16>(to, from.address, from.inside);
         }
     }
 
     __device__ float4 load(const typename Loader::Outer &outer) const {
         if (loader.vector) {
-            const float *from = loader.at(outer, inner);
-            return from ? *(const float4 *)from : make_float4(0, 0, 0, 0);
+            const Entry from = loader.at(outer, inner);
+            return from.inside ? *(const float4 *)from.address : make_float4(0, 0, 0, 0);
         }
         float v[4];
-        one_by_one(outer, [&](int e, const float *from) { v[e] = from ? *from : 0; });
+        one_by_one(outer, [&](int e, Entry from) { v[e] = from.value(); });
         return make_float4(v[0], v[1], v[2], v[3]);
     }
 
@@ -192,30 +192,33 @@ struct Sums {
 
 // ------------------------------------------------------------------ TF32 and BF16 by tensor cores
 //
-// A fragment is 16 rows of an operand by KSTEP along k (8 in TF32, 16 in BF16: 32 bytes either way), in four
-// registers of each lane, in the order that mma wants of A:
+// A fragment is 16 rows of an operand by KSTEP along k (8 in TF32, 16 in BF16: 32 bytes either way): four
+// matrices of 8 rows by half of k, one in each of four registers. Of A, mma wants them in the order
 //     (rows 0-7, first half of k)  (rows 8-15, first half)  (rows 0-7, second)  (rows 8-15, second)
-// Fetched so from B, registers 0 and 2 are the two that mma wants for columns 0-7, 1 and 3 for 8-15.
+// and of B, two by two neighbours for 8 columns of the result each,
+//     (rows 0-7, first half)  (rows 0-7, second)  (rows 8-15, first half)  (rows 8-15, second)
 #else
+
+enum Side { OF_A, OF_B };
 
 constexpr int KSTEP = 32 / BYTES;
 constexpr int HALF = KSTEP / 2;
 
-template <class Operand>
+template <Side SIDE, class Operand>
 __device__ __forceinline__ void fetch(unsigned fragment[4], const unsigned char *stage, int mn, int k) {
     constexpr int PITCH = Operand::PITCH;
     const int lane = threadIdx.x % 32, r = lane % 8, matrix = lane / 8;
-    if constexpr (!Operand::K_ROWS) {  // the rows of the four matrices are rows of the tile
-        const int row = mn + matrix % 2 * 8 + r, column = k + matrix / 2 * HALF;
-        ldmatrix(fragment, stage + (row * PITCH + column) * BYTES);
-    } else if constexpr (PRECISION == BF16) {  // rows of the tile are columns of the matrices
-        const int row = k + matrix / 2 * HALF + r, column = mn + matrix % 2 * 8;
-        ldmatrix_transposed(fragment, stage + (row * PITCH + column) * BYTES);
+    const auto rows_of = [=](int i) { return mn + (SIDE == OF_A ? i % 2 : i / 2) * 8; };
+    const auto k_of = [=](int i) { return k + (SIDE == OF_A ? i / 2 : i % 2) * HALF; };
+    if constexpr (!Operand::K_ROWS) {  // rows of the matrices are rows of the tile
+        ldmatrix(fragment, stage + ((rows_of(matrix) + r) * PITCH + k_of(matrix)) * BYTES);
+    } else if constexpr (PRECISION == BF16) {  // rows of the matrices are columns of the tile
+        ldmatrix_transposed(fragment, stage + ((k_of(matrix) + r) * PITCH + rows_of(matrix)) * BYTES);
     } else {  // likewise, but ldmatrix transposes 16-bit entries alone
-        const unsigned *words = (const unsigned *)stage + (k + lane % 4) * PITCH + mn + lane / 4;
+        const unsigned *words = (const unsigned *)stage;
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            fragment[i] = words[i / 2 * HALF * PITCH + i % 2 * 8];
+            fragment[i] = words[(k_of(i) + lane % 4) * PITCH + rows_of(i) + lane / 4];
     }
     if constexpr (PRECISION == TF32) {
 #pragma unroll
@@ -238,19 +241,19 @@ struct Sums {
             unsigned x[TM][4], y[TN][4];
 #pragma unroll
             for (int i = 0; i < TM; i++)
-                fetch<A>(x[i], a.stage(slab), warp_row() + 16 * i, k);
+                fetch<OF_A, A>(x[i], a.stage(slab), warp_row() + 16 * i, k);
 #pragma unroll
             for (int j = 0; j < TN; j++)
-                fetch<B>(y[j], b.stage(slab), warp_column() + 16 * j, k);
+                fetch<OF_B, B>(y[j], b.stage(slab), warp_column() + 16 * j, k);
 #pragma unroll
             for (int i = 0; i < TM; i++)
 #pragma unroll
                 for (int j = 0; j < 2 * TN; j++) {
-                    const unsigned *of = y[j / 2] + j % 2;
+                    const unsigned *of = y[j / 2] + j % 2 * 2;
                     if constexpr (PRECISION == BF16)
-                        mma_bf16(c[i][j], x[i], of[0], of[2]);
+                        mma_bf16(c[i][j], x[i], of[0], of[1]);
                     else
-                        mma_tf32(c[i][j], x[i], of[0], of[2]);
+                        mma_tf32(c[i][j], x[i], of[0], of[1]);
                 }
         }
     }

@@ -107,9 +107,8 @@ class _Weights:
     def like(self, flat, weight):
         """The inverse of `memory`: of the shape of `weight`."""
         shape = self._padded(weight.shape)
-        return (
-            flat.reshape([shape[i] for i in self.order]).transpose(inverse(self.order)).reshape(weight.shape)
-        )
+        memory = flat.reshape(tuple(shape[i] for i in self.order))
+        return memory.transpose(inverse(self.order)).reshape(weight.shape)
 
     def _padded(self, shape):
         return (1,) * (len(self.order) - len(shape)) + shape

@@ -2,11 +2,12 @@
 
 Settings are rounded to float32 as NumPy rounds a Python float that meets an array; Adam's corrections for
 the step are made in float64 by the kernel, of a step that the host knows or an array holds, so that both give
-the same bits. Arrays that are not contiguous are refused: a step in place cannot be a copy's.
+the same bits. What is changed in place has to be contiguous.
 """
 
 import numpy as np
 
+from ..arrays import array_module
 from .grids import THREADS, blocks_for
 from .launch import Source
 
@@ -42,7 +43,8 @@ def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
 
 
 def _launch(kernel, arrays, *numbers):
-    p = arrays[0]
+    p, g, *state = arrays
+    arrays = p, array_module(g).ascontiguousarray(g), *state
     for a in arrays:
         if a.dtype != np.float32 or a.shape != p.shape or not a.flags.c_contiguous:
             raise ValueError(f"{kernel}: the arrays must be contiguous, float32 and of one shape")

@@ -12,32 +12,21 @@
 // since the last commit are a group; a wait lets at most the N latest groups be unfinished. A thread waits
 // for its own copies: the others' are there after a __syncthreads. Cards before sm_80 copy at once.
 
-// 16 bytes, or 16 bytes of zeros if `from` is null; both ends aligned to 16 bytes. `somewhere` is any
-// address that exists: the instruction wants one even where it reads nothing.
-__device__ __forceinline__ void cp_async_16(float *to, const float *from, const float *somewhere) {
+// 4 or 16 bytes, which both ends are aligned to; zeros unless `inside`, and then `from` is not looked at.
+template <int BYTES> __device__ __forceinline__ void cp_async(float *to, const float *from, bool inside) {
+    static_assert(BYTES == 4 || BYTES == 16, "4 bytes by way of the L1 cache, 16 past it");
 #if defined(MINIGAN_EMULATED)
-    emulated::async_copy(to, from ? from : somewhere, 16, from ? 16 : 0);
+    emulated::async_copy(to, from, BYTES, inside ? BYTES : 0);
 #elif __CUDA_ARCH__ >= 800
     const unsigned address = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address),
-                 "l"(from ? from : somewhere), "r"(from ? 16 : 0)
-                 : "memory");
+    const int bytes = inside ? BYTES : 0;
+    if constexpr (BYTES == 16)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
 #else
-    *(float4 *)to = from ? *(const float4 *)from : make_float4(0, 0, 0, 0);
-#endif
-}
-
-// 4 bytes, likewise.
-__device__ __forceinline__ void cp_async_4(float *to, const float *from, const float *somewhere) {
-#if defined(MINIGAN_EMULATED)
-    emulated::async_copy(to, from ? from : somewhere, 4, from ? 4 : 0);
-#elif __CUDA_ARCH__ >= 800
-    const unsigned address = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address),
-                 "l"(from ? from : somewhere), "r"(from ? 4 : 0)
-                 : "memory");
-#else
-    *to = from ? *from : 0;
+    for (int i = 0; i < BYTES / 4; i++)
+        to[i] = inside ? from[i] : 0;
 #endif
 }
 

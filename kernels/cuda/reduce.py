@@ -11,13 +11,13 @@ REDUCE = Source("reduce.cu")
 SOURCES = [REDUCE]
 
 
-def sums(x, axes):
+def sums(x, axes, scale=None):
     """As in `reference`, in one launch or two."""
     if not x.size:
-        return reference.sums(x, axes)
+        return reference.sums(x, axes, scale)
     columns = columns_of(x, axes)
     y = columns.new_statistic(x)
-    add_up(columns.memory(x), y, columns.S, columns.R, columns.C)
+    add_up(columns.memory(x), y, columns.S, columns.R, columns.C, 1.0 if scale is None else scale)
     return y
 
 

@@ -19,15 +19,19 @@ from ..arrays import array_module
 from ..precisions import precision_name
 from .launch import Source
 
-Tile = namedtuple("Tile", "BM BN WM WN")  # of a block, and of each of its warps
+Tile = namedtuple("Tile", "BM BN")
 Plan = namedtuple("Plan", "precision tile splits slabs")  # slabs of BK that each of the splits sums over
 
-TILES = (
-    Tile(128, 128, 64, 32),  # 8 warps
-    Tile(128, 64, 64, 32),  # 4
-    Tile(64, 64, 32, 32),  # 4
-    Tile(32, 32, 16, 32),  # 2
-)
+TILES = Tile(128, 128), Tile(128, 64), Tile(64, 64), Tile(32, 32)
+
+WARPS = {  # what each warp makes of a tile, (WM, WN)
+    Tile(128, 128): {"fp32": (64, 32), "tf32": (64, 64), "bf16": (64, 32)},  # 8, 4 and 8 warps
+    Tile(128, 64): dict.fromkeys(("fp32", "tf32", "bf16"), (64, 32)),  # 4
+    Tile(64, 64): dict.fromkeys(("fp32", "tf32", "bf16"), (32, 32)),  # 4
+    Tile(32, 32): dict.fromkeys(("fp32", "tf32", "bf16"), (16, 32)),  # 2
+}
+# Larger ones read shared memory less, and need more registers: of FP32, 64 sums are as many as a thread has
+# room for at 16 warps a multiprocessor; BF16 keeps the numbers on their way to shared memory there too.
 
 # As in mainloop.cuh.
 BK = {"fp32": 16, "tf32": 16, "bf16": 32}
@@ -37,7 +41,7 @@ ITEMSIZE = {"fp32": 4, "tf32": 4, "bf16": 2}
 MULTIPLIES = {"fp32": 128, "tf32": 512, "bf16": 1024}  # a cycle, of a multiprocessor by mma.sync
 READS = 8  # float32 a cycle that a multiprocessor gets from the L2 cache while all of them ask
 BLOCK = 1500  # cycles before the first product of a block, and after the last
-LAUNCH = 3000  # cycles of one more launch, for the sum of the parts
+LAUNCH = 5000  # cycles of one more launch, for the sum of the parts
 FEWEST_SLABS = 4  # of a part
 
 EMULATED_PROCESSORS = 132  # as on an H100
@@ -47,15 +51,17 @@ PARTS = Source("parts.cu")
 
 def sources(file):
     """{(precision, tile): Source} of a .cu file on the main loop."""
-    return {
-        (precision, tile): Source(file, PRECISION=precision.upper(), **tile._asdict())
-        for precision in BK
-        for tile in TILES
-    }
+    return {(precision, tile): Source(file, **macros(precision, tile)) for precision in BK for tile in TILES}
 
 
-def threads(tile):
-    return tile.BM // tile.WM * (tile.BN // tile.WN) * 32
+def macros(precision, tile):
+    WM, WN = WARPS[tile][precision]
+    return {"PRECISION": precision.upper(), **tile._asdict(), "WM": WM, "WN": WN}
+
+
+def threads(plan):
+    WM, WN = WARPS[plan.tile][plan.precision]
+    return plan.tile.BM // WM * (plan.tile.BN // WN) * 32
 
 
 def shared_bytes(plan, along_k):

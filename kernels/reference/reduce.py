@@ -3,8 +3,9 @@
 from ..arrays import array_module
 
 
-def sums(x, axes):
-    return x.sum(axis=axes, keepdims=True)
+def sums(x, axes, scale=None):
+    y = x.sum(axis=axes, keepdims=True)
+    return y if scale is None else y * scale
 
 
 def row_norms(x, eps):

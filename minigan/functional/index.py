@@ -53,14 +53,14 @@ def one_hot(labels, num_classes, dtype=np.float32):
 def integers(name, labels, n, what, device=backend.CPU):
     """`labels` as an array, checked to be integers in [0, n). A number or a list goes to `device`.
 
-    On a GPU the check waits for the device.
+    On a GPU the check waits for the device, so it is left out where a graph is captured.
     """
     labels = _array(labels)
     labels = device.put(np.asarray(labels)) if isinstance(labels, (int, list, tuple)) else labels
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
     with backend.beside(labels):
-        if labels.size and (labels.min() < 0 or labels.max() >= n):
+        if labels.size and not backend.capturing() and (labels.min() < 0 or labels.max() >= n):
             bad = labels[(labels < 0) | (labels >= n)][0]
             raise ValueError(f"{name}: label {bad} is out of range for {n} {what}")
     return labels

@@ -124,9 +124,8 @@ class Sum(Function):
         self.axes, self.keepdims, self.scale = axes, keepdims, scale
 
     def forward(self, x):
-        y = kernels.sums(x, self.axes)
-        y = y if self.keepdims else y.reshape(_dropped(x.shape, self.axes))
-        return y if self.scale is None else y * self.scale
+        y = kernels.sums(x, self.axes, self.scale)
+        return y if self.keepdims else y.reshape(_dropped(x.shape, self.axes))
 
     def backward(self, gy):
         shape = self.shapes[0]

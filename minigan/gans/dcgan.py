@@ -24,6 +24,7 @@ from minigan import functional as F
 from minigan import nn
 from minigan.autograd import Tensor, grad
 from minigan.errors import MiniganError, require
+from minigan.graph import graph
 from minigan.nn import init
 from minigan.optim import Adam
 
@@ -113,7 +114,9 @@ def train(G, D, opt_g, opt_d, data, rng, cfg: Config):
     its own statistics.
     """
     bce = F.binary_cross_entropy_with_logits
-    for real in data:
+
+    @graph  # on a GPU, the whole step is one launch
+    def step(real):
         fake = G(noise(cfg, len(real), rng))
 
         d_real, d_fake = D(Tensor(real)), D(fake.detach())
@@ -123,10 +126,8 @@ def train(G, D, opt_g, opt_d, data, rng, cfg: Config):
         g_loss = bce(D(fake), 1.0)
         opt_g.step(grad(g_loss, opt_g.params))
 
-        yield {
-            "d_loss": d_loss.item(),
-            "g_loss": g_loss.item(),
-            "d_real": F.sigmoid(d_real.detach()).mean().item(),
-            "d_fake": F.sigmoid(d_fake.detach()).mean().item(),
-        }
-        del fake, d_real, d_fake, d_loss, g_loss  # the graph goes before the next one is built
+        p_real, p_fake = (F.sigmoid(logits.detach()).mean() for logits in (d_real, d_fake))
+        return {"d_loss": d_loss, "g_loss": g_loss, "d_real": p_real, "d_fake": p_fake}
+
+    for real in data:
+        yield {name: value.item() for name, value in step(real).items()}

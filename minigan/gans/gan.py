@@ -28,6 +28,7 @@ from minigan import functional as F
 from minigan import nn
 from minigan.autograd import Tensor, grad
 from minigan.errors import require
+from minigan.graph import graph
 from minigan.optim import Adam
 
 
@@ -100,7 +101,9 @@ def noise(cfg: Config, n, rng):
 def train(G, D, opt_g, opt_d, data, rng, cfg: Config):
     """Algorithm 1, with the non-saturating generator loss. Yields the losses of each step."""
     bce = F.binary_cross_entropy_with_logits
-    for real in data:
+
+    @graph  # on a GPU, the whole step is one launch
+    def step(real):
         fake = G(noise(cfg, len(real), rng))
 
         d_real, d_fake = D(Tensor(real)), D(fake.detach())
@@ -110,10 +113,8 @@ def train(G, D, opt_g, opt_d, data, rng, cfg: Config):
         g_loss = bce(D(fake), 1.0)
         opt_g.step(grad(g_loss, opt_g.params))
 
-        yield {
-            "d_loss": d_loss.item(),
-            "g_loss": g_loss.item(),
-            "d_real": F.sigmoid(d_real.detach()).mean().item(),
-            "d_fake": F.sigmoid(d_fake.detach()).mean().item(),
-        }
-        del fake, d_real, d_fake, d_loss, g_loss  # the graph goes before the next one is built
+        p_real, p_fake = (F.sigmoid(logits.detach()).mean() for logits in (d_real, d_fake))
+        return {"d_loss": d_loss, "g_loss": g_loss, "d_real": p_real, "d_fake": p_fake}
+
+    for real in data:
+        yield {name: value.item() for name, value in step(real).items()}

@@ -50,6 +50,7 @@ class Optimizer:
         that do not fit the parameters.
         """
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
+        backend.depends_on(type(self).__name__, self.settings)
         with self.device.active():
             runs = self._gather(gradients)
             self._steps += 1
@@ -71,7 +72,12 @@ class Optimizer:
     def steps(self, n):
         self._begun = n > 0
         with self.device.active():
-            self._steps = n if self.device.kind == "cpu" else self.device.xp.full(1, n, dtype=np.int64)
+            if self.device.kind == "cpu":
+                self._steps = n
+            elif hasattr(self, "_steps"):
+                self._steps.fill(n)  # in place: captured graphs know the array
+            else:
+                self._steps = self.device.xp.full(1, n, dtype=np.int64)
 
     def zero_grad(self):
         """Forget the gradients that `backward()` left in the parameters."""

@@ -24,6 +24,8 @@ class Options:
     """Steps between two sample sheets; by default a fiftieth of the run."""
     checkpoint_every: int = 500
     """Steps between two checkpoints."""
+    graph: bool = True
+    """On a GPU, launch a step as one CUDA graph; --no-graph launches it op by op."""
     detect_anomaly: bool = False
     """Check every op for NaN and infinity, to find the first; slow."""
 

@@ -1,5 +1,6 @@
 """A session: all that changes while a model trains, so that it can be saved and restored whole."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,9 @@ import numpy as np
 from minigan.autograd import no_grad
 from minigan.backend import device, is_array, to_numpy
 from minigan.data import Batches, load
-from minigan.errors import MiniganError
+from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans import model_named
+from minigan.graph import graphs
 from minigan.random import Generator
 
 from .checkpoint import load_checkpoint
@@ -44,8 +46,11 @@ class Session:
 
     def next_step(self) -> dict[str, float]:
         """One step of training; its metrics. NonFiniteError if a loss is NaN or infinite."""
-        with self.device.active():
+        with self.device.active(), graphs(self.options.graph):
             metrics = next(self.loop)
+        if not all(math.isfinite(v) for name, v in metrics.items() if name.endswith("loss")):
+            # Otherwise the op would have been found: only the launch of a graph looks at nothing.
+            raise NonFiniteError("the loss is not finite; with --no-graph the op that made it so is named")
         self.step += 1
         return metrics
 

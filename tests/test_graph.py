@@ -1,0 +1,328 @@
+"""Steps as CUDA graphs, on the stand-in of `fake_cupy`: what is called in which order, what a capture
+refuses, and that replays do what the step did. Whether CUDA agrees is for the tests marked `gpu`."""
+
+import gc
+import sys
+
+import fake_cupy
+import numpy as np
+import pytest
+
+import minigan_kernels as kernels
+from minigan import Generator, Tensor, detect_anomaly, grad, graph, nn, optim
+from minigan import functional as F
+from minigan.autograd import Function
+from minigan.cli import main
+from minigan.errors import MiniganError
+from minigan.gans import gan
+from minigan.graph import WARM_UP, graphs
+from minigan.training import Options, Run, Session
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A stand-in GPU whose matrix products can be captured, as those of the CUDA engine can."""
+
+    def matmul(a, b):
+        return (a[..., :, :, None] * b[..., None, :, :]).sum(axis=-2)
+
+    def linear(x, w, b):
+        return matmul(x, w.T) if b is None else matmul(x, w.T) + b
+
+    fake_cupy.install(monkeypatch)
+    with kernels.engine("reference"):
+        reference = kernels.engines.engine_for(np.zeros(1))
+        monkeypatch.setattr(reference, "matmul", matmul)
+        monkeypatch.setattr(reference, "linear", linear)
+        yield fake_cupy.state
+
+
+def on_gpu(*values):
+    return Tensor(np.array(values, np.float32), device="gpu").data
+
+
+def captured(f, *inputs):
+    """f as a graph that was called until it is one."""
+    step = graph(f)
+    for _ in range(WARM_UP + 1):
+        step(*inputs)
+    assert step.captured
+    return step
+
+
+def session(**options):
+    cfg = gan.Config(batch_size=8, latent=4)
+    return Session("gan", Options(device="gpu", data="ring8", **options), cfg)
+
+
+# Replays
+
+
+def test_on_the_cpu_the_step_is_the_function_itself(monkeypatch):
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    assert graph(abs) is abs
+
+
+def test_arrays_of_the_cpu_are_never_captured(gpu):
+    step = graph(lambda x: Tensor(x) * 2)
+    assert [step(np.full(2, i, np.float32)).tolist() for i in range(6)] == [[2 * i] * 2 for i in range(6)]
+    assert not step.captured
+
+
+def test_replays_train_to_the_same_bits(gpu):
+    eager, replayed = session(graph=False), session()
+    expected = [eager.next_step() for _ in range(8)]
+    assert [replayed.next_step() for _ in range(8)] == expected
+    assert gpu.calls.count("launch") == 8 - WARM_UP
+    assert replayed.state() == eager.state()
+    for name, a in eager.arrays().items():
+        np.testing.assert_array_equal(replayed.arrays()[name], a, err_msg=name)
+
+
+def test_the_calls_are_made_in_order(gpu):
+    step = graph(lambda x: Tensor(x) + 1)
+    for _ in range(WARM_UP):
+        step(on_gpu(1))
+    assert gpu.calls == ["wait", "wait"] * WARM_UP
+    gpu.calls.clear()
+    step(on_gpu(1))
+    assert gpu.calls == ["synchronize", "pool", "begin_capture", "end_capture", "launch"]
+    gpu.calls.clear()
+    step(on_gpu(1))
+    assert gpu.calls == ["launch"]
+
+
+def test_inputs_are_copied_and_outputs_are_the_same_memory(gpu):
+    step = captured(lambda x, y: [Tensor(x) + y, (y.sum(),)], on_gpu(1, 2), Tensor(on_gpu(3, 4)))
+    x, y = on_gpu(5, 6), Tensor(on_gpu(7, 8))
+    first, (total,) = step(x, y)
+    assert (first.tolist(), total.item()) == ([12, 14], 15)
+    x.fill(0)  # the step's own copy stays
+    second, _ = step(on_gpu(1, 1), y)
+    assert second is first
+    assert first.tolist() == [8, 9]
+    assert not first.requires_grad
+
+
+def test_buffers_lie_in_memory_as_the_batch_does(gpu):
+    images = Tensor(np.arange(120.0).reshape(2, 4, 5, 3).transpose(0, 3, 1, 2), device="gpu").data
+    step = captured(lambda x: Tensor(x) * 1, images)
+    assert step.buffers[0].strides == images.strides
+
+
+def test_memory_that_others_overwrite_between_two_launches_does_no_harm(gpu):
+    """Whatever lasts from step to step lies outside the memory of the capture."""
+    eager, replayed = session(graph=False), session()
+    steps = []
+    original = gan.graph
+
+    class Poisoned:
+        def __init__(self, f):
+            self.step = original(f)
+            steps.append(self.step)
+
+        def __call__(self, *inputs):
+            for a in self.step.pool.blocks if self.step.captured else ():
+                fake_cupy.poison(a)
+            return self.step(*inputs)
+
+    gan.graph = Poisoned
+    try:
+        found = [replayed.next_step() for _ in range(7)]
+    finally:
+        gan.graph = original
+    assert steps[0].captured
+    assert steps[0].pool.blocks
+    assert found == [eager.next_step() for _ in range(7)]
+
+
+def test_the_memory_lives_as_long_as_the_graph(gpu):
+    step = captured(lambda x: Tensor(x) * 3, on_gpu(1))
+    y = step(on_gpu(2))
+    gc.collect()
+    assert y.tolist() == [6]
+    del step
+    gc.collect()
+    assert np.isnan(y.numpy()).all()  # the stand-in's way to say that it was given back
+
+
+def test_random_numbers_and_steps_go_on_in_replays_and_can_be_set_back(gpu):
+    rng, w = Generator(3, device="gpu"), nn.Parameter(on_gpu(1, 2, 3))
+    opt = optim.Adam([w], 0.1)
+
+    def f(x):
+        noise = Tensor(rng.normal(3))
+        opt.step([noise * x])
+        return noise
+
+    step = captured(f, on_gpu(1, 1, 1))
+    seen = [step(on_gpu(1, 1, 1)).tolist() for _ in range(3)]
+    assert len({str(s) for s in seen}) == 3
+    assert opt.steps == WARM_UP + 4
+    assert rng.state == (3, WARM_UP + 4)
+    opt.load_state_dict({**opt.state_dict(), "steps": 2})
+    rng.state = 3, 0
+    again = Generator(3).normal(3)
+    np.testing.assert_array_equal(step(on_gpu(1, 1, 1)).numpy(), again)
+    assert opt.steps == 3
+
+
+def test_a_step_can_be_left_as_it_is(gpu):
+    step = graph(lambda x: Tensor(x) + 1)
+    with graphs(False):
+        for _ in range(6):
+            step(on_gpu(1))
+    with detect_anomaly():
+        for _ in range(6):
+            step(on_gpu(1))
+    assert not step.captured
+    assert gpu.calls == []
+
+
+# What is refused
+
+
+class Peeks(Function):
+    def forward(self, x):
+        return x * x.sum().item()
+
+
+REFUSED = {
+    "a host copy in an op": (lambda x: Peeks()(Tensor(x)), "Peeks", "ndarray.item, which copies"),
+    "a host copy in the step": (
+        lambda x: Tensor(Tensor(x).sum().item()),
+        "the step",
+        "ndarray.item, which copies",
+    ),
+    "a truth": (lambda x: Tensor(x) * (1 if (x > 0).all() else 2), "the step", "ndarray.__bool__"),
+    "an array from the host": (
+        lambda x: Tensor(x) * Tensor([2.0], device="gpu"),
+        "the step",
+        "cupy.asarray, which",
+    ),
+    "cuBLAS": (lambda x: Blas()(Tensor(x)), "Blas", "a matrix product by cuBLAS"),
+    "cuRAND": (
+        lambda x: Tensor(sys.modules["cupy"].random.normal(3)),
+        "the step",
+        "cupy.random.normal, which calls",
+    ),
+    "an index by a mask": (lambda x: Tensor(x)[x > 0], "Index", "cudaErrorStreamCaptureUnsupported"),
+    "a host's random numbers": (
+        lambda x: F.dropout(Tensor(x), 0.5, generator=Generator(0)),
+        "the step",
+        "Generator on the CPU would be the same in every replay",
+    ),
+}
+
+
+class Blas(Function):
+    def forward(self, x):
+        return x @ x
+
+
+@pytest.mark.parametrize(("f", "who", "what"), REFUSED.values(), ids=REFUSED)
+def test_a_capture_names_what_it_cannot_hold(gpu, f, who, what):
+    cupy = sys.modules["cupy"]
+    before = cupy.asarray, cupy.ndarray.get, cupy.ndarray.__matmul__, cupy.random.normal
+    cupy.random.normal = lambda n: cupy.ones(n)
+    step = graph(f)
+    for _ in range(WARM_UP):
+        step(on_gpu(1, 2, 3))
+    with pytest.raises(MiniganError) as error:
+        step(on_gpu(1, 2, 3))
+    said = str(error.value)
+    assert said.startswith(f"graph: {who}, ")
+    assert what in said
+    assert "test_graph.py:" in said
+    assert "--no-graph" in said
+    assert not step.captured
+    assert gpu.capture is None
+    assert (cupy.asarray, cupy.ndarray.get, cupy.ndarray.__matmul__) == before[:3]
+
+
+def test_the_op_of_a_backward_is_named(gpu):
+    class Half(Function):
+        def forward(self, x):
+            return x * 0.5
+
+        def backward(self, gy):
+            return Peeks()(gy)
+
+    def f(x):
+        x = Tensor(x, requires_grad=True)
+        return grad(Half()(x).sum(), x)
+
+    step = graph(f)
+    for _ in range(WARM_UP):
+        step(on_gpu(1, 2))
+    with pytest.raises(MiniganError, match="graph: Peeks, on the way from"):
+        step(on_gpu(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda: on_gpu(1, 2), r"inputs float32 \(3,\) on gpu:0, got float32 \(2,\) on gpu:0"),
+        (lambda: on_gpu(1, 2, 3) > 1, r"got bool \(3,\) on gpu:0"),
+        (lambda: Tensor(np.ones(3, np.float32), device="gpu:1").data, r"got float32 \(3,\) on gpu:1"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(gpu, other, message):
+    step = captured(lambda x: Tensor(x) * 1.0, on_gpu(1, 2, 3))
+    with pytest.raises(MiniganError, match=message):
+        step(other())
+
+
+def test_inputs_are_arrays(gpu):
+    with pytest.raises(TypeError, match="the inputs of a step are arrays or Tensors, got ndarray, int"):
+        graph(lambda x, n: x)(on_gpu(1), 3)
+
+
+def test_a_learning_rate_that_changes_after_the_capture_is_an_error(gpu):
+    opt = optim.Adam([nn.Parameter(on_gpu(1, 2))], lr=0.1)
+
+    def f(g):
+        opt.step([Tensor(g)])
+        return g
+
+    step = captured(f, on_gpu(1, 1))
+    opt.lr = 0.01
+    with pytest.raises(
+        MiniganError, match=r"settings of Adam changed after the step was captured, from .*'lr': 0.1,"
+    ):
+        step(on_gpu(1, 1))
+
+
+def test_out_of_memory_in_a_capture_is_told_as_ever(gpu):
+    step = graph(lambda x: Tensor(x) * 2.0)
+    x = on_gpu(1, 2, 3)
+    for _ in range(WARM_UP):
+        step(x)
+    first = gpu.free[0]
+    gpu.free[0] = 11
+    step.buffers = None
+    with pytest.raises(MemoryError, match="12 bytes"):
+        step(x)
+    gpu.free[0] = first
+    assert gpu.capture is None
+
+
+# The command line
+
+
+def test_no_graph_is_written_down_and_makes_none(gpu, tmp_path):
+    run = tmp_path / "run"
+    assert (
+        main(["train", "gan", "--data=ring8", "--no-graph", "--steps=6", "--batch-size=8", f"--out={run}"])
+        == 0
+    )
+    assert Run.open(run).options().graph is False
+    assert "launch" not in gpu.calls
+
+
+def test_a_loss_that_a_replay_makes_infinite_stops_the_run(gpu, tmp_path, capsys):
+    run = tmp_path / "run"
+    args = ["train", "gan", "--data=ring8", "--steps=40", "--lr=1e30", "--batch-size=8", f"--out={run}"]
+    assert main(args) == 2
+    error = capsys.readouterr().err
+    assert "not finite" in error
