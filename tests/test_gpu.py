@@ -168,7 +168,7 @@ def test_a_graph_draws_new_numbers_in_each_replay_and_they_are_the_cpus(cupy):
 
 @pytest.fixture
 def odd(monkeypatch):
-    for name, value in {"IMAGES": (3, 37, 7, 9), "HALF": (3, 37, 3, 4), "LINES": 301, "CLASSES": 77}.items():
+    for name, value in {"IMAGES": (3, 37, 6, 10), "HALF": (3, 37, 3, 5), "LINES": 301, "CLASSES": 77}.items():
         monkeypatch.setattr(rows, name, value)
     monkeypatch.setattr(rows, "NUMBERS", 301 * 77)
 
