@@ -131,6 +131,39 @@ def _on_gpu(array):
     return hasattr(array, "__cuda_array_interface__")
 
 
+@contextlib.contextmanager
+def kernels_called():
+    """Inside the block, list (engine, kernel) for every kernel that runs, of the engine that defines it.
+
+    For checks: it watches all threads, and makes every call slower.
+    """
+    global _kernels_of
+    called, kernels_of = [], _kernels_of
+
+    def noted(name):
+        own = importlib.import_module(f"{__package__}.{MODULES.get(name, name)}").__all__
+        return _Noting(
+            kernels_of(name), lambda kernel: called.append((name if kernel in own else "reference", kernel))
+        )
+
+    _kernels_of = noted
+    try:
+        yield called
+    finally:
+        _kernels_of = kernels_of
+
+
+class _Noting:
+    """Kernels, of which each that is taken is noted first."""
+
+    def __init__(self, kernels, note):
+        self._kernels, self._note = kernels, note
+
+    def __getattr__(self, kernel):
+        self._note(kernel)
+        return getattr(self._kernels, kernel)
+
+
 @functools.cache
 def _kernels_of(name):
     reason = engine_missing(name)

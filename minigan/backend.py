@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigan_kernels import array_module
+from minigan_kernels import ENGINES, array_module, engine_missing
 
-from .errors import DeviceError
+from .errors import DeviceError, MiniganError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -300,6 +300,16 @@ def _version(number):
 
 def _name(runtime, index):
     return runtime.getDeviceProperties(index)["name"].decode()
+
+
+def require_engine(name: str):
+    """MiniganError unless `name` is a kernel engine that this machine can run: what it is called like, or
+    why not."""
+    if name not in ENGINES:
+        raise MiniganError(f"no engine is called {name!r}; {did_you_mean(name, ENGINES)}")
+    reason = no_gpu_reason() if name == "cuda" else engine_missing(name)
+    if reason:
+        raise MiniganError(f"the engine {name!r} cannot run here: {reason}")
 
 
 def blas() -> str:

@@ -14,10 +14,10 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from minigan import __version__
-from minigan.errors import MiniganError, did_you_mean
+from minigan.backend import require_engine
+from minigan.errors import MiniganError
 from minigan.gans import MODELS
 from minigan.training.options import Options
-from minigan_kernels import ENGINES
 from minigan_kernels.engines import requested_threads
 
 app = App(
@@ -66,8 +66,11 @@ def call(app: App, tokens: list[str] | None) -> int:
 
 def _check_environment():
     name = os.environ.get("MINIGAN_ENGINE")
-    if name and name not in ENGINES:
-        raise MiniganError(f"MINIGAN_ENGINE: no engine is called {name!r}; {did_you_mean(name, ENGINES)}")
+    if name:
+        try:
+            require_engine(name)
+        except MiniganError as error:
+            raise MiniganError(f"MINIGAN_ENGINE: {error}") from error
     try:
         requested_threads()
     except ValueError as error:
@@ -178,7 +181,8 @@ def gradcheck(
     engine: list[str] | None = None,
     examples: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
 ):
-    """Check the gradients of every op against finite differences.
+    """Check the gradients of every op: in float64 against finite differences, and on an engine that
+    takes float32 alone against those.
 
     Parameters
     ----------
@@ -187,7 +191,7 @@ def gradcheck(
     order
         Up to which derivative.
     engine
-        On which kernel engine; by default on all.
+        On which kernel engine; by default on reference and cpu, and on cuda if there is a GPU.
     examples
         Random inputs of each form of an op.
     """
@@ -197,9 +201,9 @@ def gradcheck(
     results = []
     for r in gradcheck(ops, order, engine or (), examples):
         if not results:
-            console.print(f"{'op':34} {'engine':10} order  examples  worst relative error  seconds")
+            console.print(f"{'op':34} {'engine':13} order  examples  worst relative error  seconds")
         results.append(r)
-        row = f"{r.op:34} {r.engine:10} {r.order:5}  {r.examples:8}  {r.worst:20.1e}  {r.seconds:7.2f}"
+        row = f"{r.op:34} {r.engine:13} {r.order:5}  {r.examples:8}  {r.worst:20.1e}  {r.seconds:7.2f}"
         console.print(row + ("  [red]FAILED[/red]" if r.failure else ""))
     failed = [r for r in results if r.failure]
     for r in failed:

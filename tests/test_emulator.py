@@ -1,19 +1,34 @@
 """The emulator: CUDA C++ kernels on the CPU, and the faults that it has to catch."""
 
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from minigan.testing import assert_close
 from minigan_kernels import engine_missing
-from minigan_kernels.cuda.emulator import EmulatorFault, order, traps
+from minigan_kernels.cuda.emulator import EmulatorFault, build, order, traps
 from minigan_kernels.cuda.launch import Source
+
+FOLDER = build.folder.__wrapped__
 
 pytestmark = [
     pytest.mark.slow,  # each kernel is compiled by g++
     pytest.mark.skipif(bool(engine_missing("cuda-emulated")), reason=str(engine_missing("cuda-emulated"))),
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def elsewhere(tmp_path_factory):
+    """What is compiled here is of no use to anybody else; but the emulator itself is."""
+    build._runtime()
+    folder = tmp_path_factory.mktemp("compiled")
+    with mock.patch.object(build, "folder", return_value=folder):
+        yield folder
 
 
 @pytest.fixture
@@ -343,3 +358,156 @@ RIGHT = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_an_awkward_kernel_that_is_right_is_not_flagged(planted, name, turns):
     planted(name, turns)
+
+
+# Launching
+
+SCALE = """extern "C" __global__ void scale(const float *x, float *y, int n, float by) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[i] = by * x[i];
+}"""
+
+
+def scale(cu, *args, grid=2, block=8, kernel="scale", **how):
+    x, y = np.arange(12, dtype=np.float32), np.zeros(12, np.float32)
+    args = args or (x, y, np.int32(12), np.float32(2))
+    cu(SCALE).launch(kernel, grid, block, *args, **how)
+    return args[1]
+
+
+def test_a_launch_runs_every_thread_of_a_grid_in_three_dimensions(cu):
+    source = cu(
+        """extern "C" __global__ void place(int *y) {
+        int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+        int block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+        y[block * blockDim.x * blockDim.y * blockDim.z + thread] += 1 + block * 100 + thread;
+        }"""
+    )
+    y = np.zeros(2 * 3 * 2 * 5 * 2 * 3, np.int32)
+    source.launch("place", (2, 3, 2), (5, 2, 3), y)
+    expected = 1 + 100 * np.arange(12)[:, None] + np.arange(30)
+    np.testing.assert_array_equal(y, expected.reshape(-1))
+
+
+@pytest.mark.parametrize("sizes", [{"grid": 0}, {"block": (4, 0)}])
+def test_a_launch_of_nothing_does_nothing(cu, sizes):
+    assert not scale(cu, **sizes).any()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "says"),
+    [
+        ({"block": 1025}, r"the sizes of a block are at most \(1024, 1024, 64\), got \(1025,\)"),
+        ({"block": (64, 32)}, r"a block has at most 1024 threads, got \(64, 32, 1\)"),
+        ({"grid": (1, 65536)}, "the sizes of a grid are at most"),
+        ({"grid": -1}, "the sizes of a grid are at most"),
+        ({"grid": (1, 1, 1, 1)}, "a grid has one to three sizes"),
+        ({"kernel": "other"}, "there is no kernel 'other' in kernels.cu"),
+    ],
+)
+def test_a_launch_that_no_card_can_run_is_refused(cu, sizes, says):
+    with pytest.raises(ValueError, match=says):
+        scale(cu, **sizes)
+
+
+X, Y, N, BY = np.ones(4, np.float32), np.ones(4, np.float32), np.int32(4), np.float32(2)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ((X, Y, 4, BY), "scale: argument 2 is int; a kernel takes arrays, None and np.int32"),
+        ((X, Y, N), "scale: 3 arguments, but it takes 4"),
+        ((X, Y, np.int64(4), BY), "scale: n is np.int64, but the kernel takes np.int32"),
+        ((X, Y, N, N), "scale: by is np.int32, but the kernel takes np.float32"),
+        ((X, Y, N, X), "scale: by is an array of float32, but the kernel takes np.float32"),
+        (
+            (X, Y.astype(np.float64), N, BY),
+            "scale: y is an array of float64, but the kernel takes an array of",
+        ),
+        ((X, N, N, BY), "scale: y is np.int32, but the kernel takes an array of float32"),
+        ((None, None, N, BY), "the arrays must be all NumPy or all CuPy, and at least one; got none"),
+    ],
+)
+def test_arguments_that_the_kernel_does_not_take_are_refused(cu, args, says):
+    with pytest.raises(TypeError, match=says):
+        scale(cu, *args)
+
+
+def test_arrays_may_overlap_and_be_views(cu):
+    memory = np.arange(20, dtype=np.float32)
+    scale(cu, memory[2:14], memory[2:14], np.int32(12), np.float32(3))
+    np.testing.assert_array_equal(memory, [*range(2), *range(6, 42, 3), *range(14, 20)])
+    with pytest.raises(EmulatorFault, match=r"writes 4 bytes at y\[8\], beyond its end \(8 elements"):
+        scale(
+            cu, memory[:12], memory[12:], np.int32(12), np.float32(3)
+        )  # the memory goes on, the array does not
+
+
+def test_after_a_fault_the_arrays_are_as_they_were_and_the_next_launch_runs(cu):
+    y = np.zeros(4, np.float32)
+    with pytest.raises(EmulatorFault):
+        scale(cu, X, y, np.int32(5), BY)
+    assert not y.any()
+    np.testing.assert_array_equal(scale(cu), 2 * np.arange(12))
+
+
+def test_two_threads_of_a_user_may_launch_at_once(cu):
+    source = cu(SUMS, THREADS=64)
+
+    def sums(seed):
+        x, y = np.random.default_rng(seed).random(1000, np.float32), np.empty(16, np.float32)
+        with order(("forward", "backward")[seed % 2]):
+            source.launch("sums", 16, 64, x, y, np.int32(1000))
+        return x, y
+
+    with ThreadPoolExecutor(2) as pool:
+        for x, y in pool.map(sums, range(50)):
+            assert_close(y, np.pad(x, (0, 24)).reshape(16, 64).sum(1), rtol=1e-5)
+
+
+# Compiling
+
+
+def test_a_kernel_is_compiled_once_for_all_processes_and_again_when_it_changes(cu, elsewhere):
+    def libraries():
+        return set(elsewhere.glob("kernels-*.so"))
+
+    before = libraries()
+    scale(cu)
+    first = libraries() - before
+    assert len(first) == 1
+    scale(cu)  # another Source of the same text
+    assert libraries() - before == first
+    cu(SCALE + "\n").launch("scale", 1, 4, X, np.ones(4, np.float32), N, BY)
+    assert len(libraries() - before) == 2
+    assert not [p for p in elsewhere.iterdir() if p.is_dir()]  # where they were built aside
+
+
+def test_what_the_compiler_finds_wrong_is_told(cu):
+    says = r"(?s)kernels.cu cannot be compiled for the emulator: .*kernels.cu:2:.*error: .*nonsense"
+    with pytest.raises(RuntimeError, match=says):
+        cu('extern "C" __global__ void k(float *x) { nonsense(x); }').launch("k", 1, 1, X)
+
+
+def test_without_a_compiler_the_engine_says_so_in_a_sentence(tmp_path):
+    code = "import minigan_kernels as k\nwith k.engine('cuda-emulated'): pass"
+    done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True)
+    says = (
+        "ValueError: the engine 'cuda-emulated' cannot run here: g++, which compiles kernels for the emulator"
+    )
+    assert done.stderr.splitlines()[-1].startswith(says)
+
+
+def test_where_compiled_kernels_cannot_be_kept_it_says_so(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="emulated kernels cannot be kept in"):
+        folder = FOLDER()
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("given", ["sideways", "forwards:1"])
+def test_an_order_that_there_is_not_is_refused(given):
+    with pytest.raises(ValueError, match=f"'{given}' is none of forward, backward, shuffled"), order(given):
+        pass

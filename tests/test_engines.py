@@ -82,7 +82,7 @@ def test_a_kernel_takes_arrays_in_any_memory_order(engine, name):
 
 
 UNDER_A_ROOT = {"normalize_backward": 5, "adam": 3, "rmsprop": 2}  # the array that is never negative
-# A pixel's gradient is gathered by windows that reach beyond the edge, where 0 meets a weight: 0 · NaN is NaN.
+# A pixel's gradient is gathered over every tap; one beyond the edge counts as 0, and 0 · NaN is NaN.
 TAKE_NO_NAN = {("cuda", "conv2d_input"): 1, ("cuda-emulated", "conv2d_input"): 1}
 
 

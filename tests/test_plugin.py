@@ -54,7 +54,7 @@ def test_an_engine_can_be_chosen(pytest_run):
     assert code == 0, output
     code, output = pytest_run("--mg-engine=nothing")
     assert code == 4
-    assert "no engine 'nothing'; there are: reference" in output
+    assert "no engine is called 'nothing'; there are: cpu" in output
 
 
 @pytest.mark.skipif(gpu_status()[0], reason="there is a GPU")

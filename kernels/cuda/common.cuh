@@ -26,6 +26,9 @@ __device__ inline float not_a_number() { return __uint_as_float(0x7fc00000u); }
 __device__ inline int64 thread_index() { return (int64)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ inline int64 thread_count() { return (int64)gridDim.x * blockDim.x; }
 
+// Whether four numbers from p on can be loaded as one float4.
+__device__ inline bool aligned(const void *p) { return (uint64)p % sizeof(float4) == 0; }
+
 // Sums that come out the same in every lane or thread, and in every run: the order is fixed.
 
 __device__ inline float warp_sum(float v) {

@@ -13,8 +13,9 @@ constexpr int CHUNK = ROWS * WARP;
 
 // table (V, D), with row v = Σ gy[i] over the i with index[i] = v: gy (n, D), index (n).
 extern "C" __global__ void embedding_weight(
-    const float *__restrict__ gy, const int64 *__restrict__ index, float *__restrict__ table, int64 n, int64 V,
-    int64 D) {
+    const float *__restrict__ gy, const int64 *__restrict__ index, float *__restrict__ table, int64 n,
+    int64 V, int64 D
+) {
     __shared__ int64 chunk[CHUNK];
     int lane = threadIdx.x % WARP;
     int64 row = (int64)blockIdx.x * ROWS + threadIdx.x / WARP;

@@ -9,7 +9,8 @@
 // sums[block] = scale · Σ log(1 + eˣ) - t·x over the entries of a block; target null: t is `number`.
 extern "C" __global__ void bce_with_logits(
     const float *__restrict__ x, const float *__restrict__ target, float number, float *__restrict__ sums,
-    int64 n, float scale) {
+    int64 n, float scale
+) {
     __shared__ float room[MOST_THREADS / WARP];
     float sum = 0;
     for (int64 i = thread_index(); i < n; i += thread_count()) {
@@ -23,7 +24,8 @@ extern "C" __global__ void bce_with_logits(
 // gx = gy·scale·(σ(x) - t), gy being one number in memory.
 extern "C" __global__ void bce_with_logits_backward(
     const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ target, float number,
-    float *__restrict__ gx, int64 n, float scale) {
+    float *__restrict__ gx, int64 n, float scale
+) {
     float g = *gy * scale;
     for (int64 i = thread_index(); i < n; i += thread_count()) {
         float v = x[i], t = target ? target[i] : number, e = expf(-fabsf(v));

@@ -65,7 +65,8 @@ __device__ Moments moments_of_chunk(const float *x, const Columns &column) {
 // partial[chunk, s, c] = the sum and the squared deviations of the rows of a chunk.
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_moments(
     const float *__restrict__ x, float2 *__restrict__ partial, int64 S, int64 R, int64 C, int wide, int deep,
-    int chunks) {
+    int chunks
+) {
     __shared__ Moments room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
     Moments found = column.together(moments_of_chunk(x, column), room);
@@ -74,21 +75,27 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_moments(
 
 // y = (x - mean) / √(var + eps) · weight + bias, mean and var; partial is null where there is one chunk.
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize(
-    const float *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ bias, int64 period,
-    const float2 *__restrict__ partial, float *__restrict__ y, float *__restrict__ mean, float *__restrict__ var,
-    int64 S, int64 R, int64 C, int wide, int deep, int chunks, float eps) {
+    const float *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ bias,
+    int64 period, const float2 *__restrict__ partial, float *__restrict__ y, float *__restrict__ mean,
+    float *__restrict__ var, int64 S, int64 R, int64 C, int wide, int deep, int chunks, float eps
+) {
     __shared__ Moments room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
     Moments found = {0, 0, 0};
     if (!partial) found = moments_of_chunk(x, column);
     for (int i = column.lane; partial && column.inside && i < chunks; i += deep) {
         float2 part = partial[column.part(i)];
-        found = found + Moments{float(column.chunk_start(i + 1) - column.chunk_start(i)), part.x, part.y};
+        float n = column.chunk_start(i + 1) - column.chunk_start(i);
+        found = found + Moments{n, part.x, part.y};
     }
     found = column.together(found, room);
 
-    float shift = found.sum / R, variance = found.squares / R, scale = 1 / sqrtf(variance + eps), offset = 0;
-    if (column.leads() && column.chunk == 0) mean[column.column()] = shift, var[column.column()] = variance;
+    float shift = found.sum / R, variance = found.squares / R;
+    float scale = 1 / sqrtf(variance + eps), offset = 0;
+    if (column.leads() && column.chunk == 0) {
+        mean[column.column()] = shift;
+        var[column.column()] = variance;
+    }
     if (period && column.inside) {
         int64 at = weight_of(column, period);
         if (weight) scale *= weight[at];
@@ -103,9 +110,10 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize(
     }
 }
 
-// Σ g and Σ g·ŷ over a chunk: ŷ = (x - mean) · rstd, and g = gy · weight where the weights are of the rows.
+// Σ g and Σ g·ŷ over a chunk: ŷ = (x - mean) · rstd, and g = gy · weight for weights of the rows.
 __device__ Pair products_of_chunk(
-    const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd) {
+    const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd
+) {
     Pair found = {0, 0};
 #pragma unroll 4
     for (int64 r = column.from + column.lane; r < column.to; r += column.deep) {
@@ -120,8 +128,9 @@ __device__ Pair products_of_chunk(
 // partial[chunk, s, c] = those sums.
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_products(
     const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight, int64 period,
-    const float *__restrict__ mean, const float *__restrict__ var, float2 *__restrict__ partial, int64 S, int64 R,
-    int64 C, int wide, int deep, int chunks, float eps) {
+    const float *__restrict__ mean, const float *__restrict__ var, float2 *__restrict__ partial, int64 S,
+    int64 R, int64 C, int wide, int deep, int chunks, float eps
+) {
     __shared__ Pair room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
     float m = column.inside ? mean[column.column()] : 0, v = column.inside ? var[column.column()] : 0;
@@ -136,8 +145,9 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_products(
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward(
     const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight, int64 period,
     const float *__restrict__ mean, const float *__restrict__ var, const float2 *__restrict__ partial,
-    float *__restrict__ gx, float *__restrict__ sums, int64 S, int64 R, int64 C, int wide, int deep, int chunks,
-    float eps) {
+    float *__restrict__ gx, float *__restrict__ sums, int64 S, int64 R, int64 C, int wide, int deep,
+    int chunks, float eps
+) {
     __shared__ Pair room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
     const float *row_weight = period ? nullptr : weight;
@@ -169,12 +179,13 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward
     }
 }
 
-// The gradients of weights of the rows, for C = 1: sums[chunk] = Σ gy·ŷ and Σ gy over a chunk of s, of each r.
-// Here the columns run along s: x is (1, S, R).
+// The gradients of weights of the rows, for C = 1: sums[chunk] = Σ gy·ŷ and Σ gy over a chunk of s, of each
+// r. Here the columns run along s: x is (1, S, R).
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_products(
     const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ mean,
     const float *__restrict__ var, float *__restrict__ sums, int64 S, int64 R, int wide, int deep, int chunks,
-    float eps) {
+    float eps
+) {
     __shared__ Pair room[MOST_THREADS];
     Columns column(1, S, R, wide, deep, chunks);
     Pair found = {0, 0};

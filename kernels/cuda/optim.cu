@@ -1,11 +1,9 @@
-// One step of each optimiser, in place over flat arrays of n numbers, in the order of operations of `reference`.
+// One step of each optimiser, in place over flat arrays of n numbers, in `reference`'s order of operations.
 //
-// Bytes a parameter: SGD 12 (read p, g, write p), with momentum 20; RMSprop 20; Adam 28. For 3 to 15 operations,
-// so all are bound by memory. Four parameters at a time where all arrays are aligned to 16 bytes.
+// Bytes a parameter: SGD 12 (read p and g, write p), with momentum 20; RMSprop 20; Adam 28. For 3 to 15
+// operations, so all are bound by memory. Four parameters at a time where all arrays are aligned to 16 bytes.
 
 #include "common.cuh"
-
-__device__ inline bool aligned(const void *p) { return (uint64)p % sizeof(float4) == 0; }
 
 // f(g[i], p[i], state[i], ...) for n entries, which changes all but g.
 template <class F, class... State>
@@ -26,51 +24,67 @@ __device__ inline float decayed(float g, float p, float weight_decay) {
 }
 
 extern "C" __global__ void sgd(
-    float *__restrict__ p, const float *__restrict__ g, int64 n, float lr, float weight_decay) {
+    float *__restrict__ p, const float *__restrict__ g, int64 n, float lr, float weight_decay
+) {
     update(n, g, [=](float g, float &p) { p -= lr * decayed(g, p, weight_decay); }, p);
 }
 
 // share: 1 - dampening. The first step has no buffer yet, and begins it.
 extern "C" __global__ void sgd_momentum(
     float *__restrict__ p, const float *__restrict__ g, float *__restrict__ buffer, int64 n, float lr,
-    float momentum, float share, float weight_decay, int nesterov, int first) {
-    update(n, g, [=](float g, float &p, float &b) {
-        float d = decayed(g, p, weight_decay);
-        b = first ? d : momentum * b + share * d;
-        p -= lr * (nesterov ? d + momentum * b : b);
-    }, p, buffer);
+    float momentum, float share, float weight_decay, int nesterov, int first
+) {
+    update(
+        n, g,
+        [=](float g, float &p, float &b) {
+            float d = decayed(g, p, weight_decay);
+            b = first ? d : momentum * b + share * d;
+            p -= lr * (nesterov ? d + momentum * b : b);
+        },
+        p, buffer
+    );
 }
 
 // share: 1 - alpha.
 extern "C" __global__ void rmsprop(
     float *__restrict__ p, const float *__restrict__ g, float *__restrict__ square_avg, int64 n, float lr,
-    float alpha, float share, float eps, float weight_decay) {
-    update(n, g, [=](float g, float &p, float &s) {
-        float d = decayed(g, p, weight_decay);
-        s = alpha * s + share * d * d;
-        p -= lr * (d / (sqrtf(s) + eps));
-    }, p, square_avg);
+    float alpha, float share, float eps, float weight_decay
+) {
+    update(
+        n, g,
+        [=](float g, float &p, float &s) {
+            float d = decayed(g, p, weight_decay);
+            s = alpha * s + share * d * d;
+            p -= lr * (d / (sqrtf(s) + eps));
+        },
+        p, square_avg
+    );
 }
 
-// The step counts from 1: it is `step + *steps_before`, where steps_before is null or a number on the device, which a captured
-// graph moves on. Its two corrections are made in float64, once a block.
+// The step counts from 1: it is `step + *counted`, where counted is null or a number on the device, which a
+// captured graph moves on. Its two corrections are made in float64, once a block.
 extern "C" __global__ void adam(
-    float *__restrict__ p, const float *__restrict__ g, float *__restrict__ exp_avg, float *__restrict__ exp_avg_sq,
-    int64 n, int64 step, const int64 *__restrict__ steps_before, double lr, double beta1, double beta2, float eps,
-    float weight_decay) {
+    float *__restrict__ p, const float *__restrict__ g, float *__restrict__ exp_avg,
+    float *__restrict__ exp_avg_sq, int64 n, int64 step, const int64 *__restrict__ counted, double lr,
+    double beta1, double beta2, float eps, float weight_decay
+) {
     __shared__ float correction[2];
     if (threadIdx.x == 0) {
-        if (steps_before) step += *steps_before;
+        if (counted) step += *counted;
         correction[0] = (float)(lr / (1 - pow(beta1, (double)step)));
         correction[1] = (float)sqrt(1 - pow(beta2, (double)step));
     }
     __syncthreads();
     float step_size = correction[0], root = correction[1], decay = (float)beta2;
     float share1 = (float)(1 - beta1), share2 = (float)(1 - beta2);
-    update(n, g, [=](float g, float &p, float &m, float &v) {
-        float d = decayed(g, p, weight_decay);
-        m += share1 * (d - m);
-        v = decay * v + share2 * d * d;
-        p -= step_size * (m / (sqrtf(v) / root + eps));
-    }, p, exp_avg, exp_avg_sq);
+    update(
+        n, g,
+        [=](float g, float &p, float &m, float &v) {
+            float d = decayed(g, p, weight_decay);
+            m += share1 * (d - m);
+            v = decay * v + share2 * d * d;
+            p -= step_size * (m / (sqrtf(v) / root + eps));
+        },
+        p, exp_avg, exp_avg_sq
+    );
 }

@@ -1,13 +1,13 @@
 // Philox 4x32-10: random words as a function of a key and a counter, and the numbers made of them.
 //
 // Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 4. A thread
-// makes the four words of one block: ten rounds of two multiplications and four xors, about 30 operations a word,
-// and 4 bytes are written for each. Words and uniforms are bound by memory. Normal numbers take
-// a logarithm, a root, a sine and a cosine of float64 for each two, so that they are those of the CPU but for
+// makes the four words of one block: ten rounds of two multiplications and four xors, about 30 operations a
+// word, and 4 bytes are written for each. Words and uniforms are bound by memory. Normal numbers take a
+// logarithm, a root, a sine and a cosine of float64 for each two, so that they are those of the CPU but for
 // rounding: about 100 operations of float64 a number, which bind on cards with few such units.
 //
-// Block i of a launch has the counter `counter + *offset` + i. offset is null, or a number on the device, so that the
-// replays of a captured graph draw new numbers.
+// Block i of a launch has the counter `counter + *offset + i`. offset is null, or a number on the device, so
+// that the replays of a captured graph draw new numbers.
 
 #include "common.cuh"
 
@@ -36,7 +36,9 @@ __device__ void fill(T *out, int64 n, uint64 key, uint64 counter, const uint64 *
         T four[4];
         make(Words(key, counter + block), four);
         if (4 * block + 4 <= n && (uint64)out % 16 == 0) {
-            struct alignas(16) Four { T of[4]; };
+            struct alignas(16) Four {
+                T of[4];
+            };
             *reinterpret_cast<Four *>(out + 4 * block) = {four[0], four[1], four[2], four[3]};
         } else {
             for (int i = 0; i < 4 && 4 * block + i < n; ++i) out[4 * block + i] = four[i];
@@ -45,7 +47,8 @@ __device__ void fill(T *out, int64 n, uint64 key, uint64 counter, const uint64 *
 }
 
 extern "C" __global__ void philox(
-    uint32 *__restrict__ out, int64 n, uint64 key, uint64 counter, const uint64 *__restrict__ offset) {
+    uint32 *__restrict__ out, int64 n, uint64 key, uint64 counter, const uint64 *__restrict__ offset
+) {
     fill(out, n, key, counter, offset, [](const Words &words, uint32 *made) {
         for (int i = 0; i < 4; ++i) made[i] = words.word[i];
     });
@@ -53,7 +56,8 @@ extern "C" __global__ void philox(
 
 // In [0, 1): the top 24 bits of a word.
 extern "C" __global__ void uniform(
-    float *__restrict__ out, int64 n, uint64 key, uint64 counter, const uint64 *__restrict__ offset) {
+    float *__restrict__ out, int64 n, uint64 key, uint64 counter, const uint64 *__restrict__ offset
+) {
     fill(out, n, key, counter, offset, [](const Words &words, float *made) {
         for (int i = 0; i < 4; ++i) made[i] = (float)(words.word[i] >> 8) * 0x1p-24f;
     });
@@ -61,7 +65,8 @@ extern "C" __global__ void uniform(
 
 // Two from each pair of words: Box, Muller, "A note on the generation of random normal deviates", 1958.
 extern "C" __global__ void normal(
-    float *__restrict__ out, int64 n, uint64 key, uint64 counter, const uint64 *__restrict__ offset) {
+    float *__restrict__ out, int64 n, uint64 key, uint64 counter, const uint64 *__restrict__ offset
+) {
     fill(out, n, key, counter, offset, [](const Words &words, float *made) {
         for (int i = 0; i < 4; i += 2) {
             double radius = sqrt(-2.0 * log1p(words.word[i] * -0x1p-32));

@@ -1,12 +1,10 @@
 // Functions of each entry by itself: activations, their gradients, and the bias that goes before them.
 //
-// Each reads its inputs once and writes its result once: 4 bytes an entry and array, and no more than
-// a few dozen operations, so all are bound by memory. Four entries are loaded at a time where all the
+// Each reads its inputs once and writes its result once: 4 bytes an entry and array, and no more than a
+// few dozen operations, so all are bound by memory. Four entries are loaded at a time where all the
 // arrays are aligned to 16 bytes, else one by one.
 
 #include "common.cuh"
-
-__device__ inline bool aligned(const void *p) { return (uint64)p % sizeof(float4) == 0; }
 
 // y[i] = f(x[i], ...) for n entries; y may be one of the inputs.
 template <class F, class... Inputs>
@@ -22,27 +20,35 @@ __device__ void map(int64 n, float *y, F f, const Inputs *...x) {
 
 // x where it is positive, else slope·x: one multiplication an entry. For a slope of 0 exactly 0 there,
 // also of -∞.
-extern "C" __global__ void leaky_relu(const float *__restrict__ x, float *__restrict__ y, int64 n, float slope) {
+extern "C" __global__ void leaky_relu(
+    const float *__restrict__ x, float *__restrict__ y, int64 n, float slope
+) {
     map(n, y, [=](float v) { return v > 0 || v != v ? v : slope == 0 ? 0.0f : slope * v; }, x);
 }
 
 // gy where y is positive, else slope·gy. y is the value of leaky_relu.
 extern "C" __global__ void leaky_relu_backward(
-    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 n, float slope) {
+    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 n, float slope
+) {
     map(n, gx, [=](float g, float v) { return g * (v > 0 ? 1.0f : slope); }, gy, y);
 }
 
 // 1 / (1 + e⁻ˣ), no exponent being positive: about 20 operations an entry.
 extern "C" __global__ void sigmoid(const float *__restrict__ x, float *__restrict__ y, int64 n) {
-    map(n, y, [](float v) {
-        float e = expf(-fabsf(v));
-        return (v >= 0 ? 1.0f : e) / (1.0f + e);
-    }, x);
+    map(
+        n, y,
+        [](float v) {
+            float e = expf(-fabsf(v));
+            return (v >= 0 ? 1.0f : e) / (1.0f + e);
+        },
+        x
+    );
 }
 
 // gy·(1 - y²), y = tanh x.
 extern "C" __global__ void tanh_backward(
-    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 n) {
+    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 n
+) {
     map(n, gx, [](float g, float v) { return g * (1.0f - v * v); }, gy, y);
 }
 
@@ -66,14 +72,20 @@ struct Channel {
 };
 
 // y += bias of the channel, in place: reads and writes n entries. P: entries after the channel's axis.
-extern "C" __global__ void add_bias(float *__restrict__ y, const float *__restrict__ bias, int64 n, int C, int P) {
+extern "C" __global__ void add_bias(
+    float *__restrict__ y, const float *__restrict__ bias, int64 n, int C, int P
+) {
     int64 quads = aligned(y) ? n / 4 : 0;
     Channel channel(4 * thread_index(), 4 * thread_count(), C, P);
     for (int64 i = thread_index(); i < quads; i += thread_count(), channel.advance()) {
         float4 v = reinterpret_cast<float4 *>(y)[i];
-        v.x += bias[channel[0]], v.y += bias[channel[1]], v.z += bias[channel[2]], v.w += bias[channel[3]];
+        v.x += bias[channel[0]];
+        v.y += bias[channel[1]];
+        v.z += bias[channel[2]];
+        v.w += bias[channel[3]];
         reinterpret_cast<float4 *>(y)[i] = v;
     }
     Channel last(4 * quads + thread_index(), thread_count(), C, P);
-    for (int64 i = 4 * quads + thread_index(); i < n; i += thread_count(), last.advance()) y[i] += bias[last[0]];
+    for (int64 i = 4 * quads + thread_index(); i < n; i += thread_count(), last.advance())
+        y[i] += bias[last[0]];
 }

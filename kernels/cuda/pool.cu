@@ -1,11 +1,11 @@
 // Pooling of channels-last images, and the adjoint of each kind; copies of pixels, which is upsampling.
 //
 // A thread makes one number of the result: neighbours make neighbouring channels of a pixel, so a warp
-// reads and writes whole lines of memory. Each number is read from the memory once, where windows overlap again from
-// the cache, and each result is written once. Max pooling also writes 8 bytes of position for each result.
-// Operations: one for each pixel of a window, and three divisions to find the place, in 32 bits where the
-// images are small enough for it (WIDE=0). The adjoints gather: a pixel looks for the windows that it is in, so
-// nothing is added in an order that may change.
+// reads and writes whole lines of memory. Each number is read from memory once, and again from the cache
+// where windows overlap, and each result is written once. Max pooling also writes 8 bytes of position for
+// each. Operations: one for each pixel of a window, and three divisions to find the place, in 32 bits where
+// the images are small enough for it (WIDE=0). The adjoints gather: a pixel looks for the windows that it is
+// in, so nothing is added in an order that may change.
 
 #include "common.cuh"
 
@@ -44,8 +44,9 @@ struct Covering {
 // y (N, OH, OW, C): the largest of each window of x (N, H, W, C), and its position h * W + w; the first of
 // equals. A NaN is larger than any number.
 extern "C" __global__ void max_pool2d(
-    const float *__restrict__ x, float *__restrict__ y, int64 *__restrict__ index, int64 entries, int H, int W,
-    int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW) {
+    const float *__restrict__ x, float *__restrict__ y, int64 *__restrict__ index, int64 entries, int H,
+    int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW
+) {
     for (place i = thread_index(); i < entries; i += thread_count()) {
         Spot out(i, OH, OW, C);
         int top = out.h * SH - PH, left = out.w * SW - PW;
@@ -68,7 +69,8 @@ extern "C" __global__ void max_pool2d(
 // y (N, P, C) = x (N, pixels, C) at the positions `index` (N, P, C). A position that no pixel has gives NaN.
 extern "C" __global__ void pixels_gather(
     const float *__restrict__ x, const int64 *__restrict__ index, float *__restrict__ y, int64 entries,
-    int pixels, int P, int C) {
+    int pixels, int P, int C
+) {
     for (place i = thread_index(); i < entries; i += thread_count()) {
         place c = i % C, n = i / C / P;
         int64 at = index[i];
@@ -80,7 +82,8 @@ extern "C" __global__ void pixels_gather(
 // are those of a max pooling, so only the windows over the pixel can name it.
 extern "C" __global__ void pixels_scatter_windows(
     const float *__restrict__ y, const int64 *__restrict__ index, float *__restrict__ x, int64 entries, int H,
-    int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW) {
+    int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW
+) {
     for (place i = thread_index(); i < entries; i += thread_count()) {
         Spot pixel(i, H, W, C);
         Covering rows(pixel.h, KH, SH, PH, OH), columns(pixel.w, KW, SW, PW, OW);
@@ -100,7 +103,8 @@ extern "C" __global__ void pixels_scatter_windows(
 // (N, pixels, C), y and index are (N, P, C); a position that no pixel has makes the channel NaN.
 extern "C" __global__ void pixels_scatter(
     const float *__restrict__ y, const int64 *__restrict__ index, float *__restrict__ x, int64 channels,
-    int pixels, int P, int C) {
+    int pixels, int P, int C
+) {
     for (place i = thread_index(); i < channels; i += thread_count()) {
         place c = i % C, n = i / C;
         float *image = x + n * pixels * C + c;
@@ -115,23 +119,26 @@ extern "C" __global__ void pixels_scatter(
 
 // y (N, OH, OW, C) = the sum of each window of x (N, H, W, C), over `count`.
 extern "C" __global__ void avg_pool2d(
-    const float *__restrict__ x, float *__restrict__ y, int64 entries, int H, int W, int C, int OH, int OW, int KH,
-    int KW, int SH, int SW, int PH, int PW, float count) {
+    const float *__restrict__ x, float *__restrict__ y, int64 entries, int H, int W, int C, int OH, int OW,
+    int KH, int KW, int SH, int SW, int PH, int PW, float count
+) {
     for (place i = thread_index(); i < entries; i += thread_count()) {
         Spot out(i, OH, OW, C);
         int top = out.h * SH - PH, left = out.w * SW - PW;
         const float *image = x + out.n * H * W * C + out.c;
         float sum = 0;
         for (int h = larger(top, 0); h < smaller(top + KH, H); ++h)
-            for (int w = larger(left, 0); w < smaller(left + KW, W); ++w) sum += image[((place)h * W + w) * C];
+            for (int w = larger(left, 0); w < smaller(left + KW, W); ++w)
+                sum += image[((place)h * W + w) * C];
         y[i] = sum / count;
     }
 }
 
 // x (N, H, W, C) = the sum of the windows of y (N, OH, OW, C) over each pixel, over `count`.
 extern "C" __global__ void avg_pool2d_input(
-    const float *__restrict__ y, float *__restrict__ x, int64 entries, int H, int W, int C, int OH, int OW, int KH,
-    int KW, int SH, int SW, int PH, int PW, float count) {
+    const float *__restrict__ y, float *__restrict__ x, int64 entries, int H, int W, int C, int OH, int OW,
+    int KH, int KW, int SH, int SW, int PH, int PW, float count
+) {
     for (place i = thread_index(); i < entries; i += thread_count()) {
         Spot pixel(i, H, W, C);
         Covering rows(pixel.h, KH, SH, PH, OH), columns(pixel.w, KW, SW, PW, OW);

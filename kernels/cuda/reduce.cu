@@ -10,7 +10,8 @@
 // y[chunk, s, c] = scale · Σ x[s, r, c] over the rows of the chunk.
 extern "C" __global__ void sum_columns(
     const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int64 C, int wide, int deep,
-    int chunks, float scale) {
+    int chunks, float scale
+) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
     float sum = 0;
@@ -22,7 +23,8 @@ extern "C" __global__ void sum_columns(
 
 // y[s] = √(Σ x[s, r]² + eps): reads x once, one block or less a row.
 extern "C" __global__ void row_norms(
-    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int wide, int deep, float eps) {
+    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int wide, int deep, float eps
+) {
     __shared__ float room[MOST_THREADS];
     Columns row(S, R, 1, wide, deep, 1);
     float sum = 0;
@@ -34,8 +36,9 @@ extern "C" __global__ void row_norms(
 
 // gx[s, r] = gy[s] / y[s] · x[s, r]: reads x and writes gx.
 extern "C" __global__ void row_norms_backward(
-    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ y, float *__restrict__ gx,
-    int64 S, int64 R, int wide, int deep, int chunks) {
+    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ y,
+    float *__restrict__ gx, int64 S, int64 R, int wide, int deep, int chunks
+) {
     Columns row(S, R, 1, wide, deep, chunks);
     float scale = row.inside ? gy[row.s] / y[row.s] : 0;
 #pragma unroll 4

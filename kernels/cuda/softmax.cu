@@ -28,28 +28,33 @@ struct Softmax {
 };
 
 extern "C" __global__ void softmax(
-    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int64 C, int wide, int deep) {
+    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int64 C, int wide, int deep
+) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, 1);
     Softmax p(x, column, room);
 #pragma unroll 4
-    for (int64 r = column.lane; r < column.to; r += deep) y[column.at(r)] = expf(x[column.at(r)] - p.shift) / p.sum;
+    for (int64 r = column.lane; r < column.to; r += deep)
+        y[column.at(r)] = expf(x[column.at(r)] - p.shift) / p.sum;
 }
 
 extern "C" __global__ void log_softmax(
-    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int64 C, int wide, int deep) {
+    const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int64 C, int wide, int deep
+) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, 1);
     Softmax p(x, column, room);
     float log_sum = logf(p.sum);
 #pragma unroll 4
-    for (int64 r = column.lane; r < column.to; r += deep) y[column.at(r)] = x[column.at(r)] - p.shift - log_sum;
+    for (int64 r = column.lane; r < column.to; r += deep)
+        y[column.at(r)] = x[column.at(r)] - p.shift - log_sum;
 }
 
 // gx = y·(gy - Σ gy·y), y = softmax x.
 extern "C" __global__ void softmax_backward(
-    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 S, int64 R, int64 C,
-    int wide, int deep) {
+    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 S, int64 R,
+    int64 C, int wide, int deep
+) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, 1);
     float sum = 0;
@@ -57,13 +62,15 @@ extern "C" __global__ void softmax_backward(
     for (int64 r = column.lane; r < column.to; r += deep) sum += gy[column.at(r)] * y[column.at(r)];
     sum = column.together(sum, room);
 #pragma unroll 4
-    for (int64 r = column.lane; r < column.to; r += deep) gx[column.at(r)] = y[column.at(r)] * (gy[column.at(r)] - sum);
+    for (int64 r = column.lane; r < column.to; r += deep)
+        gx[column.at(r)] = y[column.at(r)] * (gy[column.at(r)] - sum);
 }
 
 // gx = gy - e^y·Σ gy, y = log softmax x.
 extern "C" __global__ void log_softmax_backward(
-    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 S, int64 R, int64 C,
-    int wide, int deep) {
+    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 S, int64 R,
+    int64 C, int wide, int deep
+) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, 1);
     float sum = 0;
@@ -71,7 +78,8 @@ extern "C" __global__ void log_softmax_backward(
     for (int64 r = column.lane; r < column.to; r += deep) sum += gy[column.at(r)];
     sum = column.together(sum, room);
 #pragma unroll 4
-    for (int64 r = column.lane; r < column.to; r += deep) gx[column.at(r)] = gy[column.at(r)] - expf(y[column.at(r)]) * sum;
+    for (int64 r = column.lane; r < column.to; r += deep)
+        gx[column.at(r)] = gy[column.at(r)] - expf(y[column.at(r)]) * sum;
 }
 
 // A label that is no column of its row picks NaN, and not the memory beyond.
@@ -79,7 +87,8 @@ extern "C" __global__ void log_softmax_backward(
 // y[s] = log Σ e^x[s, r] - x[s, label[s]].
 extern "C" __global__ void cross_entropy(
     const float *__restrict__ x, const int64 *__restrict__ labels, float *__restrict__ y, int64 S, int64 R,
-    int wide, int deep) {
+    int wide, int deep
+) {
     __shared__ float room[MOST_THREADS];
     Columns row(S, R, 1, wide, deep, 1);
     Softmax p(x, row, room);
@@ -92,7 +101,8 @@ extern "C" __global__ void cross_entropy(
 // gx[s, r] = gy[s] · (softmax(x[s])[r] - (r is the label)).
 extern "C" __global__ void cross_entropy_backward(
     const float *__restrict__ gy, const float *__restrict__ x, const int64 *__restrict__ labels,
-    float *__restrict__ gx, int64 S, int64 R, int wide, int deep) {
+    float *__restrict__ gx, int64 S, int64 R, int wide, int deep
+) {
     __shared__ float room[MOST_THREADS];
     Columns row(S, R, 1, wide, deep, 1);
     Softmax p(x, row, room);

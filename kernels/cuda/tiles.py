@@ -6,7 +6,7 @@ many of them, and a GPU with 132 multiprocessors wants as many blocks. Where the
 gradients of a DCGAN, the sum over k is split: each block adds a part of it, `parts.cu` adds the parts, always
 in the same order.
 
-`plan` weighs this by a model of four numbers, in clock cycles of one multiprocessor. They are data sheets'
+`plan` weighs this by a model of a few numbers, in clock cycles of one multiprocessor. They are data sheets'
 and rough; what they have to get right is an order, and on ties the larger tile and the fewer parts win.
 """
 
@@ -40,6 +40,7 @@ ITEMSIZE = {"fp32": 4, "tf32": 4, "bf16": 2}
 
 MULTIPLIES = {"fp32": 128, "tf32": 512, "bf16": 1024}  # a cycle, of a multiprocessor by mma.sync
 READS = 8  # float32 a cycle that a multiprocessor gets from the L2 cache while all of them ask
+BUSY = 4  # warps, one for each scheduler, below which a multiprocessor multiplies slower
 BLOCK = 1500  # cycles before the first product of a block, and after the last
 LAUNCH = 5000  # cycles of one more launch, for the sum of the parts
 FEWEST_SLABS = 4  # of a part
@@ -59,9 +60,13 @@ def macros(precision, tile):
     return {"PRECISION": precision.upper(), **tile._asdict(), "WM": WM, "WN": WN}
 
 
+def warps(precision, tile):
+    WM, WN = WARPS[tile][precision]
+    return tile.BM // WM * (tile.BN // WN)
+
+
 def threads(plan):
-    WM, WN = WARPS[plan.tile][plan.precision]
-    return plan.tile.BM // WM * (plan.tile.BN // WN) * 32
+    return 32 * warps(plan.precision, plan.tile)
 
 
 def shared_bytes(plan, along_k):
@@ -100,11 +105,14 @@ def _plan(precision, M, N, K, products, processors):
     best, least = None, None
     for tile in TILES:
         blocks = -(-M // tile.BM) * -(-N // tile.BN) * products
-        each = max(tile.BM * tile.BN / MULTIPLIES[precision], (tile.BM + tile.BN) / READS)  # cycles a k
+        multiply = tile.BM * tile.BN / MULTIPLIES[precision]  # cycles for each k
+        read = (tile.BM + tile.BN) / READS
         splits = 1
         while splits == 1 or slabs >= FEWEST_SLABS * splits:
             share = -(-slabs // splits)
-            cycles = -(-blocks * splits // processors) * (BLOCK + each * share * BK[precision])
+            rounds = -(-blocks * splits // processors)  # of blocks, on the busiest multiprocessor
+            slower = max(1, BUSY / (rounds * warps(precision, tile)))
+            cycles = rounds * (BLOCK + max(multiply * slower, read) * share * BK[precision])
             if splits > 1:
                 cycles += LAUNCH + (splits + 1) * M * N * products / (READS * processors)
             if least is None or cycles < least:

@@ -61,7 +61,9 @@ def _simulated(arg):
     if isinstance(arg, np.ndarray):
         return turns.FakeCUDAArray(arg)
     if hasattr(arg, "__cuda_array_interface__"):
-        raise TypeError("numba-cuda: the simulator, NUMBA_ENABLE_CUDASIM=1, takes NumPy arrays, got one of CuPy")
+        raise TypeError(
+            "numba-cuda: the simulator, NUMBA_ENABLE_CUDASIM=1, takes NumPy arrays, got one of CuPy"
+        )
     return arg
 
 

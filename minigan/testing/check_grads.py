@@ -155,20 +155,24 @@ class _Checker:
     # The next order
 
     def vjp(self, f, arrays):
-        """The function (x, u) ↦ ∇ₓ⟨u, f(x)⟩, and arrays to evaluate it at."""
+        """`next_order` of f, and arrays to evaluate it at."""
         with no_grad():
             cotangents = [self.like(y.data) for y in _outputs(f, arrays)]
-        n = len(arrays)
-
-        @enable_grad()  # the differences of the next order are taken under no_grad
-        def vjp(*args):
-            leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in args[:n]]
-            return _pull_back(f, leaves, args[n:], create_graph=True)
-
-        return vjp, arrays + cotangents
+        return next_order(f, len(arrays)), arrays + cotangents
 
     def like(self, array):
         return self.generator.normal(array.shape, dtype=array.dtype)
+
+
+def next_order(f, n):
+    """The function (x, u) ↦ ∇ₓ⟨u, f(x)⟩, x being n tensors."""
+
+    @enable_grad()  # the differences of the next order are taken under no_grad
+    def vjp(*args):
+        leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in args[:n]]
+        return _pull_back(f, leaves, args[n:], create_graph=True)
+
+    return vjp
 
 
 def _pull_back(f, leaves, cotangents, create_graph):
@@ -219,7 +223,12 @@ def _size(array):
 
 
 def _outputs(f, arrays):
-    return _sequence(f(*[Tensor(a) for a in arrays]))
+    return outputs_of(f, [Tensor(a) for a in arrays])
+
+
+def outputs_of(f, tensors):
+    """What f returns, as a list."""
+    return _sequence(f(*tensors))
 
 
 def _sequence(y):

@@ -22,11 +22,13 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs a GPU that CuPy sees")
     engine = config.getoption("--mg-engine")
     if engine:
-        import minigan_kernels as kernels
+        from minigan.backend import require_engine
+        from minigan.errors import MiniganError
 
-        if engine not in kernels.ENGINES:
-            known = ", ".join(kernels.ENGINES)
-            raise pytest.UsageError(f"--mg-engine: no engine {engine!r}; there are: {known}")
+        try:
+            require_engine(engine)
+        except MiniganError as error:
+            raise pytest.UsageError(f"--mg-engine: {error}") from error
 
 
 @pytest.hookimpl(wrapper=True)

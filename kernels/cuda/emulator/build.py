@@ -1,5 +1,12 @@
-"""Compiling a .cu with g++ into a library that the emulator can load, kept on disk."""
+"""Compiling a .cu with g++ into a library that the emulator can load, kept on disk.
 
+A library is filed under a digest of all that it is made of: the .cu and its macros, the headers, the
+emulator itself, the compiler and its options. It is built aside and renamed, so that whoever finds one
+finds a whole one.
+"""
+
+import atexit
+import contextlib
 import functools
 import hashlib
 import os
@@ -9,12 +16,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
 CUDA = HERE.parent
 WATCHED = "-fsanitize=thread,bounds,alignment,integer-divide-by-zero"  # see traps.cpp
 FLAGS = ("-std=c++17", "-O1", "-gdwarf-4", "-fPIC", "-fno-exceptions", "-w", "-fno-tree-loop-im")
+MONTH = 30 * 24 * 3600  # seconds
 SYSTEMS = {("linux", "x86_64"), ("linux", "aarch64")}
 
 
@@ -29,17 +39,30 @@ def missing() -> str | None:
 
 
 def build(source, watched) -> Path:
-    """The library of a `Source`, compiled unless it is on disk already. RuntimeError says what g++ said.
+    """The library of a `Source`, compiled unless it is on disk already.
+
+    RuntimeError says what g++ found wrong; ValueError, that it is missing.
 
     watched: whether every access to memory is to be seen by the traps.
     """
+    if missing():
+        raise ValueError(missing())
     flags = [*FLAGS, *source.defines, *os.environ.get("MINIGAN_EMULATOR_FLAGS", "").split()]
     text = source.path.read_bytes()
     digest = _digest(text, repr((str(source.path), flags, watched)).encode(), *_headers())
     library = folder() / f"{source.path.stem}-{digest}.so"
-    if not library.exists():
+    if library.exists():
+        with contextlib.suppress(OSError):
+            library.touch()  # in use
+    else:
+        _forget_unused()
         with tempfile.TemporaryDirectory(dir=folder()) as aside:
-            _compile(source, Path(aside), flags, watched).replace(library)
+            try:
+                _compile(source, Path(aside), flags, watched).replace(library)
+            except RuntimeError as error:
+                raise RuntimeError(
+                    f"{source.path.name} cannot be compiled for the emulator: {error}"
+                ) from None
     return library
 
 
@@ -112,8 +135,9 @@ def _runtime():
 def _run(*command):
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-        raise RuntimeError(f"{command[0]} failed: " + "\n".join(errors[:20]))
+        lines = done.stderr.splitlines()
+        errors = [line for line in lines if "error" in line or "undefined" in line] or lines
+        raise RuntimeError("\n".join(errors[:20]))
     return done.stdout
 
 
@@ -137,5 +161,24 @@ def folder() -> Path:
     """Where compiled kernels are kept: below NUMBA_CACHE_DIR, or the user's folder of caches."""
     above = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     chosen = Path(above) / "minigan-emulator"
-    chosen.mkdir(parents=True, exist_ok=True)
+    try:
+        chosen.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=chosen).close()
+    except OSError:
+        warnings.warn(
+            f"emulated kernels cannot be kept in {chosen}, so every start compiles them again; "
+            "NUMBA_CACHE_DIR may name a folder that can be written",
+            stacklevel=2,
+        )
+        chosen = Path(tempfile.mkdtemp(prefix="minigan-emulator-"))
+        atexit.register(shutil.rmtree, chosen, ignore_errors=True)
     return chosen
+
+
+@functools.cache
+def _forget_unused():
+    """Delete what no process has used for a month."""
+    for file in folder().iterdir():
+        with contextlib.suppress(OSError):  # another process may do the same
+            if file.is_file() and time.time() - file.stat().st_mtime > MONTH:
+                file.unlink()

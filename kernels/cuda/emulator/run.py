@@ -108,7 +108,7 @@ class Program:
     def launch(self, kernel, grid, block, args, shared):
         """As `Source.launch`, for NumPy arrays."""
         library, tiles = self._library(_settings.watched)
-        call, names, parameters = _kernel(library, kernel)
+        call, names, parameters = _kernel(library, self.source.path.name, kernel)
         _check(kernel, names, parameters, args)
         values = [_value(a) for a in args]
         slots = (c_void_p * max(len(args), 1))(*(ctypes.addressof(v) for v in values))
@@ -158,14 +158,14 @@ def _explain(kernel, found, library):
     return f"{where}{f', {line}' if line else ''}: {found.says.decode()}"
 
 
-def _kernel(library, name):
-    """The address of a kernel's caller, and its parameters."""
+def _kernel(library, file, name):
+    """The address of a kernel's caller, the names of its parameters, and what they are."""
     try:
         parameters = library[f"emulated_parameters_{name}"]
         names = library[f"emulated_names_{name}"]
         call = library[f"emulated_call_{name}"]
     except AttributeError:
-        raise ValueError(f"there is no kernel {name!r} in this file") from None
+        raise ValueError(f"there is no kernel {name!r} in {file}") from None
     parameters.restype, names.restype = POINTER(_Parameter), c_char_p
     count = c_int()
     found = parameters(ctypes.byref(count))
@@ -173,25 +173,17 @@ def _kernel(library, name):
 
 
 def _check(kernel, names, parameters, args):
-    """TypeError unless the arguments are what the kernel takes; on a GPU nobody would notice."""
+    """TypeError unless the arguments are what the kernel takes, which a GPU would never notice."""
     if len(args) != len(parameters):
         raise TypeError(f"{kernel}: {len(args)} arguments, but it takes {len(parameters)}")
     for a, name, p in zip(args, names, parameters, strict=True):
-        takes = np.dtype(p.type.decode()).name if p.type else "a struct"
-        given = (
-            "None"
-            if a is None
-            else f"an array of {a.dtype}"
-            if isinstance(a, np.ndarray)
-            else f"np.{a.dtype}"
-        )
-        wants = f"an array of {takes}" if p.pointer else f"np.{takes}"
-        if a is None or isinstance(a, np.ndarray):
-            fits = p.pointer and (a is None or not p.type or a.dtype.str[1:] == p.type.decode())
-        else:
-            fits = not p.pointer and a.dtype.str[1:] == p.type.decode()
-        if not fits:
-            raise TypeError(f"{kernel}: {name.decode()} is {given}, but the kernel takes {wants}")
+        takes, array = p.type.decode(), isinstance(a, np.ndarray)
+        if bool(p.pointer) == (array or a is None) and (a is None or takes in ("", a.dtype.str[1:])):
+            continue
+        given = f"an array of {a.dtype}" if array else "None" if a is None else f"np.{a.dtype}"
+        wants = np.dtype(takes).name if takes else "structs"
+        wants = f"an array of {wants}" if p.pointer else f"np.{wants}"
+        raise TypeError(f"{kernel}: {name.decode()} is {given}, but the kernel takes {wants}")
 
 
 def _value(a):

@@ -80,6 +80,7 @@ void check_stack(const char *frame, uintptr_t pc);
 // The watch over memory, in traps.cpp.
 namespace traps {
 bool begin();          // of a launch; false if there is no memory
+void forget();         // what is known of shared memory
 void end(bool keep);  // and write to the arrays what the kernel wrote
 void check_copy(void *shared, const void *global, unsigned bytes, unsigned filled, Site at);
 void land_copy(void *shared, unsigned bytes, Site at);

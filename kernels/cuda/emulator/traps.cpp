@@ -269,6 +269,8 @@ bool begin() {
     return true;
 }
 
+void forget() { shared_cells.clear(); }
+
 void end(bool keep) {
     for (const Island &i : islands)
         if (keep && i.writable) memcpy(i.original, i.copy, i.end - i.original);
