@@ -195,9 +195,37 @@ def test_products_round_to_their_precision_and_no_more(shape, precision, cupy):
         found = kernels.matmul(a, b)
     half = {"fp32": 2.0**-23, "tf32": 2.0**-10, "bf16": 2.0**-7}[precision]
     scale = float((abs(a).astype(np.float64) @ abs(b).astype(np.float64)).max() / abs(expected).max())
-    assert relative(found, expected) <= half * scale
+    assert relative(found, expected) <= (half + K**0.5 * 2.0**-23) * scale  # of the factors, and of the sum
     if precision != "fp32" and K > 16:
         assert relative(found, expected) > half / 1000  # it was not made in float32 after all
+
+
+@pytest.mark.parametrize("precision", rows.PRECISIONS)
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"), [(4, 2, 1, 1), (3, 1, 2, 2), (5, 3, 0, 1)]
+)
+def test_convolutions_round_to_their_precision_and_no_more(
+    kernel, stride, padding, dilation, groups, precision, cupy
+):
+    require_tensor_cores(precision, cupy)
+    window = tuple((n, n) for n in (stride, padding, dilation))
+    N, C, O, size = 5, 33, 69, (17, 22)
+    out = kernels.out_size(size, (kernel, kernel), *window)
+    a = kernel_side.Arrays(cupy)
+    x, w, gy = a.normal((N, C, *size)), a.normal((O, C // groups, kernel, kernel)), a.normal((N, O, *out))
+    calls = {
+        "conv2d": (x, w, *window, groups),
+        "conv2d_input": (gy, w, size, *window, groups),
+        "conv2d_weight": (x, gy, (kernel, kernel), *window, groups),
+    }
+    for name, arguments in calls.items():
+        with kernels.precision(precision):
+            found = getattr(kernels, name)(*arguments)
+        with kernels.engine("reference"):
+            wide = [b.astype(np.float64) if kernel_side.is_float32(b) else b for b in arguments]
+            expected = getattr(kernels, name)(*wide)
+        assert relative(found, expected) <= rows.RTOL[precision], name
 
 
 def require_tensor_cores(precision, cupy):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 
 from bench import ROOT
 
@@ -14,12 +13,8 @@ from .clock import Clock
 
 OUTCOME = re.compile(r"^(\S+::.+?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")
 PLUGIN = "minigan.testing.plugin"  # which installing makes pytest find
+FILES = ["tests/test_gpu.py", "tests/test_engines.py"]  # the others may need packages that are not here
 KEPT = 20_000  # characters of output
-
-
-def files(folder: Path = ROOT / "tests") -> list[str]:
-    """The test files that speak of a GPU. The others may need packages that are not here."""
-    return [str(f) for f in sorted(folder.glob("test_*.py")) if "mark.gpu" in f.read_text(encoding="utf-8")]
 
 
 def command(chosen: list[str]) -> list[str]:
@@ -28,11 +23,11 @@ def command(chosen: list[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *options, *([] if _installed() else ["-p", PLUGIN]), *chosen]
 
 
-def run(clock: Clock, until: float, chosen: list[str] | None = None) -> dict:
+def run(clock: Clock, until: float, chosen: list[str] = FILES) -> dict:
     """The outcomes, counted and by name of what did not pass, and the end of the output. A run that the
     time cuts short, or that pytest cuts short, keeps what it had and has an "error"."""
     process = subprocess.Popen(
-        command(files() if chosen is None else chosen),
+        command(chosen),
         cwd=ROOT,
         env=os.environ | {"MINIGAN_REQUIRE_GPU": "1", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
