@@ -22,7 +22,7 @@ from minigan.bench.worker import Side
 from minigan.errors import MiniganError
 
 CARD = {"name": "NVIDIA H200", "compute_capability": "9.0", "multiprocessors": 132, "memory_gib": 139.8}
-CARD |= {"cache_mib": 50.0, "driver": "13.0", "runtime": "13.2"}
+CARD |= {"cache_mib": 50.0, "driver": "580.1", "driver_cuda": "13.0", "runtime_cuda": "13.2"}
 NO_TIMING = Timing(turns=2, seconds=0, warm_up=0, least=1)
 SOON = 1e9  # seconds, for what is not to be cut short
 
@@ -54,7 +54,7 @@ def clock():
 
 @pytest.fixture
 def processes():
-    with Processes(threads=1, seconds=30) as started:
+    with Processes(threads=1, seconds=lambda: 30) as started:
         yield started
 
 
@@ -260,7 +260,7 @@ def test_the_results_folder_says_what_was_run_on_a_gpu_or_that_nothing_was(tmp_p
 
 def test_a_request_that_takes_too_long_ends_the_process(side):
     began = time.monotonic()
-    with Bounded(side, threads=1, seconds=2) as worker:
+    with Bounded(side, threads=1, seconds=lambda: 2) as worker:
         worker.prepare({"name": "slow"})
         with pytest.raises(MiniganError, match="a side took more than 2 s"):
             worker.take(1)
@@ -284,6 +284,17 @@ def test_after_a_fault_of_the_gpu_there_is_a_new_process(side, processes):
     assert errors == {"a side": "RuntimeError: CUDA error: an illegal memory access was encountered"}
     assert ask("good") not in (first, None)
     assert processes.versions() == {"side": "1"}
+
+
+def test_a_side_that_does_not_start_is_not_tried_again(tmp_path, processes):
+    log = tmp_path / "log"
+    never = written(tmp_path, f"open({str(log)!r}, 'a').write('x'); import nothing")
+    for _ in range(2):
+        errors = {}
+        with processes.recorded(never, errors):
+            processes.of(never)
+        assert errors == {"a side": "the process of a side ended, with exit code 1"}
+    assert log.read_text() == "x"
 
 
 def test_the_sentence_of_an_error():

@@ -21,7 +21,7 @@ from .processes import Processes
 SECONDS = 570
 # At which share of the time a part has to end; what one leaves over is the next one's.
 PARTS = {"tests": 0.35, "kernels": 0.6, "steps": 0.98}
-REQUEST = 60  # seconds that one request to a process may take: compiling, capturing, measuring
+REQUEST = 120  # seconds that one request to a process may take: compiling, capturing, measuring
 
 
 class Record:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     clock = Clock(given.seconds)
     clock.say(what)
     record = Record(given.out, card(), clock)
-    with Processes(processors(), REQUEST) as processes:
+    with Processes(processors(), lambda: min(REQUEST, clock.left())) as processes:
         run(given.parts, record, processes, clock)
     print(page.page(record.found))
     print(record.file)

@@ -1,6 +1,7 @@
 """The card, and what runs on it."""
 
 import platform
+import subprocess
 
 
 def card() -> dict:
@@ -14,8 +15,9 @@ def card() -> dict:
         "multiprocessors": properties["multiProcessorCount"],
         "memory_gib": round(properties["totalGlobalMem"] / 2**30, 1),
         "cache_mib": round(properties["l2CacheSize"] / 2**20, 1),
-        "driver": _cuda(runtime.driverGetVersion()),
-        "runtime": _cuda(runtime.runtimeGetVersion()),
+        "driver": _driver(),
+        "driver_cuda": _cuda(runtime.driverGetVersion()),
+        "runtime_cuda": _cuda(runtime.runtimeGetVersion()),
     }
 
 
@@ -26,6 +28,16 @@ def versions() -> dict[str, str]:
 
     libraries = {"CuPy": cupy, "NumPy": numpy, "Numba": numba}
     return {"Python": platform.python_version()} | {k: m.__version__ for k, m in libraries.items()}
+
+
+def _driver():
+    """Its version, which CUDA does not tell; "unknown" without nvidia-smi."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.split()
+    except (OSError, subprocess.TimeoutExpired):
+        said = []
+    return said[0] if said else "unknown"
 
 
 def _cuda(number):

@@ -52,8 +52,8 @@ def about(results):
         f"compute capability {device['compute_capability']}",
         f"{device['multiprocessors']} multiprocessors",
         f"{device['memory_gib']} GiB",
-        f"driver for CUDA {device['driver']}",
-        f"runtime {device['runtime']}",
+        f"driver {device['driver']} for CUDA {device['driver_cuda']}",
+        f"CUDA {device['runtime_cuda']}",
     ]
     lines = [", ".join(facts) + ".", ", ".join(f"{k} {v}" for k, v in versions.items()) + "."]
     lines += [f"{note}." for note in results["notes"]]

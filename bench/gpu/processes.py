@@ -3,6 +3,7 @@
 import contextlib
 import re
 import threading
+from collections.abc import Callable
 
 from minigan.bench.worker import Side, Worker
 from minigan.errors import MiniganError
@@ -12,26 +13,26 @@ BROKEN = re.compile(r"CUDA[ _]?(Driver)?Error|out of memory", re.IGNORECASE)  # 
 
 
 class Bounded(Worker):
-    """A worker that is ended when a request takes more than `seconds`."""
+    """A worker that is ended when a request takes more than `seconds()`."""
 
-    def __init__(self, side: Side, threads: int, seconds: float):
+    def __init__(self, side: Side, threads: int, seconds: Callable[[], float]):
         super().__init__(side, threads)
         self.seconds = seconds
 
     def _ask(self, name, *arguments):
-        late = threading.Event()
+        late, seconds = threading.Event(), self.seconds()
 
         def end():
             late.set()
             self.process.kill()
 
-        timer = threading.Timer(self.seconds, end)
+        timer = threading.Timer(seconds, end)
         timer.start()
         try:
             return super()._ask(name, *arguments)
         except MiniganError as error:
             if late.is_set():
-                raise MiniganError(f"{self.side.name} took more than {self.seconds:.0f} s") from error
+                raise MiniganError(f"{self.side.name} took more than {seconds:.0f} s") from error
             raise
         finally:
             timer.cancel()
@@ -40,8 +41,9 @@ class Bounded(Worker):
 class Processes:
     """A worker for each side, started when it is asked for. All end with the `with` block."""
 
-    def __init__(self, threads: int, seconds: float):
-        self.threads, self.seconds, self._started = threads, seconds, {}
+    def __init__(self, threads: int, seconds: Callable[[], float]):
+        self.threads, self.seconds = threads, seconds
+        self._started, self._broken = {}, {}
 
     def __enter__(self):
         return self
@@ -52,8 +54,14 @@ class Processes:
 
     def of(self, side: Side) -> Bounded:
         """The side's worker. MiniganError or RuntimeError where it does not start."""
+        if side in self._broken:  # it will not start the next time either
+            raise self._broken[side]
         if side not in self._started:
-            self._started[side] = Bounded(side, self.threads, self.seconds).__enter__()
+            try:
+                self._started[side] = Bounded(side, self.threads, self.seconds).__enter__()
+            except FAILURES as error:
+                self._broken[side] = error
+                raise
         return self._started[side]
 
     def versions(self) -> dict[str, str]:
