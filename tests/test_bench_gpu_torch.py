@@ -28,9 +28,9 @@ TINY = [
 def side(monkeypatch):
     """Its file, told to use the CPU: where a graph is a call, and Adam has no form for graphs."""
     monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
-    flags = [(torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")]
-    for owner, name in [*flags, (torch.backends.cudnn, "benchmark")]:
-        monkeypatch.setattr(owner, name, getattr(owner, name))
+    settings = [(torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")]
+    settings.append((torch.backends.cudnn, "benchmark"))
+    before = [getattr(*setting) for setting in settings]
     spec = importlib.util.spec_from_file_location("steps_torch", steps.EAGER.file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -38,7 +38,9 @@ def side(monkeypatch):
     monkeypatch.setattr(module, "graphed", warmed_up)
     adam = module.side.adam
     monkeypatch.setattr(module.side, "adam", lambda net, job, fused, capturable: adam(net, job, fused=fused))
-    return module
+    yield module
+    for setting, value in zip(settings, before, strict=True):
+        setattr(*setting, value)
 
 
 def warmed_up(step, inputs):
