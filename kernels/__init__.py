@@ -44,6 +44,7 @@ __all__ = [
     "log_softmax_backward",
     "matmul",
     "max_pool2d",
+    "move_statistics",
     "normal",
     "normalize",
     "normalize_backward",
@@ -357,6 +358,12 @@ def normalize(x, weight, bias, axes, eps):
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     """The gradients of `normalize` in x, weight and bias (None where that is None)."""
     return engine_for(x).normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
+
+
+def move_statistics(running_mean, running_var, mean, var, momentum, correction):
+    """Move running statistics (C,) by `momentum` towards those of `normalize`, in place; the variance is
+    multiplied by `correction`."""
+    engine_for(running_mean).move_statistics(running_mean, running_var, mean, var, momentum, correction)
 
 
 # Optimiser steps, in place over flat arrays.

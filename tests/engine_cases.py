@@ -252,6 +252,20 @@ def normalize_backward(draw, sizes):
     return [gy, x, weight, bias, mean, var], (axes, eps), size
 
 
+@st.composite
+def move_statistics(draw, sizes):
+    n = draw(sizes.lengths())
+    arrays = normals(draw, n, n, (1, n, 1, 1), (1, n, 1, 1))
+
+    def size(arrays, rest):
+        return [
+            (6, np.abs(running) + 2 * np.abs(value).ravel())
+            for running, value in zip(arrays[:2], arrays[2:], strict=True)
+        ]
+
+    return arrays, (draw(st.sampled_from([0.1, 1.0])), 1.25), size
+
+
 # Optimisers
 
 rates = st.sampled_from([0.0, 0.1])
@@ -454,6 +468,7 @@ CASES = {
     "log_softmax_backward": lambda sizes: along_an_axis(sizes, "log_softmax_backward"),
     "matmul": matmul,
     "max_pool2d": max_pool2d,
+    "move_statistics": move_statistics,
     "normalize": normalize,
     "normalize_backward": normalize_backward,
     "pixels_gather": pixels_gather,
@@ -470,4 +485,10 @@ CASES = {
     "upsample2d": upsample2d,
     "upsample2d_input": upsample2d_input,
 }
-IN_PLACE = {"adam": (0, 2, 3), "rmsprop": (0, 2), "sgd": (0, 2), "add_bias": (0,)}  # arrays that change
+IN_PLACE = {
+    "adam": (0, 2, 3),
+    "rmsprop": (0, 2),
+    "sgd": (0, 2),
+    "add_bias": (0,),
+    "move_statistics": (0, 1),
+}  # arrays that change

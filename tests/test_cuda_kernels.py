@@ -238,6 +238,18 @@ def test_what_does_not_fit_is_refused(call, says):
         call()
 
 
+def test_other_floats_are_refused():
+    x = normals(2, 3)
+    for call in (
+        lambda: cuda.leaky_relu_backward(x, x.astype(np.float64), 0.2),
+        lambda: cuda.softmax_backward(x.astype(np.float64), x, 1),
+        lambda: cuda.embedding_weight(x.astype(np.float16), np.array([0, 1]), 2),
+        lambda: cuda.normalize_backward(x, x, None, None, np.ones((1, 3)), np.ones((1, 3)), (0,), 1e-5),
+    ):
+        with pytest.raises(TypeError, match="float32, but an array"):
+            call()
+
+
 # All together
 
 

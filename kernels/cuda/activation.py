@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..arrays import array_module
 from .grids import THREADS, blocks_for
 from .launch import Source
 from .layout import in_order, inverse, new_in_order, order_of
@@ -53,7 +52,7 @@ def add_bias(y, b):
     C, P = y.shape[1], int(np.prod(after))
     if C * P >= 2**31:
         raise ValueError(f"add_bias: images of {y.shape[1:]} are too large")
-    b = array_module(b).ascontiguousarray(b)
+    b = in_order(b, (0,))
     grid = blocks_for(y.size, 4)
     POINTWISE.launch("add_bias", grid, THREADS, memory, b, np.int64(y.size), np.int32(C), np.int32(P))
     if not y.transpose(order).flags.c_contiguous:  # then what was changed is a copy

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..arrays import array_module
 from .launch import Source
+from .layout import in_order
 
 EMBEDDING = Source("embedding.cu")
 SOURCES = [EMBEDDING]
@@ -16,7 +17,7 @@ def embedding_weight(gy, index, rows):
     xp, D = array_module(gy), gy.shape[-1]
     if gy.shape[:-1] != index.shape:
         raise ValueError(f"embedding_weight: gy has shape {gy.shape}, index {index.shape}")
-    gy, index = xp.ascontiguousarray(gy), xp.ascontiguousarray(index, np.int64)
+    gy, index = in_order(gy, tuple(range(gy.ndim))), xp.ascontiguousarray(index, np.int64)
     table = xp.empty((rows, D), np.float32)
     sizes = np.int64(index.size), np.int64(rows), np.int64(D)
     EMBEDDING.launch("embedding_weight", -(-rows // ROWS), ROWS * WARP, gy, index, table, *sizes)

@@ -32,7 +32,12 @@ def default_order(ndim):
 
 
 def in_order(a, order):
-    """`a.transpose(order)`, contiguous: a view if `a` is dense in that order, else a copy."""
+    """`a.transpose(order)`, contiguous: a view if `a` is dense in that order, else a copy.
+
+    TypeError for floats other than float32, which a kernel on a GPU would take for them.
+    """
+    if a.dtype.kind == "f" and a.dtype != np.float32:
+        raise TypeError(f"CUDA kernels work in float32, but an array of shape {a.shape} is {a.dtype}")
     return array_module(a).ascontiguousarray(a.transpose(order))
 
 

@@ -110,6 +110,18 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize(
     }
 }
 
+// running += momentum · (statistic - running), of n means and n variances, these multiplied by `correction`:
+// a few thousand numbers, so what it costs is the launch.
+extern "C" __global__ void move_statistics(
+    float *__restrict__ running_mean, float *__restrict__ running_var, const float *__restrict__ mean,
+    const float *__restrict__ var, int64 n, float keep, float momentum, float correction
+) {
+    for (int64 i = thread_index(); i < n; i += thread_count()) {
+        running_mean[i] = keep * running_mean[i] + momentum * mean[i];
+        running_var[i] = keep * running_var[i] + momentum * (correction * var[i]);
+    }
+}
+
 // Σ g and Σ g·ŷ over a chunk: ŷ = (x - mean) · rstd, and g = gy · weight for weights of the rows.
 __device__ Pair products_of_chunk(
     const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd

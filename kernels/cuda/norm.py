@@ -12,8 +12,9 @@ import numpy as np
 from ..arrays import array_module
 from ..reference import norm as reference
 from .columns import columns_of, grid
+from .grids import THREADS, blocks_for
 from .launch import Source
-from .layout import in_order, inverse
+from .layout import in_order, inverse, order_of
 from .reduce import add_up
 
 NORM = Source("norm.cu")
@@ -73,6 +74,21 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
         add_up(parts, sums, 1, len(parts), 2 * weights.n)
     return gx, *(
         None if w is None else weights.like(g, w) for g, w in zip(sums[0], (weight, bias), strict=True)
+    )
+
+
+def move_statistics(running_mean, running_var, mean, var, momentum, correction):
+    """As in `reference`, in place, in one launch. ValueError unless what is changed is contiguous."""
+    n = running_mean.size
+    for a in (running_mean, running_var):
+        if a.dtype != np.float32 or a.size != n or not a.flags.c_contiguous:
+            raise ValueError("move_statistics: the statistics must be contiguous, float32 and of one size")
+    mean, var = (a.astype(np.float32, copy=False) for a in (mean, var))
+    mean, var = (in_order(a, order_of(a)).reshape(n) for a in (mean, var))
+    numbers = (np.float32(v) for v in (1 - momentum, momentum, correction))
+    blocks = blocks_for(n)
+    NORM.launch(
+        "move_statistics", blocks, THREADS, running_mean, running_var, mean, var, np.int64(n), *numbers
     )
 
 

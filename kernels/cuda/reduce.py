@@ -6,6 +6,7 @@ from ..arrays import array_module
 from ..reference import reduce as reference
 from .columns import columns_of, grid
 from .launch import Source
+from .layout import in_order
 
 REDUCE = Source("reduce.cu")
 SOURCES = [REDUCE]
@@ -67,9 +68,9 @@ def row_norms_backward(gy, x, y):
     """As in `reference`; the result is in the memory order of x."""
     if not x.size:
         return reference.row_norms_backward(gy, x, y)
-    rows, xp = _rows(x), array_module(x)
+    rows = _rows(x)
     gx, plan = rows.new(x), grid(rows.S, rows.R, 1, True)
-    gy, y = xp.ascontiguousarray(gy), xp.ascontiguousarray(y)
+    gy, y = in_order(gy, (0,)), in_order(y, (0,))
     REDUCE.launch(
         "row_norms_backward", plan.blocks, plan.threads, gy, rows.memory(x), y, gx, *rows.sizes[:2], *plan.cut
     )

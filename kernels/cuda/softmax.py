@@ -6,6 +6,7 @@ from ..arrays import array_module
 from ..reference import softmax as reference
 from .columns import columns_of, grid
 from .launch import Source
+from .layout import in_order
 
 SOFTMAX = Source("softmax.cu")
 SOURCES = [SOFTMAX]
@@ -45,7 +46,7 @@ def cross_entropy(x, labels):
     """As in `reference`. A label out of range gives NaN: an error would have to wait for the GPU."""
     N, xp = len(x), array_module(x)
     y = xp.empty(N, np.float32)
-    _rows("cross_entropy", x.shape, xp.ascontiguousarray(x), _labels(labels, N), y)
+    _rows("cross_entropy", x.shape, in_order(x, (0, 1)), _labels(labels, N), y)
     return y
 
 
@@ -56,8 +57,8 @@ def cross_entropy_backward(gy, x, labels):
     _rows(
         "cross_entropy_backward",
         x.shape,
-        xp.ascontiguousarray(gy),
-        xp.ascontiguousarray(x),
+        in_order(gy, (0,)),
+        in_order(x, (0, 1)),
         _labels(labels, N),
         gx,
     )

@@ -5,7 +5,7 @@ from .conv import conv2d, conv2d_input, conv2d_weight
 from .dense import add_bias, channel_sums, linear, matmul
 from .embedding import embedding_weight
 from .loss import bce_with_logits, bce_with_logits_backward
-from .norm import normalize, normalize_backward
+from .norm import move_statistics, normalize, normalize_backward
 from .optim import adam, rmsprop, sgd
 from .philox import normal, philox, uniform
 from .pool import (
@@ -48,6 +48,7 @@ __all__ = [
     "log_softmax_backward",
     "matmul",
     "max_pool2d",
+    "move_statistics",
     "normal",
     "normalize",
     "normalize_backward",

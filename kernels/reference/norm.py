@@ -18,6 +18,12 @@ def normalize(x, weight, bias, axes, eps):
     return y, mean, var
 
 
+def move_statistics(running_mean, running_var, mean, var, momentum, correction):
+    for running, value in ((running_mean, mean), (running_var, var * correction)):
+        running *= 1 - momentum
+        running += momentum * value.reshape(running.shape)
+
+
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     rstd = 1 / array_module(x).sqrt(var + eps)
     y = (x - mean) * rstd

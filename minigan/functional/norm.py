@@ -9,7 +9,7 @@ import math
 
 import minigan_kernels as kernels
 from minigan import backend
-from minigan.autograd import Function, Tensor
+from minigan.autograd import Function
 
 
 def batch_norm(
@@ -50,8 +50,11 @@ def batch_norm(
     y = op(x, weight, bias)
     if running_mean is not None:
         with backend.beside(running_mean.data):
-            _move(running_mean, op.mean, momentum)
-            _move(running_var, op.var * (n / (n - 1)), momentum)
+            kernels.move_statistics(
+                running_mean.data, running_var.data, op.mean, op.var, momentum, n / (n - 1)
+            )
+        running_mean.bump()
+        running_var.bump()
     return y
 
 
@@ -95,12 +98,6 @@ def _reshaped(t, shape):
 def _affine(y, weight, bias):
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
-
-
-def _move(running: Tensor, value, momentum):
-    running.data *= 1 - momentum
-    running.data += momentum * value.reshape(-1)
-    running.bump()
 
 
 class Normalize(Function):
