@@ -2,7 +2,7 @@
 
 import ctypes
 import importlib
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from unittest import mock
@@ -15,6 +15,7 @@ from numpy.lib.array_utils import byte_bounds
 
 import minigan_kernels as kernels
 from minigan_kernels import reference
+from minigan_kernels.cuda import emulator
 from minigan_kernels.engines import MODULES
 
 EPS = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
@@ -66,7 +67,7 @@ ENGINES = {
     for engine in (
         Engine("cpu", LARGE, 40, (np.float32, np.float64)),
         Engine("cuda", LARGE, 25),
-        Engine("cuda-emulated", SMALL, 10),
+        Engine("cuda-emulated", SMALL, 20),
         Engine("numba-cuda", TINY, 4),
     )
 }
@@ -123,7 +124,7 @@ def run_poisoned(engine, name, arrays, rest):
     first = run(engine, name, arrays, rest)  # also compiles, for which NumPy has to be itself
     if engine.name == "cpu":
         poison_workspaces()
-    with poisoned(np), poisoned_gpu(engine):
+    with poisoned(np), otherwise(engine):
         second = run(engine, name, arrays, rest)
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -152,12 +153,15 @@ def poisoned(xp):
     return mock.patch.multiple(xp, empty=fills(xp.empty), empty_like=fills(xp.empty_like))
 
 
-def poisoned_gpu(engine):
-    if engine.name != "cuda":
-        return ExitStack()
-    import cupy
+def otherwise(engine):
+    """What else the second run does: poisoned memory on a GPU, another order of threads in the emulator."""
+    if engine.name == "cuda-emulated":
+        return emulator.order("shuffled")
+    if engine.name == "cuda":
+        import cupy
 
-    return poisoned(cupy)
+        return poisoned(cupy)
+    return nullcontext()
 
 
 def check(engine, name, case, dtype, factor=1.0):

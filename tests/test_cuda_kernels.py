@@ -3,6 +3,7 @@ arrays, and what they make of bad input. On the emulator."""
 
 from unittest import mock
 
+import fake_cupy
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from minigan_kernels.cuda import pool
 from minigan_kernels.cuda.columns import columns_of, grid
 from minigan_kernels.cuda.emulator import order
 from minigan_kernels.cuda.launch import Source
-from minigan_kernels.cuda.layout import in_order, order_of
+from minigan_kernels.cuda.layout import by_stride, in_order, inverse, order_of
 
 pytestmark = [
     pytest.mark.slow,  # each file of kernels is compiled by g++
@@ -167,6 +168,65 @@ def test_large_and_small_images_are_pooled_by_the_same_code():
     with mock.patch.object(pool, "MOST_NARROW", 0):
         for a, b in zip(cuda.max_pool2d(*args), narrow, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+# CuPy's arrays, of the stand-in: its rules are kept, and nothing is copied to or from the host
+
+STEP = tuple(normals(4, 9)), np.array([3]), (0.1, 0.5, 0.9, 1e-8, 0.1)
+ON_GPU = {
+    **ONCE,
+    "adam": (*np.abs(STEP[0]), STEP[1], *STEP[2]),
+    "move_statistics": (*np.abs(normals(2, 5)), MEAN, VAR, 0.1, 1.25),
+    "normal": (5, np.array([2**40], np.uint64), 7, np.float32),
+    "philox": (5, np.array([2**40], np.uint64), 7),
+    "rmsprop": (*np.abs(normals(3, 9)), 0.1, 0.99, 1e-8, 0.1),
+    "sgd": (*normals(3, 9), 0.1, 0.9, 0.0, 0.1, True, False),
+    "uniform": (5, np.array([2**40], np.uint64), 7, np.float32),
+}
+DRAWN = {"normal", "philox", "uniform"}
+PRODUCTS = {"conv2d", "conv2d_input", "conv2d_weight", "linear", "matmul"}  # see test_cuda_products.py
+
+
+def test_every_kernel_is_tried_on_arrays_of_cupy():
+    assert set(ON_GPU) == set(cuda.__all__) - PRODUCTS
+
+
+@pytest.mark.parametrize(
+    "lie", [by_stride, lambda a: tuple(range(a.ndim))], ids=["channels last", "rows first"]
+)
+@pytest.mark.parametrize("name", ON_GPU)
+def test_a_kernel_can_be_captured_on_arrays_of_cupy(name, lie, monkeypatch):
+    """Launches are done by the emulator, when the graph is replayed."""
+    given = [a.copy(order="K") if isinstance(a, np.ndarray) else a for a in ON_GPU[name]]
+    expected = arrays_of(getattr(cuda, name)(*given), given)
+
+    cupy = fake_cupy.install(monkeypatch)
+    monkeypatch.setattr(Source, "_on_gpu", recorded)
+    given = [put(cupy, a, lie(a)) if isinstance(a, np.ndarray) else a for a in ON_GPU[name]]
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture()
+        made = getattr(cuda, name)(*given, **({"xp": cupy} if name in DRAWN else {}))
+        graph = stream.end_capture()
+    graph.launch()
+    for found, right in zip(arrays_of(made, given), expected, strict=True):
+        assert_close(found.get(), right, rtol=1e-6, atol=1e-6)
+
+
+def put(cupy, a, order):
+    """The array on the stand-in's GPU, dense in that order of memory."""
+    return cupy.asarray(a.transpose(order).copy(order="C")).transpose(inverse(order))
+
+
+def recorded(source, cupy, kernel, grid, block, args, shared):
+    """In the place of `Source._on_gpu`."""
+    args = [a._a if isinstance(a, cupy.ndarray) else a for a in args]
+    fake_cupy.state.capture.append(lambda: source._emulated.launch(kernel, grid, block, args, shared))
+
+
+def arrays_of(made, given):
+    """What a kernel has made or may have changed."""
+    made = made if isinstance(made, tuple) else (made,)
+    return [a for a in (*made, *given) if isinstance(a, np.ndarray | fake_cupy.ndarray)]
 
 
 # Random numbers

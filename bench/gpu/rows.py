@@ -93,6 +93,12 @@ MEMORY = [
     memory(
         "normalize_backward, instance", 5, lambda a: norm_backward(a, INSTANCE), kernel="normalize_backward"
     ),
+    memory(
+        "move_statistics",
+        6,
+        lambda a: (*(a.normal(NUMBERS) for _ in range(4)), 0.1, 1.0),
+        changes=(0, 1),
+    ),
     memory("max_pool2d", 1 + 3 / 4, lambda a: (images(a), *WINDOW)),  # positions have 8 bytes
     memory("avg_pool2d", 1 + 1 / 4, lambda a: (images(a), *WINDOW)),
     memory("avg_pool2d_input", 1 + 1 / 4, lambda a: (a.normal(HALF), IMAGES[2:], *WINDOW)),

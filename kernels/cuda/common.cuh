@@ -60,6 +60,7 @@ struct Plus {
 
 struct Columns {
     int64 S, R, C;
+    int64 rows;       // of a chunk; the last ones may have fewer, or none
     int64 s, c;       // the column of this thread
     int64 from, to;   // its rows of this chunk: from + lane, from + lane + deep, ... below `to`
     int chunk, chunks;
@@ -67,18 +68,18 @@ struct Columns {
     bool inside;           // outside there is no column: the thread waits at barriers, and no more
 
     __device__ Columns(int64 S, int64 R, int64 C, int wide, int deep, int chunks)
-        : S(S), R(R), C(C), chunks(chunks), deep(deep) {
+        : S(S), R(R), C(C), rows((R + chunks - 1) / chunks), chunks(chunks), deep(deep) {
         int thread = threadIdx.x;
-        int64 tile = blockIdx.x / chunks;
-        chunk = blockIdx.x % chunks;
+        uint32 tile = blockIdx.x / (uint32)chunks;
+        chunk = blockIdx.x % (uint32)chunks;
         if (C > 1) {
-            int64 tiles = (C + wide - 1) / wide;
+            uint32 tiles = (C + wide - 1) / wide;
             s = tile / tiles;
-            c = tile % tiles * wide + thread % wide;
+            c = (int64)(tile % tiles) * wide + thread % wide;
             lane = thread / wide;
             step = wide;
         } else {
-            s = tile * wide + thread / deep;
+            s = (int64)tile * wide + thread / deep;
             c = 0;
             lane = thread % deep;
             step = 1;
@@ -88,7 +89,7 @@ struct Columns {
         to = inside ? chunk_start(chunk + 1) : from;
     }
 
-    __device__ int64 chunk_start(int64 i) const { return i * R / chunks; }
+    __device__ int64 chunk_start(int64 i) const { return i * rows < R ? i * rows : R; }
     __device__ int64 at(int64 r) const { return (s * R + r) * C + c; }
     __device__ int64 column() const { return s * C + c; }
     __device__ int64 part(int64 i) const { return i * S * C + column(); }  // what chunk i found of the column

@@ -7,8 +7,9 @@ arrays have several times as many blocks as a GPU holds, or as many as hold thos
 
 THREADS = 256
 MOST_BLOCKS = 8192  # after which each thread goes around again
+RESIDENT = 1056  # blocks, for kernels that begin with some work of their own
 
 
-def blocks_for(n, each=1):
-    """Blocks of THREADS threads for n entries, `each` of them at a time a thread."""
-    return min(-(-n // (THREADS * each)), MOST_BLOCKS)
+def blocks_for(n, each=1, most=MOST_BLOCKS):
+    """Blocks of THREADS threads for n entries, `each` of them at a time a thread; at most `most`."""
+    return min(-(-n // (THREADS * each)), most)

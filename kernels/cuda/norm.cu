@@ -205,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_product
     for (int64 s = column.from + column.lane; s < column.to; s += deep) {
         float g = gy[column.at(s)];
         found.plain += g;
-        found.weighted += g * ((x[column.at(s)] - mean[s]) * (1 / sqrtf(var[s] + eps)));
+        found.weighted += g * ((x[column.at(s)] - mean[s]) * rsqrtf(var[s] + eps));
     }
     found = column.together(found, room);
     if (column.leads()) {

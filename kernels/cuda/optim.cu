@@ -62,18 +62,16 @@ extern "C" __global__ void rmsprop(
 }
 
 // The step counts from 1: it is `step + *counted`, where counted is null or a number on the device, which a
-// captured graph moves on. Its two corrections are made in float64, once a block.
+// captured graph moves on. Its two corrections are made in float64, once a block, by two warps at a time.
 extern "C" __global__ void adam(
     float *__restrict__ p, const float *__restrict__ g, float *__restrict__ exp_avg,
     float *__restrict__ exp_avg_sq, int64 n, int64 step, const int64 *__restrict__ counted, double lr,
     double beta1, double beta2, float eps, float weight_decay
 ) {
     __shared__ float correction[2];
-    if (threadIdx.x == 0) {
-        if (counted) step += *counted;
-        correction[0] = (float)(lr / (1 - pow(beta1, (double)step)));
-        correction[1] = (float)sqrt(1 - pow(beta2, (double)step));
-    }
+    if (counted) step += *counted;
+    if (threadIdx.x == 0) correction[0] = (float)(lr / (1 - pow(beta1, (double)step)));
+    if (threadIdx.x == WARP) correction[1] = (float)sqrt(1 - pow(beta2, (double)step));
     __syncthreads();
     float step_size = correction[0], root = correction[1], decay = (float)beta2;
     float share1 = (float)(1 - beta1), share2 = (float)(1 - beta2);

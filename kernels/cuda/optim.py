@@ -8,7 +8,7 @@ the same bits. What is changed in place has to be contiguous.
 import numpy as np
 
 from ..arrays import array_module
-from .grids import THREADS, blocks_for
+from .grids import RESIDENT, THREADS, blocks_for
 from .launch import Source
 
 OPTIM = Source("optim.cu")
@@ -48,4 +48,4 @@ def _launch(kernel, arrays, *numbers):
     for a in arrays:
         if a.dtype != np.float32 or a.shape != p.shape or not a.flags.c_contiguous:
             raise ValueError(f"{kernel}: the arrays must be contiguous, float32 and of one shape")
-    OPTIM.launch(kernel, blocks_for(p.size, 4), THREADS, *arrays, np.int64(p.size), *numbers)
+    OPTIM.launch(kernel, blocks_for(p.size, 4, RESIDENT), THREADS, *arrays, np.int64(p.size), *numbers)
