@@ -1,13 +1,15 @@
 """The compile gate: every CUDA kernel for every architecture, with no GPU: `python -m bench.compile`.
 
 NVRTC compiles to machine code without a driver, so what ptxas says there of registers and spills is what
-a card will run. The gate fails on what does not compile, on spills, and on a kernel that takes more
-registers than a block of its THREADS can have.
+a card will run. The gate fails on what does not compile, on spills, and on a kernel of which the largest
+block that it allows would find too few registers.
 """
 
 import argparse
 import io
+import math
 import re
+import struct
 import sys
 import time
 from collections.abc import Iterable
@@ -24,6 +26,7 @@ from .table import grid
 
 ARCHITECTURES = "sm_80", "sm_90a", "sm_100", "sm_120"
 REGISTERS = 65536  # of a multiprocessor, and so of a block, on all of them
+MOST_THREADS = 1024  # of a block, where __launch_bounds__ does not say less
 
 # What `ptxas -v` says of a kernel, a section for each.
 SECTION = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
@@ -53,6 +56,8 @@ class Usage:
     stack: int
     spill_stores: int
     spill_loads: int
+    threads: int
+    """The most that a block may have."""
 
     @property
     def problem(self) -> str | None:
@@ -61,9 +66,11 @@ class Usage:
         if self.spill_stores or self.spill_loads:
             stores, loads = self.spill_stores, self.spill_loads
             return f"{where}: {stores} bytes of spill stores, {loads} bytes of spill loads"
-        threads = self.source.macros.get("THREADS")
-        if threads and self.registers * threads > REGISTERS:
-            return f"{where}: {self.registers} registers for each of {threads} threads: {REGISTERS} are there"
+        if self.registers * self.threads > REGISTERS:
+            return (
+                f"{where}: {self.registers} registers a thread are too many for a block of {self.threads}; "
+                "__launch_bounds__ can allow fewer threads"
+            )
         return None
 
 
@@ -80,26 +87,43 @@ def compile_source(source: Source, architecture: str) -> list[Usage]:
     log = io.StringIO()
     try:
         program = Program(source.path.read_text(encoding="utf-8"), "c++", options)
-        program.compile("cubin", logs=log)
+        cubin = program.compile("cubin", logs=log).code
     except DynamicLibNotFoundError:  # there is no NVRTC, which says nothing about the source
         raise
     except Exception as error:  # cuda.core keeps the type of its errors to itself
         words = str(error).strip("\0\n ")
         raise CompileError(f"{source!r} does not compile for {architecture}: {words}") from error
-    return read_log(log.getvalue(), source)
+    return read_log(log.getvalue(), cubin, source)
 
 
-def read_log(log: str, source: Source) -> list[Usage]:
+def read_log(log: str, cubin: bytes, source: Source) -> list[Usage]:
     """What `ptxas -v` says of each kernel. CompileError if it says nothing."""
     _, *parts = SECTION.split(log)
     found = []
     for kernel, architecture, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         # The sum: a function that was not inlined has its own stack and spills.
         numbers = {name: sum(map(int, number.findall(text))) for name, number in NUMBERS.items()}
-        found.append(Usage(source, kernel, architecture, **numbers))
+        threads = most_threads(cubin, kernel)
+        found.append(Usage(source, kernel, architecture, **numbers, threads=threads))
     if not found or not all(usage.registers for usage in found):
         raise CompileError(f"{source!r}: no kernel in what ptxas says:\n{log}")
     return sorted(found, key=lambda usage: usage.kernel)
+
+
+def most_threads(cubin: bytes, kernel: str) -> int:
+    """What __launch_bounds__ says, which is kept in the cubin, an ELF file: in the section `.nv.info.KERNEL`
+    there is an attribute of kind 4, number 5 and 12 bytes, the sizes of the block."""
+    (table,) = struct.unpack_from("<Q", cubin, 0x28)
+    size, count, names = struct.unpack_from("<3H", cubin, 0x3A)
+    headers = [struct.unpack_from("<II4Q", cubin, table + i * size) for i in range(count)]
+    for name, _, _, _, offset, length in headers:
+        start = headers[names][4] + name
+        if cubin[start : cubin.index(b"\0", start)] == f".nv.info.{kernel}".encode():
+            attributes = cubin[offset : offset + length]
+            found = attributes.find(struct.pack("<BBH", 4, 5, 12))
+            if found >= 0:
+                return math.prod(struct.unpack_from("<3I", attributes, found + 4))
+    return MOST_THREADS
 
 
 def compile_all(

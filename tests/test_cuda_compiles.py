@@ -80,17 +80,21 @@ def test_what_does_not_compile_is_refused_in_the_compilers_words(source):
 
 
 def test_more_registers_than_a_block_can_have_are_refused(source):
-    many = SPILLS.replace("(1024) spills", "(64) spills").replace("256", "160")
-    usages, problems = compile_all([source(many, THREADS=512)], ["sm_80"])
-    assert usages[0].spill_stores == 0
-    assert "registers for each of 512 threads" in problems[0]
+    many = SPILLS.replace("256", "160")
+    bounded = source(many.replace("(1024)", "(32 * 8)"), "bounded.cu")
+    free = source(many.replace("__launch_bounds__(1024)", ""), "free.cu")
+    usages, (problem,) = compile_all([bounded, free], ["sm_80"])
+    assert [(usage.threads, usage.spill_stores) for usage in usages] == [(256, 0), (1024, 0)]
+    assert all(64 < usage.registers <= 255 for usage in usages)
+    assert "free.cu" in problem
+    assert "registers a thread are too many for a block of 1024" in problem
 
 
 def test_a_source_without_kernels_is_refused(source):
     with pytest.raises(CompileError, match="no kernel in what ptxas says"):
         compile_source(source("__device__ float one() { return 1; }"), "sm_80")
     with pytest.raises(CompileError, match="no kernel"):
-        read_log("another compiler's words", source(GOOD))
+        read_log("another compiler's words", b"", source(GOOD))
 
 
 def test_the_command_prints_a_table_and_its_exit_code_tells(source, monkeypatch, capsys):
