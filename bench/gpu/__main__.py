@@ -87,6 +87,7 @@ def run(parts: list[str], record: Record, processes: Processes, clock: Clock):
         for row in kernels.measurements(processes, offered, clock, PARTS["kernels"]):
             rows.append(row)
             record.save()
+        processes.end(kernels.SIDE)  # and its memory is free for the steps
 
     def measure_steps():
         rows = found["parts"]["steps"]["rows"]

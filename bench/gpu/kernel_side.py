@@ -32,6 +32,7 @@ def measured(row):
     """Seconds of a call, after a check against `reference` in float64 on the same card."""
     import cupy
 
+    cupy.get_default_memory_pool().free_all_blocks()  # of the row before, which had other sizes
     kernel = getattr(kernels, row.kernel)
     with kernels.precision(row.precision):
         difference = checked(kernel, row, cupy)

@@ -26,12 +26,13 @@ TIMING = Timing(turns=5, seconds=0.2, warm_up=0.05, least=2)
 SEED = 1  # of the noise: minigan draws it, the others are given the same numbers
 
 # The relative differences that the losses of the first five steps may have: minigan captures its graph in
-# the fourth. For float32 those of the CPU's benchmark; the others round each factor to 11 and to 8 bits, and
-# Adam's first steps, all of one size, pass on the signs of the smallest gradients.
+# the fourth. For float32 those of the CPU's benchmark. The others round each factor to 11 and to 8 bits, and
+# Adam's first steps, all of one size, pass on the signs of the smallest gradients: PyTorch's own BF16, on a
+# CPU, is up to 2e-3 away at the first step of these and up to 4e-3 at the next four.
 RTOL = {
     "fp32": (*LOSSES, *LOSSES[-1:] * 2),
-    "tf32": (1e-2, *[5e-2] * 4),
-    "bf16": (5e-2, *[2e-1] * 4),
+    "tf32": (5e-3, *[3e-2] * 4),
+    "bf16": (2e-2, *[5e-2] * 4),
 }
 GIVEN = 5
 
