@@ -16,9 +16,10 @@ from bench.gpu import __main__ as command
 from bench.gpu import checks, kernel_side, page, rows, steps
 from bench.gpu.clock import Clock
 from bench.gpu.kernels import NO_TIME, ceilings, measurements, precisions
+from bench.gpu.kernels import SIDE as SIDE_OF_KERNELS
 from bench.gpu.processes import Bounded, Processes, sentence
 from minigan.bench.compare import Timing
-from minigan.bench.worker import Side
+from minigan.bench.worker import Side, Worker
 from minigan.errors import MiniganError
 
 CARD = {"name": "NVIDIA H200", "compute_capability": "9.0", "multiprocessors": 132, "memory_gib": 139.8}
@@ -295,6 +296,13 @@ def test_a_side_that_does_not_start_is_not_tried_again(tmp_path, processes):
             processes.of(never)
         assert errors == {"a side": "the process of a side ended, with exit code 1"}
     assert log.read_text() == "x"
+
+
+@pytest.mark.parametrize("side", [SIDE_OF_KERNELS, *steps.SIDES[:2]], ids=lambda side: side.name)
+def test_the_sides_start_by_their_paths_and_without_a_gpu(side, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Worker(side, threads=1) as worker:
+        assert worker.about["threads"] == 1
 
 
 def test_the_sentence_of_an_error():

@@ -5,10 +5,17 @@ A job names a row (see `rows.py`), or a ceiling of this card. Its one result is 
 
 import math
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 
 import minigan_kernels as kernels
+
+sys.path.insert(
+    0, str(Path(__file__).parents[2])
+)  # `bench` is not installed, and this is started by its path
+
 from bench.gpu import rows, timing
 from minigan.bench.compare import relative_difference
 
