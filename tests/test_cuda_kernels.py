@@ -76,6 +76,23 @@ def test_a_large_mean_does_not_spoil_the_variance():
     assert_close(var, x.astype(np.float64).var(0, keepdims=True), rtol=1e-3)
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("which", range(5))
+def test_what_is_not_finite_comes_out_of_a_norm_as_from_reference(which, value):
+    x, gy, w = normals(4, 3, 5), normals(4, 3, 5, seed=1), normals(1, 3, 1, seed=2)
+    arrays = [gy, x, w, *reference.normalize(x, w, None, (0, 2), 1e-5)[1:]]
+    arrays[which].reshape(-1)[1] = value
+    gy, x, w, mean, var = arrays
+    with np.errstate(all="ignore"):
+        expected = reference.normalize_backward(gy, x, w, None, mean, var, (0, 2), 1e-5)[:2]
+        expected = [*expected, *reference.normalize(x, w, None, (0, 2), 1e-5)]
+    found = cuda.normalize_backward(gy, x, w, None, mean, var, (0, 2), 1e-5)[:2]
+    found = [*found, *cuda.normalize(x, w, None, (0, 2), 1e-5)]
+    for a, b in zip(found, expected, strict=True):
+        for kind in (np.isnan, np.isposinf, np.isneginf):
+            np.testing.assert_array_equal(kind(a), kind(b))
+
+
 @pytest.mark.parametrize(
     ("S", "R", "C"), [(1, 1, 1), (1, 10**7, 64), (128, 1024, 512), (10**6, 3, 1), (7, 10**6, 1), (1, 64, 5)]
 )

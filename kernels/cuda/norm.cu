@@ -173,16 +173,19 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward
     }
     found = column.together(found, room);
 
+    float plain = found.plain / R, weighted = found.weighted / R;
     if (period && column.inside) {
         int64 at = weight_of(column, period), weights = period * C;
-        if (weight) scale *= weight[at];
+        if (weight) {
+            scale *= weight[at];
+            plain += 0 * weight[at];  // an infinite weight leaves nothing but NaN
+        }
         if (sums && column.lane == 0 && column.chunk == 0) {
             float *mine = sums + column.s / period * 2 * weights + at;
             mine[0] = found.weighted;
             mine[weights] = found.plain;
         }
     }
-    float plain = found.plain / R, weighted = found.weighted / R;
 #pragma unroll 4
     for (int64 r = column.from + column.lane; r < column.to; r += deep) {
         float g = gy[column.at(r)], normal = (x[column.at(r)] - m) * rstd;
