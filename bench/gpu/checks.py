@@ -50,13 +50,16 @@ def run(clock: Clock, until: float, chosen: list[str] = FILES) -> dict:
             found = OUTCOME.match(line)
             if found:
                 outcomes[found[1]] = found[2]
-                clock.say(f"{found[2].lower()}: {found[1]}")
+                if found[2] != "PASSED":
+                    clock.say(f"{found[2].lower()}: {found[1]}")
         code = process.wait()
     finally:
         timer.cancel()
         process.kill()
         process.stdout.close()
-    return summary(outcomes, "".join(lines), code, late.is_set())
+    found = summary(outcomes, "".join(lines), code, late.is_set())
+    clock.say(", ".join(f"{found[name]} {name}" for name in ("passed", "failed", "skipped")))
+    return found
 
 
 def summary(outcomes: dict[str, str], output: str, code: int, late: bool) -> dict:
