@@ -3,8 +3,13 @@
     pytest tests/test_engines.py -k "cuda-emulated and normalize"
 
 `cuda` runs where there is a GPU, and MINIGAN_REQUIRE_GPU=1 makes it a failure if there is none. The
-emulated engines run wherever they can, on small arrays, with the emulator's traps on.
+emulated engine runs wherever there is g++, on small arrays, with its traps on. `numba-cuda` runs on a GPU,
+or in Numba's simulator, which has to be asked for before Python starts: the last test does.
 """
+
+import os
+import subprocess
+import sys
 
 import numba
 import numpy as np
@@ -164,3 +169,15 @@ def test_uniform_numbers_are_those_of_reference(engine, key, counter, n):
     found = from_gpu(engine.module.uniform(key, counter, n, np.float32, module_of(engine)))
     np.testing.assert_array_equal(found, reference.uniform(key, counter, n, np.float32))
     assert found.dtype == np.float32
+
+
+# Another process
+
+
+@pytest.mark.skipif(not kernels.engine_missing("numba-cuda"), reason="numba-cuda ran in this process")
+def test_the_engine_numba_cuda_in_the_simulator():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "numba-cuda", __file__]
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert f"{3 * len(ENGINES['numba-cuda'].kernels) + 1} passed" in done.stdout
