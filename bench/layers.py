@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+import minigan_kernels as kernels
 from minigan import Generator, nn
 from minigan.bench.compare import CHANNELS_LAST, EAGER, MINIGAN
 from minigan.bench.steps import DCGAN_32, DCGAN_64, Step
@@ -62,7 +63,8 @@ class Layer:
 def layers_of(step: Step) -> list[Layer]:
     """Every convolution of the step's two networks, G's first, in every direction."""
     cfg = dcgan.Config(batch_size=step.batch_size, **step.settings)
-    G, D = dcgan.networks(cfg, step.shape, Generator())
+    with kernels.engine("reference"):  # of the networks only the shapes are wanted
+        G, D = dcgan.networks(cfg, step.shape, Generator())
     found = []
     for letter, net, size in (("G", G, (1, 1)), ("D", D, step.shape[1:])):
         number = itertools.count(1)

@@ -1,7 +1,7 @@
 """One convolution in one direction by minigan's kernels, on channels-last arrays."""
 
+import minigan_kernels as kernels
 from minigan.bench.minigan_side import about, channels_last
-from minigan_kernels import conv2d, conv2d_input, conv2d_weight
 
 __all__ = ["about", "prepare"]
 
@@ -12,20 +12,26 @@ def prepare(job):
         a, b = job["product"]
         return repeat(lambda: a @ b)
     x, w, gy = (channels_last(job[name]) for name in ("x", "w", "gy"))
-    geometry = job["stride"], job["padding"], (1, 1), 1
-    if job["transposed"]:  # the input gradient of a convolution that leads from gy to x
-        calls = {
-            "forward": lambda: conv2d_input(x, w, gy.shape[2:], *geometry),
-            "input": lambda: conv2d(gy, w, *geometry),
-            "weight": lambda: conv2d_weight(gy, x, w.shape[2:], *geometry),
-        }
-    else:
-        calls = {
-            "forward": lambda: conv2d(x, w, *geometry),
-            "input": lambda: conv2d_input(gy, w, x.shape[2:], *geometry),
-            "weight": lambda: conv2d_weight(x, gy, w.shape[2:], *geometry),
-        }
-    return repeat(calls[job["direction"]])
+    kernel = getattr(kernels, kernel_of(job["transposed"], job["direction"]))
+    arguments = arguments_of(kernel.__name__, x, w, gy, job["transposed"], job["stride"], job["padding"])
+    return repeat(lambda: kernel(*arguments))
+
+
+def kernel_of(transposed, direction):
+    """The kernel's name. A transposed convolution is the input gradient of one that leads from y to x."""
+    if direction == "weight":
+        return "conv2d_weight"
+    return "conv2d" if (direction == "forward") != transposed else "conv2d_input"
+
+
+def arguments_of(kernel, x, w, gy, transposed, stride, padding):
+    x, y = (gy, x) if transposed else (x, gy)
+    arrays = {
+        "conv2d": (x, w),
+        "conv2d_input": (y, w, x.shape[2:]),
+        "conv2d_weight": (x, y, w.shape[2:]),
+    }
+    return *arrays[kernel], stride, padding, (1, 1), 1
 
 
 def repeat(function):

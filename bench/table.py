@@ -32,12 +32,12 @@ def markdown(results: dict) -> str:
 
 def steps(rows, results):
     lines = [[work(row), *_times(row["ms"]), ratio(row["ratio"]), memory(row)] for row in rows]
-    return _table(["one training step, ms", *SIDES, RATIO, "peak memory, MB"], lines)
+    return grid(["one training step, ms", *SIDES, RATIO, "peak memory, MB"], lines)
 
 
 def scaling(rows, results):
     lines = [[work(row), *_times(row["per_image_ms"]), ratio(row["ratio"])] for row in rows]
-    return _table(["one image of a training step, ms", *SIDES, RATIO], lines)
+    return grid(["one image of a training step, ms", *SIDES, RATIO], lines)
 
 
 def layers(rows, results):
@@ -55,7 +55,7 @@ def layers(rows, results):
             of = f"{rate:.0f} ({rate / max(results['product_gflops'].values()):.0%})"
             lines.append([title, *_times(ms), ratio(best), of])
     heads = ["convolutions alone, ms", *SIDES, RATIO, "minigan GFLOP/s (of a matrix product's)"]
-    return _table(heads, lines)
+    return grid(heads, lines)
 
 
 TABLES = {"step": steps, "scaling": scaling, "layer": layers}
@@ -132,7 +132,7 @@ def ratio(value) -> str:
 
 def number(value: float) -> str:
     """Three digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def _times(by_side) -> Iterable[str]:
@@ -149,6 +149,6 @@ def _variants(rows):
     return ", ".join(f"{way} ({ways.count(way)})" for way in dict.fromkeys(ways))
 
 
-def _table(heads, lines):
+def grid(heads, lines):
     rule = ["---", *["--:"] * (len(heads) - 1)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, rule, *lines))

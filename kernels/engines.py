@@ -19,7 +19,7 @@ for float32 alone leaves arrays of other dtypes to `reference`.
 
 import contextlib
 import functools
-import importlib
+import importlib.util
 import os
 import threading
 from types import SimpleNamespace
@@ -92,13 +92,30 @@ def engine_missing(name: str) -> str | None:
     """
     if name not in ENGINES:
         raise ValueError(f"no kernel engine is called {name!r}; there are: {', '.join(ENGINES)}")
-    needs = {"cuda": _gpu_missing, "cuda-emulated": _compiler_missing, "numba-cuda": _numba_missing}
+    needs = {
+        "cpu": _packages_missing,
+        "cuda": _gpu_missing,
+        "cuda-emulated": _compiler_missing,
+        "numba-cuda": _numba_missing,
+    }
     return needs[name]() if name in needs else None
 
 
 def engines_here() -> list[str]:
     """The engines that this machine can run."""
     return [name for name in ENGINES if engine_missing(name) is None]
+
+
+def _packages_missing():
+    lacking = [name for name in ("numba", "scipy", "threadpoolctl") if not _found(name)]
+    return f"not installed: {', '.join(lacking)}" if lacking else None
+
+
+def _found(package):
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # hidden
+        return False
 
 
 def _gpu_missing():

@@ -48,10 +48,11 @@ def set_precision(name: str):
 def precision_name() -> str:
     """The precision that this thread multiplies matrices in: by `precision`, by `set_precision`, by the
     environment variable MINIGAN_PRECISION, or "fp32". ValueError for a variable that names none."""
-    return _here.chosen or _everywhere or checked(os.environ.get("MINIGAN_PRECISION") or "fp32")
+    asked = os.environ.get("MINIGAN_PRECISION") or "fp32"
+    return _here.chosen or _everywhere or checked(asked, "MINIGAN_PRECISION: ")
 
 
-def checked(name):
+def checked(name, where=""):
     if name not in PRECISIONS:
-        raise ValueError(f"no precision is called {name!r}; there are: {', '.join(PRECISIONS)}")
+        raise ValueError(f"{where}no precision is called {name!r}; there are: {', '.join(PRECISIONS)}")
     return name

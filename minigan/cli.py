@@ -19,6 +19,7 @@ from minigan.errors import MiniganError
 from minigan.gans import MODELS
 from minigan.training.options import Options
 from minigan_kernels.engines import requested_threads
+from minigan_kernels.precisions import precision_name
 
 app = App(
     name="minigan",
@@ -73,6 +74,7 @@ def _check_environment():
             raise MiniganError(f"MINIGAN_ENGINE: {error}") from error
     try:
         requested_threads()
+        precision_name()
     except ValueError as error:
         raise MiniganError(str(error)) from error
 

@@ -1,12 +1,6 @@
-import ctypes
 import os
 
 from hypothesis import settings
-
-try:
-    ctypes.CDLL("libcuda.so.1")  # the driver of a GPU
-except OSError:  # Numba's simulator takes its place, if asked before Numba is imported
-    os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

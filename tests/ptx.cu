@@ -1,5 +1,5 @@
-// The wrappers of ptx.cuh as kernels, one warp each, for tests/test_ptx.py. And how much shared memory a
-// block of the main loop takes, for tests/test_tiles.py.
+// The wrappers of ptx.cuh as kernels, one warp each, for test_ptx.py; and how much shared memory a block of
+// the main loop takes, for test_cuda_products.py.
 #include "mainloop.cuh"
 
 extern "C" __global__ void tf32(const float *x, float *rounded, int n) {
@@ -13,7 +13,8 @@ extern "C" __global__ void bf16x2(const float *x, unsigned *rounded, int pairs) 
 }
 
 // Lane l gives the address of words[4 rows[l]...], and gets fragment[4 l...].
-extern "C" __global__ void load_matrices(const unsigned *words, const int *rows, unsigned *fragment, int transposed) {
+extern "C" __global__ void load_matrices(const unsigned *words, const int *rows, unsigned *fragment,
+                                         int transposed) {
     __shared__ __align__(16) unsigned tile[128 * 4];
     for (int i = threadIdx.x; i < 128 * 4; i += 32)
         tile[i] = words[i];
@@ -42,7 +43,8 @@ extern "C" __global__ void multiply(const unsigned *a, const unsigned *b, float 
         d[4 * lane + i] = sums[i];
 }
 
-// Thread i copies four numbers from from[4 i], or zeros where from_there[i] is 0, in `stages` groups.
+// Twice: thread i copies the four numbers at 4 i, or zeros where there[i] is 0. Each copy is a group, and the
+// first is looked at while the second may be on its way.
 extern "C" __global__ void copy_ahead(const float *from, const int *there, float *to, int bytes) {
     __shared__ __align__(16) float tile[2][4 * 32];
     const int i = 4 * threadIdx.x;

@@ -3,8 +3,13 @@
     pytest tests/test_engines.py -k "cuda-emulated and normalize"
 
 `cuda` runs where there is a GPU, and MINIGAN_REQUIRE_GPU=1 makes it a failure if there is none. The
-emulated engines run wherever they can, on small arrays, with the emulator's traps on.
+emulated engine runs wherever there is g++, on small arrays, with its traps on. `numba-cuda` runs on a GPU,
+or in Numba's simulator, which has to be asked for before Python starts: the last test does.
 """
+
+import os
+import subprocess
+import sys
 
 import numba
 import numpy as np
@@ -17,7 +22,6 @@ from hypothesis import strategies as st
 import minigan_kernels as kernels
 from minigan.testing.layouts import LAYOUTS, fits
 from minigan_kernels import reference
-from minigan_kernels.cpu import threads
 
 pytestmark = pytest.mark.slow  # compiles every kernel
 
@@ -25,7 +29,8 @@ pytestmark = pytest.mark.slow  # compiles every kernel
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """The forms of the CPU's kernels without threads, which compile faster; test_cpu.py asks for more."""
-    monkeypatch.setattr(threads._pool, "size", 1)
+    if kernels.engine_missing("cpu") is None:
+        monkeypatch.setattr("minigan_kernels.cpu.threads._pool.size", 1)
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=str)
@@ -133,7 +138,7 @@ def drawing(name):
     return [
         pytest.param(engine, id=str(engine), marks=engine.marks)
         for engine in ENGINES.values()
-        if name in engine.module.__all__
+        if name in engine.names
     ]
 
 
@@ -149,7 +154,8 @@ def module_of(engine):
 @pytest.mark.parametrize(("key", "counter"), STREAMS)
 @pytest.mark.parametrize("engine", drawing("normal"))
 def test_normal_numbers_are_those_of_reference(engine, key, counter, n, monkeypatch):
-    monkeypatch.setattr(threads._pool, "size", numba.config.NUMBA_NUM_THREADS)
+    if engine.name == "cpu":
+        monkeypatch.setattr("minigan_kernels.cpu.threads._pool.size", numba.config.NUMBA_NUM_THREADS)
     found = from_gpu(engine.module.normal(key, counter, n, np.float32, module_of(engine)))
     expected = reference.normal(key, counter, n, np.float32)
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
@@ -172,3 +178,15 @@ def test_uniform_numbers_are_those_of_reference(engine, key, counter, n):
     found = from_gpu(engine.module.uniform(key, counter, n, np.float32, module_of(engine)))
     np.testing.assert_array_equal(found, reference.uniform(key, counter, n, np.float32))
     assert found.dtype == np.float32
+
+
+# Another process
+
+
+@pytest.mark.skipif(not kernels.engine_missing("numba-cuda"), reason="numba-cuda ran in this process")
+def test_the_engine_numba_cuda_in_the_simulator():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "numba-cuda", __file__]
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert f"{3 * len(ENGINES['numba-cuda'].kernels) + 1} passed" in done.stdout

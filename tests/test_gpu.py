@@ -1,103 +1,334 @@
-"""On a GPU: devices and graphs as CuPy and CUDA have them. Skipped where there is none."""
+"""What only a GPU can show: whole training steps there, graphs, memory, errors. Its kernels one by one are in
+`test_engines.py`.
 
-import fake_cupy
+These tests need numpy, cupy, numba, pytest and hypothesis alone, and run where minigan is not installed:
+`python -m bench.gpu --parts tests`.
+"""
+
+import gc
+import itertools
+
 import numpy as np
 import pytest
-from test_device import draws, losses, values_and_gradients
-from test_graph import REFUSED
 
 import minigan_kernels as kernels
-from minigan import Generator, Tensor, graph
-from minigan.errors import MiniganError
+from bench.gpu import kernel_side, rows
+from minigan import Generator, Tensor, backend, grad, graph
+from minigan import functional as F
+from minigan.bench.minigan_side import critic, critic_step
+from minigan.errors import DeviceError, MiniganError
+from minigan.gans import dcgan, gan
 from minigan.graph import WARM_UP, graphs
+from minigan.optim import Adam
 from minigan.testing import assert_close
-from minigan.testing.op_table import ROWS
-from minigan.training import Options, Session
 
 pytestmark = pytest.mark.gpu
 
+REPLAYS = 5
+STEPS = WARM_UP + REPLAYS
 
-def test_every_op_to_second_order():
+
+@pytest.fixture
+def cupy():
+    import cupy
+
+    return cupy
+
+
+# Whole steps. Each maker gives the arrays that a step changes, and a function that takes the step.
+
+
+def gan_run(model, cfg, shape, place):
+    with kernels.engine("reference"):  # what happens on the CPU
+        G, D = (net.to(place) for net in model.networks(cfg, shape, Generator(1)))
+    data = batches(place, cfg.batch_size, shape)
+    opt_g, opt_d = model.optimizers(cfg, G, D)
+    loop = model.train(G, D, opt_g, opt_d, data, Generator(2, place), cfg)
+    return [G, D, opt_g, opt_d], lambda: next(loop)
+
+
+def points(place):
+    return gan_run(gan, gan.Config(batch_size=33, latent=2), (2,), place)
+
+
+def mlp(place):
+    return gan_run(gan, gan.Config(batch_size=17, latent=10), (1, 9, 9), place)
+
+
+def images(place):
+    return gan_run(dcgan, dcgan.Config(batch_size=9, latent=12, width=8), (3, 32, 32), place)
+
+
+def penalty(place):
+    cfg = dcgan.Config(batch_size=5, latent=12, width=8, lr=1e-4, beta1=0.0, beta2=0.9)
     with kernels.engine("reference"):
-        for row in ROWS:
-            if "there and back" in row.name:
-                continue  # by way of long double, which no GPU has
-            here, there = (values_and_gradients(row, place) for place in ("cpu", "gpu"))
-            for a, b in zip(here, there, strict=True):
-                assert_close(b, a, rtol=1e-10, atol=1e-12)
+        D = critic(cfg, (1, 16, 16), Generator(1)).to(place)
+    opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
+    rng = Generator(2, place)
+    data = batches(place, cfg.batch_size, (1, 16, 16))
+
+    @graph
+    def step(real, fake):
+        u = Tensor(rng.uniform((len(real), 1, 1, 1)))
+        return critic_step(D, opt, Tensor(real), Tensor(fake), u, 10.0, 1e-12)
+
+    return [D, opt], lambda: {k: v.item() for k, v in step(next(data), next(data)).items()}
 
 
-def test_cupy_keeps_the_rules_of_the_stand_in():
-    import cupy
-
-    host = np.ones(3)
-    x = cupy.asarray(host)
-    for mixed in (
-        lambda: np.asarray(x),
-        lambda: x + host,
-        lambda: host * x,
-        lambda: x.__setitem__(slice(0, 3), host),
-    ):
-        with pytest.raises((TypeError, ValueError)):
-            mixed()
-    assert type(x.sum()) is cupy.ndarray
-    assert (np.maximum(x > 0, np.float32(0.2))).dtype == np.float32  # NumPy 2's dtype rules
-    assert not set(fake_cupy.METHODS.split()) - set(dir(cupy.ndarray))
-    assert not set(fake_cupy.LACKING.split()) & set(dir(cupy))
+def batches(place, n, shape):
+    rng = np.random.default_rng(3)
+    some = [rng.uniform(-1, 1, (n, *shape)).astype(np.float32) for _ in range(4)]
+    return itertools.cycle([backend.device(place).put(a) for a in some])
 
 
-def test_random_numbers():
-    here, there = Generator(7), Generator(7, device="gpu")
-    for a, b in zip(draws(here), draws(there), strict=True):
-        assert_close(b.get(), a, rtol=1e-6, atol=1e-7)
-    assert here.state == there.state
+RUNS = [points, mlp, images, penalty]
+every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)
 
 
-@pytest.mark.parametrize("model", ["gan", "dcgan"])
-def test_training_follows_the_cpu(model):
-    (here, *_), (there, *_) = (losses(model, place) for place in ("cpu", "gpu"))
-    for a, b in zip(here, there, strict=True):
-        assert_close(np.array(list(b.values())), np.array(list(a.values())), rtol=1e-3, atol=1e-4)
+def arrays(parts):
+    """Copies of all arrays, on the CPU."""
+    states = [part.state_dict() for part in parts]
+    found = {
+        (i, name): a for i, state in enumerate(states) for name, a in state.items() if hasattr(a, "shape")
+    }
+    return {name: np.array(backend.to_numpy(a)) for name, a in found.items()}
 
 
-@pytest.mark.parametrize("model", ["gan", "dcgan"])
-def test_replays_train_to_the_same_bits(model):
-    from minigan.gans import MODELS
+def taken(run, place, steps=STEPS, between=lambda: None):
+    """The losses of some steps, and the arrays after them."""
+    parts, step = run(place)
+    losses = []
+    for _ in range(steps):
+        losses.append(step())
+        between()
+    return losses, arrays(parts)
 
-    def run(with_graph):
-        session = Session(model, Options(device="gpu", graph=with_graph), MODELS[model].Config(batch_size=16))
-        return [session.next_step() for _ in range(12)], session.arrays(), session.state()
 
-    (eager, arrays, state), (replayed, other_arrays, other_state) = run(False), run(True)
+@every_run
+def test_steps_are_those_of_the_cpu(run):
+    """Adam's first steps are of one size however small the gradient, so later losses are compared loosely."""
+    losses, _ = taken(run, "gpu")
+    with kernels.engine("reference"):
+        expected, _ = taken(run, "cpu")
+    for i, (a, b) in enumerate(zip(losses, expected, strict=True)):
+        for name in b:
+            assert a[name] == pytest.approx(b[name], rel=1e-5 if i == 0 else 2e-2, abs=1e-5), (i, name)
+
+
+@every_run
+def test_replays_equal_eager_steps_bit_for_bit(run):
+    replayed, after = taken(run, "gpu")
+    with graphs(False):
+        eager, expected = taken(run, "gpu")
     assert replayed == eager
-    assert other_state == state
-    for name, a in arrays.items():
-        np.testing.assert_array_equal(other_arrays[name], a, err_msg=name)
+    assert after.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(after[name], expected[name], err_msg=str(name))
 
 
-def test_memory_that_others_take_between_two_launches_does_no_harm():
-    import cupy
-
-    step = graph(lambda x: (Tensor(x).exp() * 2).sum(axis=0))
-    for i in range(WARM_UP + 5):
-        x = cupy.full((1000, 100), i, np.float32)
-        with graphs(False):
-            expected = step(x).numpy()
-        found = step(x).numpy()
-        np.testing.assert_array_equal(found, expected)
-        cupy.get_default_memory_pool().free_all_blocks()
-        poison = [cupy.full(10**5, np.nan, np.float32) for _ in range(100)]
-        del poison
-    assert step.captured
+@every_run
+def test_a_run_twice_gives_the_same_bits(run):
+    first, second = taken(run, "gpu"), taken(run, "gpu")
+    assert first[0] == second[0]
+    for name, a in first[1].items():
+        np.testing.assert_array_equal(a, second[1][name], err_msg=str(name))
 
 
-@pytest.mark.parametrize("name", [n for n in REFUSED if n not in ("cuRAND", "cuBLAS")])
-def test_a_capture_names_what_it_cannot_hold(name):
-    f, who, _ = REFUSED[name]
-    x = Tensor([1.0, 2.0, 3.0], device="gpu").data
-    step = graph(f)
+@every_run
+def test_memory_that_others_write_to_between_replays_does_no_harm(run, cupy):
+    """All memory that is free outside the graph's own pool becomes NaN after each step."""
+
+    def poison():
+        gc.collect()
+        sizes = [2**k + 512 for k in range(6, 22)]  # the pool gives each a block that a step has left
+        held = [cupy.full(size, np.nan, np.float32) for size in sizes for _ in range(8)]
+        cupy.cuda.get_current_stream().synchronize()
+        assert held
+
+    losses, after = taken(run, "gpu", between=poison)
+    expected, untouched = taken(run, "gpu")
+    assert losses == expected
+    for name in untouched:
+        np.testing.assert_array_equal(after[name], untouched[name], err_msg=str(name))
+
+
+def test_a_graph_draws_new_numbers_in_each_replay_and_they_are_the_cpus(cupy):
+    rng = Generator(7, "gpu")
+    step = graph(lambda x: Tensor(x) * 0 + Tensor(rng.uniform((1000,))))
+    x = cupy.zeros(1000, np.float32)
+    drawn = [step(x).numpy().copy() for _ in range(STEPS)]
+    with kernels.engine("reference"):
+        expected = Generator(7)
+        for numbers in drawn:
+            np.testing.assert_array_equal(numbers, expected.uniform((1000,)))
+
+
+# Kernels, as the benchmark calls them, on sizes that divide nothing; and large ones.
+
+
+@pytest.fixture
+def odd(monkeypatch):
+    for name, value in {"IMAGES": (3, 37, 6, 10), "HALF": (3, 37, 3, 5), "LINES": 301, "CLASSES": 77}.items():
+        monkeypatch.setattr(rows, name, value)
+    monkeypatch.setattr(rows, "NUMBERS", 301 * 77)
+
+
+@pytest.mark.parametrize("row", rows.MEMORY, ids=lambda row: row.name)
+def test_a_kernel_gives_what_the_reference_gives(row, odd, cupy):
+    assert kernels.engine_name(cupy.zeros(1, np.float32)) == "cuda"
+    assert kernel_side.checked(getattr(kernels, row.kernel), row, cupy) <= 1e-4
+
+
+def relative(x, expected):
+    return float(abs(x - expected).max() / abs(expected).max())
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (33, 65, 17), (130, 257, 514), (1024, 512, 256)])
+@pytest.mark.parametrize("precision", rows.PRECISIONS)
+def test_products_round_to_their_precision_and_no_more(shape, precision, cupy):
+    require_tensor_cores(precision, cupy)
+    M, N, K = shape
+    rng = np.random.default_rng(0)
+    a, b = (cupy.asarray(rng.standard_normal(size).astype(np.float32)) for size in ((M, K), (K, N)))
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    with kernels.precision(precision):
+        found = kernels.matmul(a, b)
+    half = {"fp32": 2.0**-23, "tf32": 2.0**-10, "bf16": 2.0**-7}[precision]
+    scale = float((abs(a).astype(np.float64) @ abs(b).astype(np.float64)).max() / abs(expected).max())
+    assert relative(found, expected) <= (half + K**0.5 * 2.0**-23) * scale  # of the factors, and of the sum
+    if precision != "fp32" and K > 16:
+        assert relative(found, expected) > half / 1000  # it was not made in float32 after all
+
+
+@pytest.mark.parametrize("precision", rows.PRECISIONS)
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"), [(4, 2, 1, 1), (3, 1, 2, 2), (5, 3, 0, 1)]
+)
+def test_convolutions_round_to_their_precision_and_no_more(
+    kernel, stride, padding, dilation, groups, precision, cupy
+):
+    require_tensor_cores(precision, cupy)
+    window = tuple((n, n) for n in (stride, padding, dilation))
+    N, C, O, size = 5, 33, 69, (17, 22)
+    out = kernels.out_size(size, (kernel, kernel), *window)
+    a = kernel_side.Arrays(cupy)
+    x, w, gy = a.normal((N, C, *size)), a.normal((O, C // groups, kernel, kernel)), a.normal((N, O, *out))
+    calls = {
+        "conv2d": (x, w, *window, groups),
+        "conv2d_input": (gy, w, size, *window, groups),
+        "conv2d_weight": (x, gy, (kernel, kernel), *window, groups),
+    }
+    for name, arguments in calls.items():
+        with kernels.precision(precision):
+            found = getattr(kernels, name)(*arguments)
+        with kernels.engine("reference"):
+            wide = [b.astype(np.float64) if kernel_side.is_float32(b) else b for b in arguments]
+            expected = getattr(kernels, name)(*wide)
+        assert relative(found, expected) <= rows.RTOL[precision], name
+
+
+def require_tensor_cores(precision, cupy):
+    if precision != "fp32" and int(cupy.cuda.Device().compute_capability) < 80:
+        pytest.skip("this card has no tensor cores for TF32 and BF16")
+
+
+def test_arrays_of_more_than_2_to_31_numbers(cupy):
+    n = 2**31 + 257
+    if cupy.cuda.Device().mem_info[0] < 5 * 4 * n:
+        pytest.skip("less than 43 GB of memory are free")
+    x = cupy.zeros(n, np.float32)
+    x[-257:] = cupy.arange(-128, 129)
+    y = kernels.leaky_relu(x, 0.5)
+    np.testing.assert_array_equal(
+        y[-257:].get(), np.where(np.arange(-128, 129) > 0, 1, 0.5) * np.arange(-128, 129)
+    )
+    assert not y[:-257].any()
+    z = kernels.uniform(5, 0, n, np.float32, cupy)
+    start = n // 4 * 4 - 64
+    with kernels.engine("reference"):
+        np.testing.assert_array_equal(
+            z[start : start + 64].get(), kernels.uniform(5, start // 4, 64, np.float32)
+        )
+
+
+def test_a_kernel_runs_on_the_current_stream(cupy):
+    stream = cupy.cuda.Stream(non_blocking=True)
+    x = cupy.ones(2**24, np.float32)
+    cupy.cuda.Device().synchronize()
+    with stream:
+        for _ in range(20):  # each needs the one before
+            x = kernels.leaky_relu(x, 0.5) + 1
+    stream.synchronize()
+    assert float(x.min()) == float(x.max()) == 21
+
+
+# What goes wrong is told.
+
+
+def test_tensors_on_two_devices_are_refused(cupy):
+    with pytest.raises(DeviceError, match=r"cpu.*gpu:0|gpu:0.*cpu"):
+        Tensor(cupy.ones(3, np.float32)) + Tensor(np.ones(3, np.float32))
+
+
+def test_another_gpu_that_is_not_there_is_told(cupy):
+    n = cupy.cuda.runtime.getDeviceCount()
+    with pytest.raises(DeviceError, match=f"gpu:{n} cannot be used"):
+        backend.device(f"gpu:{n}")
+
+
+def test_an_array_on_another_gpu_is_refused(cupy):
+    if cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("there is one GPU")
+    with cupy.cuda.Device(1):
+        other = Tensor(cupy.ones(3, np.float32))
+    with pytest.raises(DeviceError, match=r"gpu:0.*gpu:1|gpu:1.*gpu:0"):
+        Tensor(cupy.ones(3, np.float32)) + other
+
+
+def test_too_little_memory_names_the_op_the_shape_and_the_bytes(cupy):
+    side = int((cupy.cuda.Device().mem_info[1] / 4) ** 0.5) + 1024  # its square does not fit
+    x = Tensor(cupy.ones((side, 1), np.float32))
+    with pytest.raises(MemoryError, match=rf"(?s)(?i)mul.*{side}.*bytes"):
+        x * x.reshape(1, side)
+
+
+def test_a_batch_that_does_not_fit_a_captured_graph_is_refused(cupy):
+    step = graph(lambda x: Tensor(x) * 2)
+    for _ in range(STEPS):
+        step(cupy.ones((4, 3), np.float32))
+    with pytest.raises(MiniganError, match=r"captured for inputs.*\(4, 3\).*\(5, 3\)"):
+        step(cupy.ones((5, 3), np.float32))
+
+
+def test_a_step_that_waits_for_the_device_cannot_be_captured_and_says_where(cupy):
+    step, x = (
+        graph(lambda x: Tensor(float(Tensor(x).sum()) * np.ones(1, np.float32))),
+        cupy.ones(3, np.float32),
+    )
     for _ in range(WARM_UP):
         step(x)
-    with pytest.raises(MiniganError, match=f"graph: {who}, "):
+    with pytest.raises(MiniganError, match=r"graph: .*test_gpu.py.*copies between device and host"):
         step(x)
-    assert (Tensor(x) * 2).tolist() == [2, 4, 6]
+    assert Tensor(cupy.ones(3, np.float32)).sum().item() == 3  # the stream works on
+
+
+def test_the_cuda_engine_takes_no_array_of_the_cpu(cupy):
+    with kernels.engine("cuda"), pytest.raises(ValueError, match="takes CuPy arrays"):
+        kernels.leaky_relu(np.ones(3, np.float32), 0.1)
+
+
+def test_second_derivatives_are_those_of_the_cpu(cupy):
+    def derivatives(place):
+        rng = np.random.default_rng(0)
+        shapes = (2, 3, 9, 9), (4, 3, 4, 4)
+        x, w = (Tensor(rng.standard_normal(s).astype(np.float32), device=place) for s in shapes)
+        x.requires_grad_(), w.requires_grad_()
+        y = F.tanh(F.conv2d(x, w, stride=2, padding=1)).sum()
+        gx, gw = grad(y, [x, w], create_graph=True)
+        return [g.numpy() for g in grad((gx * gx).sum() + (gw * gw).sum(), [x, w])]
+
+    found = derivatives("gpu")
+    with kernels.engine("reference"):
+        for a, b in zip(found, derivatives("cpu"), strict=True):
+            assert_close(a, b, rtol=1e-4, atol=1e-4)

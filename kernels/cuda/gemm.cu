@@ -13,8 +13,8 @@
 #include "mainloop.cuh"
 
 template <Order ORDER_A, Order ORDER_B>
-__device__ void gemm(const float *a, const float *b, const float *bias, float *c, int M, int N, int K, int lda,
-                     int ldb, int64 batch_a, int64 batch_b, int slabs_each, int vector) {
+__device__ void gemm(const float *a, const float *b, const float *bias, float *c, int M, int N, int K,
+                     int lda, int ldb, int64 batch_a, int64 batch_b, int slabs_each, int vector) {
     using A = Matrix<ORDER_A>;
     using B = Matrix<ORDER_B>;
     const Corner tile(M);
@@ -32,12 +32,12 @@ __device__ void gemm(const float *a, const float *b, const float *bias, float *c
 }
 
 // "n": rows of the matrix are contiguous, "t": columns are.
-#define GEMM(name, ORDER_A, ORDER_B)                                                                            \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                       \
-        name(const float *__restrict__ a, const float *__restrict__ b, const float *__restrict__ bias,          \
-             float *__restrict__ c, int M, int N, int K, int lda, int ldb, int64 batch_a, int64 batch_b,        \
-             int slabs_each, int vector) {                                                                      \
-        gemm<ORDER_A, ORDER_B>(a, b, bias, c, M, N, K, lda, ldb, batch_a, batch_b, slabs_each, vector);         \
+#define GEMM(name, ORDER_A, ORDER_B)                                                                    \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                               \
+        name(const float *__restrict__ a, const float *__restrict__ b, const float *__restrict__ bias,  \
+             float *__restrict__ c, int M, int N, int K, int lda, int ldb, int64 batch_a,               \
+             int64 batch_b, int slabs_each, int vector) {                                               \
+        gemm<ORDER_A, ORDER_B>(a, b, bias, c, M, N, K, lda, ldb, batch_a, batch_b, slabs_each, vector); \
     }
 
 GEMM(gemm_nn, ALONG_K, ALONG_MN)

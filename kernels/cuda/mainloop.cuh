@@ -1,8 +1,8 @@
 // One block of a matrix product: C[m, n] = sum over k of A[m, k] B[n, k] for BM rows and BN columns of C.
 //
 // Bytes and operations. A block does 2 BM BN operations for each k, on BM + BN numbers from global memory:
-// BM BN / (2 (BM + BN)) operations a byte, 16 for 128 x 128 tiles, 8 for 64 x 64. That is why tiles are
-// large, and why they are no larger than leaves every multiprocessor a few: C has only M N / (BM BN).
+// BM BN / (2 (BM + BN)) operations a byte, 32 for 128 x 128 tiles, 16 for 64 x 64. That is why tiles are
+// large, and no larger than leaves a tile for every multiprocessor: C has only M N / (BM BN) of them.
 //
 // How it goes, from the outside in:
 //   block   walks along k in slabs of BK. Each slab of A and B is copied into shared memory, where every
@@ -49,29 +49,30 @@ constexpr int BYTES = PRECISION == BF16 ? 2 : 4;  // of a number in shared memor
 //   else     a row for each mn, BK numbers and 16 bytes of padding: ldmatrix reads 8 rows of 16 bytes, 20
 //            words apart: 0, 20, 8, 28, 16, 4, 24, 12 modulo 32, all different.
 template <class Loader, int SIZE> struct Tile {
-    static constexpr bool ALONG = Loader::ORDER == ALONG_MN;
-    static constexpr bool K_ROWS = PRECISION == FP32 || ALONG;
+    static constexpr bool MN_CONTIGUOUS = Loader::ORDER == ALONG_MN;
+    static constexpr bool K_ROWS = PRECISION == FP32 || MN_CONTIGUOUS;
     static constexpr int PITCH = K_ROWS ? SIZE + (PRECISION == FP32 ? 4 : 8) : BK + 16 / BYTES;
     static constexpr int STAGE = (K_ROWS ? BK : SIZE) * PITCH * BYTES;  // bytes
-    static constexpr int COLUMNS = (ALONG ? SIZE : BK) / 4;             // of chunks
+    static constexpr int COLUMNS = (MN_CONTIGUOUS ? SIZE : BK) / 4;             // of chunks
     static constexpr int EVERY = THREADS / COLUMNS;
-    static constexpr int COUNT = (ALONG ? BK : SIZE) / EVERY;
-    static_assert(THREADS % COLUMNS == 0 && COUNT >= 1 && (ALONG ? BK : SIZE) % EVERY == 0, "whole chunks");
+    static constexpr int COUNT = (MN_CONTIGUOUS ? BK : SIZE) / EVERY;
+    static_assert(COUNT * EVERY * COLUMNS * 4 == SIZE * BK, "each thread has as many chunks");
 
     const Loader &loader;
     unsigned char *shared;
     int row, column;  // of the thread's first chunk
-    typename Loader::Outer outer[ALONG ? 1 : COUNT];
+    typename Loader::Outer outer[MN_CONTIGUOUS ? 1 : COUNT];
     typename Loader::Inner inner;
     typename Loader::Step step;
     float4 held[PRECISION == BF16 ? COUNT : 1];
 
     __device__ Tile(const Loader &loader, unsigned char *shared, int mn, int k)
         : loader(loader), shared(shared), row(threadIdx.x / COLUMNS), column(threadIdx.x % COLUMNS * 4),
-          inner(loader.inner(k + (ALONG ? row : column))), step(loader.step(ALONG ? EVERY : BK)) {
+          inner(loader.inner(k + (MN_CONTIGUOUS ? row : column))),
+          step(loader.step(MN_CONTIGUOUS ? EVERY : BK)) {
 #pragma unroll
-        for (int i = 0; i < (ALONG ? 1 : COUNT); i++)
-            outer[i] = loader.outer(mn + (ALONG ? column : row + i * EVERY));
+        for (int i = 0; i < (MN_CONTIGUOUS ? 1 : COUNT); i++)
+            outer[i] = loader.outer(mn + (MN_CONTIGUOUS ? column : row + i * EVERY));
     }
 
     __device__ unsigned char *stage(int slab) const { return shared + slab % STAGES * STAGE; }
@@ -80,13 +81,13 @@ template <class Loader, int SIZE> struct Tile {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             if constexpr (PRECISION == BF16)
-                held[i] = load(outer[ALONG ? 0 : i]);
+                held[i] = load(outer[MN_CONTIGUOUS ? 0 : i]);
             else
-                copy((float *)stage(slab), row + i * EVERY, outer[ALONG ? 0 : i]);
-            if (ALONG)
+                copy((float *)stage(slab), row + i * EVERY, outer[MN_CONTIGUOUS ? 0 : i]);
+            if (MN_CONTIGUOUS)
                 loader.advance(inner, step);
         }
-        if (!ALONG)
+        if (!MN_CONTIGUOUS)
             loader.advance(inner, step);
     }
 
@@ -103,11 +104,13 @@ template <class Loader, int SIZE> struct Tile {
 
     // One chunk to shared memory: turned from a row into a column where the orders differ.
     __device__ void copy(float *stage, int row, const typename Loader::Outer &outer) const {
-        constexpr bool TURNED = K_ROWS && !ALONG;
+        constexpr bool TURNED = K_ROWS && !MN_CONTIGUOUS;
         constexpr int NEXT = TURNED ? PITCH : 1;
         float *to = stage + (TURNED ? column * PITCH + row : row * PITCH + column);
         if (!loader.vector) {
-            one_by_one(outer, [&](int e, Entry from) { cp_async<4>(to + e * NEXT, from.address, from.inside); });
+            one_by_one(outer, [&](int e, Entry from) {
+                cp_async<4>(to + e * NEXT, from.address, from.inside);
+            });
             return;
         }
         const Entry from = loader.at(outer, inner);
@@ -131,12 +134,13 @@ template <class Loader, int SIZE> struct Tile {
     }
 
     // The four addresses of a chunk that may end, or turn to another pixel or tap, anywhere inside.
-    template <class Visit> __device__ void one_by_one(typename Loader::Outer outer, const Visit &visit) const {
+    template <class Visit>
+    __device__ void one_by_one(typename Loader::Outer outer, const Visit &visit) const {
         typename Loader::Inner k = inner;
 #pragma unroll
         for (int e = 0; e < 4; e++) {
             visit(e, loader.at(outer, k));
-            if constexpr (ALONG)
+            if constexpr (MN_CONTIGUOUS)
                 loader.next(outer);
             else
                 loader.next(k);
@@ -156,8 +160,12 @@ struct Sums {
     static_assert(TM % 4 == 0 && TN % 4 == 0, "runs of four");
     float c[TM][TN] = {};
 
-    __device__ static int row(int i) { return warp_row() + 4 * (i / 4 * LM + threadIdx.x % 32 / LN) + i % 4; }
-    __device__ static int column(int j) { return warp_column() + 4 * (j / 4 * LN + threadIdx.x % LN) + j % 4; }
+    __device__ static int row(int i) {
+        return warp_row() + 4 * (i / 4 * LM + threadIdx.x % 32 / LN) + i % 4;
+    }
+    __device__ static int column(int j) {
+        return warp_column() + 4 * (j / 4 * LN + threadIdx.x % LN) + j % 4;
+    }
     __device__ static int warp_row() { return threadIdx.x / 32 / (BN / WN) * WM; }
     __device__ static int warp_column() { return threadIdx.x / 32 % (BN / WN) * WN; }
 
@@ -266,8 +274,8 @@ struct Sums {
             for (int lower = 0; lower < 2; lower++)
 #pragma unroll
                 for (int j = 0; j < 2 * TN; j++)
-                    visit(warp_row() + 16 * i + 8 * lower + g, warp_column() + 8 * j + 2 * t, c[i][j][2 * lower],
-                          c[i][j][2 * lower + 1]);
+                    visit(warp_row() + 16 * i + 8 * lower + g, warp_column() + 8 * j + 2 * t,
+                          c[i][j][2 * lower], c[i][j][2 * lower + 1]);
     }
 };
 

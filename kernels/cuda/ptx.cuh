@@ -21,9 +21,11 @@ template <int BYTES> __device__ __forceinline__ void cp_async(float *to, const f
     const unsigned address = __cvta_generic_to_shared(to);
     const int bytes = inside ? BYTES : 0;
     if constexpr (BYTES == 16)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+                     :: "r"(address), "l"(from), "r"(bytes) : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
+                     :: "r"(address), "l"(from), "r"(bytes) : "memory");
 #else
     for (int i = 0; i < BYTES / 4; i++)
         to[i] = inside ? from[i] : 0;
@@ -42,7 +44,7 @@ template <int PENDING> __device__ __forceinline__ void cp_async_wait() {
 #if defined(MINIGAN_EMULATED)
     emulated::async_wait(PENDING);
 #elif __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+    asm volatile("cp.async.wait_group %0;" :: "n"(PENDING) : "memory");
 #endif
 }
 
@@ -157,7 +159,7 @@ struct EmulatedFragments {
 //     b[0] (t, g)   b[1] (t + 4, g)                                              as (k, column)
 __device__ __forceinline__ void mma_tf32(float d[4], const unsigned a[4], unsigned b0, unsigned b1) {
 #if defined(MINIGAN_EMULATED)
-    const EmulatedFragments *of = emulated::warp_exchange(EmulatedFragments{{a[0], a[1], a[2], a[3]}, {b0, b1}});
+    const EmulatedFragments mine{{a[0], a[1], a[2], a[3]}, {b0, b1}}, *of = emulated::warp_exchange(mine);
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     for (int i = 0; i < 4; i++) {
         const int column = 2 * t + i % 2, lower = i / 2;
@@ -180,7 +182,7 @@ __device__ __forceinline__ void mma_tf32(float d[4], const unsigned a[4], unsign
 //     b[0] (2t.., g)   b[1] (2t + 8.., g)
 __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], unsigned b0, unsigned b1) {
 #if defined(MINIGAN_EMULATED)
-    const EmulatedFragments *of = emulated::warp_exchange(EmulatedFragments{{a[0], a[1], a[2], a[3]}, {b0, b1}});
+    const EmulatedFragments mine{{a[0], a[1], a[2], a[3]}, {b0, b1}}, *of = emulated::warp_exchange(mine);
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     for (int i = 0; i < 4; i++) {
         const int column = 2 * t + i % 2, lower = i / 2;

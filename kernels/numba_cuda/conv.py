@@ -3,9 +3,13 @@
 With the patches of all output pixels as the rows of P, and the filters as the rows of W, both cut into
 groups (see `im2col.py`, and `kernels/reference/conv.py` for the same in array code),
 
-    conv2d         Y = P Wᵀ         reads P and W, writes Y:     4 (P K + P O) bytes and more, 2 P K O operations
-    conv2d_input   P' = Y' W        each entry added back to the pixel that it was read from
-    conv2d_weight  W' = Y'ᵀ P       few entries, long sums: few blocks, so most of a GPU idles
+    conv2d         Y = P Wᵀ
+    conv2d_input   P' = Y' W, each entry added back to the pixel that it was read from
+    conv2d_weight  W' = Y'ᵀ P
+
+With P of N·OH·OW rows and K columns, and O filters, each moves the 4 N·OH·OW·K bytes of the patches twice,
+the images and the filters once, and does 2 N·OH·OW·K·O operations. W' has few entries and long sums: few
+blocks make it, and most of a GPU idles.
 
 A product writes to views of the result, so that nothing is put in order afterwards.
 """

@@ -33,7 +33,7 @@ def take_patches(x, patches, pixels, taps, stride, padding, dilation):
         _, c, i, j = place(k, taps)
         h = oh * stride[0] - padding[0] + i * dilation[0]
         w = ow * stride[1] - padding[1] + j * dilation[1]
-        inside = 0 <= h and h < H and 0 <= w and w < W
+        inside = 0 <= h < H and 0 <= w < W
         patches[row, k] = x[n, h, w, g * taps[1] + c] if inside else np.float32(0)
 
 
@@ -54,11 +54,11 @@ def add_patches(patches, x, pixels, taps, stride, padding, dilation):
         for i in range(KH):
             top = h + padding[0] - i * dilation[0]
             oh = top // stride[0]
-            if top % stride[0] == 0 and 0 <= oh and oh < OH:
+            if top % stride[0] == 0 and 0 <= oh < OH:
                 for j in range(KW):
                     left = w + padding[1] - j * dilation[1]
                     ow = left // stride[1]
-                    if left % stride[1] == 0 and 0 <= ow and ow < OW:
+                    if left % stride[1] == 0 and 0 <= ow < OW:
                         total += patches[((g * N + n) * OH + oh) * OW + ow, (c * KH + i) * KW + j]
         x[n, h, w, channel] = total
 

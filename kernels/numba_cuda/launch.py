@@ -7,6 +7,7 @@ In the simulator a thread is a Python thread, and takes as long to start as a hu
 run. So there blocks are small and few, and each thread does more; the kernels are the same.
 """
 
+import contextlib
 import sys
 import threading
 import warnings
@@ -42,14 +43,15 @@ def launch(kernel, grid, block, *args):
         return
     if any(n > most for n, most in zip(grid, LARGEST, strict=False)):
         raise ValueError(f"numba-cuda: a grid of {grid} blocks is past the {LARGEST} that a GPU takes")
+    args = [_simulated(arg) if SIMULATED else _on_gpu(arg) for arg in args]
     with warnings.catch_warnings():
         if SIMULATED:
             warnings.simplefilter("ignore", RuntimeWarning)  # a GPU says nothing of overflow either
             with _one_at_a_time, turns.taken(), _debugger_follows():
-                kernel[grid, block](*map(_simulated, args))
+                kernel[grid, block](*args)
         else:
             warnings.filterwarnings("ignore", "Grid size")  # is said to be small
-            kernel[grid, block, _stream()](*map(_on_gpu, args))
+            kernel[grid, block, _stream()](*args)
 
 
 def _simulated(arg):
@@ -85,15 +87,16 @@ def _stream():
     return cuda.external_stream(pointer) if pointer else 0
 
 
-class _debugger_follows:
-    """Inside the block, new Python threads are traced by what traces this one: so that breakpoints in a
-    kernel stop, which `pdb` by itself sets for one thread alone."""
-
-    def __enter__(self):
-        self.trace = sys.gettrace() if threading.gettrace() is None else None
-        if self.trace:
-            threading.settrace(self.trace)
-
-    def __exit__(self, *exception):
-        if self.trace:
-            threading.settrace(None)
+@contextlib.contextmanager
+def _debugger_follows():
+    """Inside the block, what traces this Python thread traces new ones too, so that a breakpoint in a kernel
+    stops there; `pdb` by itself looks at one thread alone."""
+    trace = sys.gettrace()
+    if trace is None or threading.gettrace() is not None:
+        yield
+        return
+    threading.settrace(trace)
+    try:
+        yield
+    finally:
+        threading.settrace(None)

@@ -44,7 +44,7 @@ def critic(cfg, shape, rng):
 
 
 def critic_steps(job):
-    """Steps of the critic alone. Gulrajani et al. 2017, Algorithm 1; √(Σ + ε) has a slope at 0."""
+    """Steps of the critic alone."""
     cfg, weight, eps = dcgan.Config(**job["settings"]), job["penalty"], job["eps"]
     D = critic(cfg, job["shape"], Generator())
     D.load_state_dict(job["weights"]["D"])
@@ -53,18 +53,22 @@ def critic_steps(job):
 
     reals, fakes = (map(channels_last, job[name]) for name in ("data", "fakes"))
     for real, fake in itertools.cycle(zip(reals, fakes, strict=True)):
-        real, fake = Tensor(real), Tensor(fake)
-        u = Tensor(rng.uniform((len(real), 1, 1, 1)))
-        mixed = (u * real + (1 - u) * fake).requires_grad_()
+        u = rng.uniform((len(real), 1, 1, 1))
+        losses = critic_step(D, opt, Tensor(real), Tensor(fake), Tensor(u), weight, eps)
+        yield {name: loss.item() for name, loss in losses.items()}
+        del losses  # the graph goes before the next one is built
 
-        (gx,) = grad(D(mixed).sum(), mixed, create_graph=True)
-        norm = F.sqrt(F.sum(gx * gx, axis=(1, 2, 3)) + eps)
-        penalty = ((norm - 1) ** 2).mean()
-        d_loss = D(fake).mean() - D(real).mean() + weight * penalty
-        opt.step(grad(d_loss, opt.params))
 
-        yield {"d_loss": d_loss.item(), "penalty": penalty.item()}
-        del mixed, gx, norm, penalty, d_loss  # the graph goes before the next one is built
+def critic_step(D, opt, real, fake, u, weight, eps):
+    """Gulrajani et al. 2017, Algorithm 1; √(Σ + ε) has a slope at 0."""
+    mixed = (u * real + (1 - u) * fake).requires_grad_()
+
+    (gx,) = grad(D(mixed).sum(), mixed, create_graph=True)
+    norm = F.sqrt(F.sum(gx * gx, axis=(1, 2, 3)) + eps)
+    penalty = ((norm - 1) ** 2).mean()
+    d_loss = D(fake).mean() - D(real).mean() + weight * penalty
+    opt.step(grad(d_loss, opt.params))
+    return {"d_loss": d_loss, "penalty": penalty}
 
 
 class GivenFirst(Generator):

@@ -5,12 +5,14 @@ the first step. `variants` has what is not the same best choice everywhere: the 
 the step of the generator leaves out the gradients of the discriminator's weights.
 """
 
+import functools
 import itertools
 import math
 import os
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
@@ -31,29 +33,34 @@ def variants(job):
 
 def prepare(job):
     """The steps of a job (see `steps.job`), each with its losses."""
-    settings, variant = job["settings"], job.get("variant") or variants(job)[0]
+    variant = job.get("variant") or variants(job)[0]
+    nets = networks(job)
+    optimizers = {name: adam(net, job, **ADAM[variant["adam"]]) for name, net in nets.items()}
+    step, noise = step_of(job, nets, optimizers, variant["g_step"]), given_first(job)
+    for batch in itertools.cycle(batches(job)):
+        yield {name: loss.item() for name, loss in step(next(noise), *batch).items()}
 
-    def optimizer(net):
-        betas = settings["beta1"], settings["beta2"]
-        return torch.optim.Adam(net.parameters(), settings["lr"], betas, **ADAM[variant["adam"]])
 
-    def network(net, name):
-        weights = {key: torch.from_numpy(a) for key, a in job["weights"][name].items()}
-        net.load_state_dict(weights)
-        return net.to(memory_format=FORMATS[job["layout"]])
-
-    if job["model"] == "wgan-gp":
-        D = network(dcgan_discriminator(job, lambda n: nn.InstanceNorm2d(n, affine=True)), "D")
-        return critic_steps(job, D, optimizer(D))
-    if job["model"] == "dcgan":
-        G, D = dcgan_generator(job), dcgan_discriminator(job, nn.BatchNorm2d)
-    else:
-        G, D = mlps(job)
-    G, D = network(G, "G"), network(D, "D")
-    return gan_steps(job, G, D, optimizer(G), optimizer(D), variant["g_step"])
+def adam(net, job, **form):
+    settings = job["settings"]
+    return torch.optim.Adam(net.parameters(), settings["lr"], (settings["beta1"], settings["beta2"]), **form)
 
 
 # The networks.
+
+
+def networks(job):
+    """The networks of a job by name, with its weights, in its memory format."""
+    if job["model"] == "wgan-gp":
+        nets = {"D": dcgan_discriminator(job, lambda n: nn.InstanceNorm2d(n, affine=True))}
+    elif job["model"] == "dcgan":
+        nets = {"G": dcgan_generator(job), "D": dcgan_discriminator(job, nn.BatchNorm2d)}
+    else:
+        nets = dict(zip("GD", mlps(job), strict=True))
+    for name, net in nets.items():
+        net.load_state_dict({key: torch.from_numpy(a) for key, a in job["weights"][name].items()})
+        net.to(memory_format=FORMATS[job["layout"]])
+    return nets
 
 
 def widths_of(job):
@@ -105,61 +112,77 @@ def mlp(widths, activation, norm=False):
 # The steps.
 
 
-def gan_steps(job, G, D, opt_g, opt_d, g_step):
+def step_of(job, nets, optimizers, g_step=G_STEP[0]):
+    """The step of a job: a function of noise and of a batch, that gives the losses."""
+    if job["model"] == "wgan-gp":
+        return functools.partial(critic_step, job, nets["D"], optimizers["D"])
+    n, device = len(job["data"][0]), next(nets["D"].parameters()).device
+    targets = torch.ones(n, 1, device=device), torch.zeros(n, 1, device=device)
+    return functools.partial(gan_step, nets, optimizers, targets, g_step)
+
+
+def gan_step(nets, optimizers, targets, g_step, z, real):
     """One step of D, then one of G."""
-    n, latent = len(job["data"][0]), job["settings"]["latent"]
-    bce, ones, zeros = nn.BCEWithLogitsLoss(), torch.ones(n, 1), torch.zeros(n, 1)
-    noise = given_first(job["noise"], lambda: torch.randn(n, latent))
-    for real in itertools.cycle(batches(job, "data")):
-        fake = G(next(noise))
+    G, D, opt_g, opt_d = (both[name] for both in (nets, optimizers) for name in "GD")
+    ones, zeros = targets
+    bce = F.binary_cross_entropy_with_logits
+    fake = G(z)
 
-        d_loss = bce(D(real), ones) + bce(D(fake.detach()), zeros)
-        opt_d.zero_grad()
-        d_loss.backward()
-        opt_d.step()
+    d_loss = bce(D(real), ones) + bce(D(fake.detach()), zeros)
+    opt_d.zero_grad()
+    d_loss.backward()
+    opt_d.step()
 
-        if g_step == "D frozen":
-            D.requires_grad_(False)
-            g_loss = bce(D(fake), ones)
-            opt_g.zero_grad()
-            g_loss.backward()
-            D.requires_grad_(True)
-        else:
-            g_loss = bce(D(fake), ones)
-            params = list(G.parameters())
-            for p, g in zip(params, torch.autograd.grad(g_loss, params), strict=True):
-                p.grad = g
-        opt_g.step()
-
-        yield {"d_loss": d_loss.item(), "g_loss": g_loss.item()}
+    if g_step == "D frozen":
+        D.requires_grad_(False)
+        g_loss = bce(D(fake), ones)
+        opt_g.zero_grad()
+        g_loss.backward()
+        D.requires_grad_(True)
+    else:
+        g_loss = bce(D(fake), ones)
+        params = list(G.parameters())
+        for p, g in zip(params, torch.autograd.grad(g_loss, params), strict=True):
+            p.grad = g
+    opt_g.step()
+    return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach()}
 
 
-def critic_steps(job, D, opt):
-    """Steps of the critic alone. Gulrajani et al. 2017, Algorithm 1."""
-    noise = given_first(job["noise"], lambda: torch.rand(len(job["data"][0]), 1, 1, 1))
-    reals, fakes = batches(job, "data"), batches(job, "fakes")
-    for real, fake in itertools.cycle(zip(reals, fakes, strict=True)):
-        u = next(noise)
-        mixed = (u * real + (1 - u) * fake).requires_grad_()
+def critic_step(job, D, opt, u, real, fake):
+    """A step of the critic alone. Gulrajani et al. 2017, Algorithm 1."""
+    mixed = (u * real + (1 - u) * fake).requires_grad_()
 
-        (gx,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
-        norm = (gx.square().sum((1, 2, 3)) + job["eps"]).sqrt()
-        penalty = (norm - 1).square().mean()
-        d_loss = D(fake).mean() - D(real).mean() + job["penalty"] * penalty
-        opt.zero_grad()
-        d_loss.backward()
-        opt.step()
-
-        yield {"d_loss": d_loss.item(), "penalty": penalty.item()}
+    (gx,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
+    norm = (gx.square().sum((1, 2, 3)) + job["eps"]).sqrt()
+    penalty = (norm - 1).square().mean()
+    d_loss = D(fake).mean() - D(real).mean() + job["penalty"] * penalty
+    opt.zero_grad()
+    d_loss.backward()
+    opt.step()
+    return {"d_loss": d_loss.detach(), "penalty": penalty.detach()}
 
 
-def batches(job, name):
-    tensors = map(torch.from_numpy, job[name])
-    return [x.to(memory_format=FORMATS[job["layout"]]) if x.ndim == 4 else x for x in tensors]
+def batches(job):
+    """The batches, each a tuple: real samples; for the critic fakes too."""
+    names = ("data", "fakes") if job["model"] == "wgan-gp" else ("data",)
+    return list(zip(*([tensor(a, job) for a in job[name]] for name in names), strict=True))
 
 
-def given_first(arrays, draw):
-    """The given arrays, so that both sides start from the same noise; then draws without end."""
-    yield from map(torch.from_numpy, arrays)
+def tensor(array, job):
+    x = torch.from_numpy(array)
+    return x.to(memory_format=FORMATS[job["layout"]]) if x.ndim == 4 else x
+
+
+def draw(job, device=None):
+    """The noise of one step."""
+    n = len(job["data"][0])
+    if job["model"] == "wgan-gp":
+        return torch.rand(n, 1, 1, 1, device=device)
+    return torch.randn(n, job["settings"]["latent"], device=device)
+
+
+def given_first(job):
+    """The given noise, so that both sides start from the same; then noise without end."""
+    yield from map(torch.from_numpy, job["noise"])
     while True:
-        yield draw()
+        yield draw(job)

@@ -49,7 +49,7 @@ class Session:
         with self.device.active(), graphs(self.options.graph):
             metrics = next(self.loop)
         if not all(math.isfinite(v) for name, v in metrics.items() if name.endswith("loss")):
-            # Otherwise the op would have been found: only the launch of a graph looks at nothing.
+            # Elsewhere the op was found already: only the launch of a graph looks at nothing.
             raise NonFiniteError("the loss is not finite; with --no-graph the op that made it so is named")
         self.step += 1
         return metrics

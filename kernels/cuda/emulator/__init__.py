@@ -2,7 +2,7 @@
 
     emulated.h    what a .cu finds built in: threadIdx, __syncthreads, __shfl_sync, float4, ...
     runtime.cpp   runs blocks and threads, barriers, exchanges between lanes
-    traps.cpp     watches every access to memory
+    traps.cpp     watches every access to memory, which hooks.cpp tells it of
     build.py      compiles a .cu, and keeps it on disk
     run.py        launches a kernel, and says what went wrong
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CUDA = HERE.parent
-WATCHED = "-fsanitize=thread,bounds,alignment,integer-divide-by-zero"  # see traps.cpp
+WATCHED = "-fsanitize=thread,bounds,alignment,integer-divide-by-zero"  # see hooks.cpp
 FLAGS = ("-std=c++17", "-O1", "-gdwarf-4", "-fPIC", "-fno-exceptions", "-w", "-fno-tree-loop-im")
 MONTH = 30 * 24 * 3600  # seconds
 SYSTEMS = {("linux", "x86_64"), ("linux", "aarch64")}

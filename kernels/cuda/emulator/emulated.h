@@ -121,7 +121,9 @@ T from(const T *values, int source, const char *missing, Site at) {
 
 // Barriers. That of a warp orders its lanes' memory; shuffles and votes do not.
 
-inline void __syncthreads(emulated::Site at = emulated::Site()) { emulated::emulated_barrier("__syncthreads", at); }
+inline void __syncthreads(emulated::Site at = emulated::Site()) {
+    emulated::emulated_barrier("__syncthreads", at);
+}
 
 inline void __syncwarp(unsigned mask = emulated::ALL_LANES, emulated::Site at = emulated::Site()) {
     emulated::exchange("__syncwarp", mask, char(), at);
@@ -142,7 +144,8 @@ T __shfl_sync(unsigned mask, T value, int source, int width = 32, emulated::Site
 }
 
 template <typename T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, emulated::Site at = emulated::Site()) {
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                 emulated::Site at = emulated::Site()) {
     const T *values = emulated::exchange("__shfl_up_sync", mask, value, at);
     unsigned lane = emulated::emulated_lane();
     if ((lane & (width - 1)) < delta) return value;
@@ -150,7 +153,8 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, emulate
 }
 
 template <typename T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, emulated::Site at = emulated::Site()) {
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                   emulated::Site at = emulated::Site()) {
     const T *values = emulated::exchange("__shfl_down_sync", mask, value, at);
     unsigned lane = emulated::emulated_lane();
     if ((lane & (width - 1)) + delta >= unsigned(width)) return value;
@@ -333,14 +337,16 @@ EMULATED_UNWATCHED const Parameter *parameters(void (*)(T...), int *count) {
 
 }  // namespace emulated
 
-#define EMULATED_KERNEL(name, parameter_names)                                               \
-    extern "C" EMULATED_UNWATCHED void emulated_call_##name(void **args) { emulated::call(name, args); }         \
-    extern "C" EMULATED_UNWATCHED const char *emulated_names_##name() { return parameter_names; }                \
-    extern "C" EMULATED_UNWATCHED const emulated::Parameter *emulated_parameters_##name(int *count) {            \
-        return emulated::parameters(name, count);                                             \
+#define EMULATED_EXPORT extern "C" EMULATED_UNWATCHED
+
+#define EMULATED_KERNEL(name, parameter_names)                                                      \
+    EMULATED_EXPORT void emulated_call_##name(void **args) { emulated::call(name, args); }          \
+    EMULATED_EXPORT const char *emulated_names_##name() { return parameter_names; }                 \
+    EMULATED_EXPORT const emulated::Parameter *emulated_parameters_##name(int *count) {             \
+        return emulated::parameters(name, count);                                                   \
     }
 
 // Static shared memory is thread-local, and the linker knows how far each array lies from this.
 #define EMULATED_TILES                                   \
     static thread_local char emulated_origin_of_tiles;   \
-    extern "C" EMULATED_UNWATCHED char *emulated_origin() { return &emulated_origin_of_tiles; }
+    EMULATED_EXPORT char *emulated_origin() { return &emulated_origin_of_tiles; }

@@ -16,6 +16,8 @@
 #include <random>
 #include <vector>
 
+#include "fiber.h"
+
 using namespace emulated;
 
 // Where this library begins, by the linker.
@@ -34,71 +36,6 @@ namespace {
 
 constexpr unsigned WARP = 32, MOST_THREADS = 1024;
 constexpr size_t STACK = 64 << 10;  // of a fiber, in bytes
-
-// The switch: what a call has to preserve is pushed on the stack that is left, and popped from the other.
-
-extern "C" void emulated_switch(void **left, void *entered);
-
-#if defined(__x86_64__)
-constexpr int SAVED = 6;  // words that a switch pops before it returns
-asm(R"(
-.text
-.type emulated_switch, @function
-emulated_switch:
-    push %rbp
-    push %rbx
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-    mov %rsp, (%rdi)
-    mov %rsi, %rsp
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbx
-    pop %rbp
-    ret
-.size emulated_switch, . - emulated_switch
-)");
-#elif defined(__aarch64__)
-constexpr int SAVED = 20;
-asm(R"(
-.text
-.type emulated_switch, @function
-emulated_switch:
-    sub sp, sp, #160
-    stp x29, x30, [sp, #0]
-    stp x19, x20, [sp, #16]
-    stp x21, x22, [sp, #32]
-    stp x23, x24, [sp, #48]
-    stp x25, x26, [sp, #64]
-    stp x27, x28, [sp, #80]
-    stp d8, d9, [sp, #96]
-    stp d10, d11, [sp, #112]
-    stp d12, d13, [sp, #128]
-    stp d14, d15, [sp, #144]
-    mov x2, sp
-    str x2, [x0]
-    mov sp, x1
-    ldp x29, x30, [sp, #0]
-    ldp x19, x20, [sp, #16]
-    ldp x21, x22, [sp, #32]
-    ldp x23, x24, [sp, #48]
-    ldp x25, x26, [sp, #64]
-    ldp x27, x28, [sp, #80]
-    ldp d8, d9, [sp, #96]
-    ldp d10, d11, [sp, #112]
-    ldp d12, d13, [sp, #128]
-    ldp d14, d15, [sp, #144]
-    add sp, sp, #160
-    ret
-.size emulated_switch, . - emulated_switch
-)");
-#else
-#error "the emulator switches between threads on x86-64 and aarch64 alone"
-#endif
 
 // Lanes that give each other values. It is done when every lane of the mask that has not returned came.
 struct Exchange {
@@ -155,7 +92,8 @@ std::vector<Begun> begun;  // blocks of this launch
 char *private_memory() {
     size_t bytes = MOST_THREADS * STACK + MOST_THREADS / WARP * EXCHANGES * VALUES;
     if (!memory) {
-        void *got = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        constexpr int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        void *got = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, how, -1, 0);
         if (got == MAP_FAILED) return nullptr;
         memory = static_cast<char *>(got);
     }
@@ -171,8 +109,8 @@ Triple place_of(unsigned thread) {
 }
 
 Triple block_at(uint32_t time) {
-    auto later = std::upper_bound(begun.begin(), begun.end(), time, [](uint32_t t, const Begun &b) { return t < b.time; });
-    return (later - 1)->block;
+    auto before = [](uint32_t t, const Begun &b) { return t < b.time; };
+    return (std::upper_bound(begun.begin(), begun.end(), time, before) - 1)->block;
 }
 
 void check_stack(const char *frame, uintptr_t pc) {
@@ -245,18 +183,7 @@ void make_fiber(unsigned thread) {
     Fiber &fiber = fibers[thread];
     fiber.waits_for = NOTHING, fiber.exchange = nullptr, fiber.group = 0;
     fiber.copies.clear();
-    void **top = reinterpret_cast<void **>(memory + (thread + 1) * STACK);
-#if defined(__x86_64__)
-    *--top = nullptr;  // where run_thread would return to; also aligns the stack as a call would
-    *--top = reinterpret_cast<void *>(run_thread);
-    top -= SAVED;
-    memset(top, 0, SAVED * sizeof *top);
-#else
-    top -= SAVED;
-    memset(top, 0, SAVED * sizeof *top);
-    top[1] = reinterpret_cast<void *>(run_thread);
-#endif
-    fiber.stack_pointer = top;
+    fiber.stack_pointer = emulated_stack(memory + (thread + 1) * STACK, run_thread);
 }
 
 // Scheduling
@@ -296,6 +223,8 @@ void stop(Site at, const char *format, ...) {
     va_end(list);
 }
 
+bool same(Site a, Site b) { return a.line == b.line && !strcmp(a.file, b.file); }
+
 // All threads wait: at one barrier, which then opens, or for ever, which is a fault.
 void open_barrier() {
     Fiber *first = nullptr;
@@ -303,9 +232,7 @@ void open_barrier() {
         if (fibers[i].waits_for != RETURNED) first = &fibers[i];
     for (unsigned i = 0; i < now.threads; i++) {
         Fiber &f = fibers[i];
-        if (f.waits_for == first->waits_for && f.at.line == first->at.line && !strcmp(f.at.file, first->at.file) &&
-            !strcmp(f.what, first->what) && f.waits_for == BARRIER)
-            continue;
+        if (f.waits_for == BARRIER && first->waits_for == BARRIER && same(f.at, first->at)) continue;
         char one[256], other[256];
         now.thread = first - fibers;
         describe(one, sizeof one, now.thread);
@@ -372,7 +299,8 @@ void emulated_barrier(const char *what, Site at) { wait(BARRIER, what, at); }
 
 const void *emulated_exchange(const char *what, unsigned mask, const void *value, unsigned bytes, Site at) {
     stop_reading(now.thread);
-    if (!(mask >> lane() & 1)) fault(at, 0, "%s: lane %u calls it with the mask %#x, in which it is not", what, lane(), mask);
+    if (!(mask >> lane() & 1))
+        fault(at, 0, "%s: lane %u calls it with the mask %#x, in which it is not", what, lane(), mask);
     Exchange &e = join(what, mask, bytes, at);
     memcpy(e.values + lane() * bytes, value, bytes);
     e.came |= 1u << lane(), e.reading |= 1u << lane();
@@ -389,13 +317,15 @@ void *emulated_dynamic_shared() { return now.dynamic_shared; }
 void emulated_order_warp() { lane_ordered[now.thread] = fibers[now.thread].exchange->time; }
 
 void emulated_atomic(const void *at, unsigned bytes) {
-    if (now.launch->watched) traps::atomic(at, bytes, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
+    uintptr_t pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+    if (now.launch->watched) traps::atomic(at, bytes, pc);
 }
 
 void emulated_async_copy(void *shared, const void *global, unsigned bytes, unsigned filled, Site at) {
     Fiber &f = fibers[now.thread];
     if (now.launch->watched) traps::check_copy(shared, global, bytes, filled, at);
-    f.copies.push_back({static_cast<char *>(shared), static_cast<const char *>(global), bytes, filled, f.group, at});
+    char *to = static_cast<char *>(shared);
+    f.copies.push_back({to, static_cast<const char *>(global), bytes, filled, f.group, at});
 }
 
 void emulated_async_commit() { fibers[now.thread].group++; }
@@ -421,7 +351,7 @@ int emulated_launch(const Launch *launch, Fault *found) {
     if (!private_memory()) return 2;
     dynamic.resize(launch->shared + 16);
     now.launch = launch, first_fault = found, stopped = false;
-    now.dynamic_shared = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(dynamic.data()) + 15) & ~uintptr_t(15));
+    now.dynamic_shared = dynamic.data() + -reinterpret_cast<uintptr_t>(dynamic.data()) % 16;
     now.threads = launch->block.x * launch->block.y * launch->block.z;
     now.lane_ordered = lane_ordered;
     for (unsigned w = 0; w < MOST_THREADS / WARP; w++)
@@ -437,7 +367,8 @@ int emulated_launch(const Launch *launch, Fault *found) {
     for (unsigned i = 0; i < turns.size(); i++) turns[i] = i;
     order.arrange(turns);
     for (unsigned i : turns) {
-        blockIdx = {i % launch->grid.x, i / launch->grid.x % launch->grid.y, i / launch->grid.x / launch->grid.y};
+        const Triple &grid = launch->grid;
+        blockIdx = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
         run_block(order);
         if (stopped) break;
     }

@@ -1,9 +1,5 @@
 // Watches what kernels do to memory.
 //
-// A watched .cu is compiled with -fsanitize=thread, which calls one of the functions at the end of this
-// file before each access, and with -fsanitize=bounds,alignment,integer-divide-by-zero, which call one
-// when an index, a pointer or a divisor is wrong. No library of sanitizers is linked: they are ours.
-//
 // Arrays are copied into memory of their own for the launch, far apart, so that a step beyond the end of
 // one never lands in another. Every four bytes of them, and of shared memory, have a Cell that says who
 // last wrote and read them, and when; time counts barriers. Two accesses of which one writes, by two
@@ -16,10 +12,9 @@
 #include <cstring>
 #include <vector>
 
-#include "runtime.h"
+#include "access.h"
 
 namespace emulated::traps {
-namespace {
 
 // Bytes are bits of a mask: 1, 2, 4, 8.
 struct Cell {
@@ -39,6 +34,8 @@ struct Region {
     const Array *array;    // or shared memory:
     const char *name;
 };
+
+namespace {
 
 // Arrays that overlap lie together.
 struct Island {
@@ -60,7 +57,8 @@ Cell *arena_cells;
 size_t latest;  // region
 
 char *map(size_t bytes) {
-    void *got = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    constexpr int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *got = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, how, -1, 0);
     return got == MAP_FAILED ? nullptr : static_cast<char *>(got);
 }
 
@@ -110,20 +108,7 @@ Text thread_name(unsigned thread, uint32_t time) {
     return t;
 }
 
-// An access, by the thread that runs.
-struct Access {
-    const char *at;
-    unsigned bytes;
-    bool writes;
-    uintptr_t pc;
-    Site site;
-
-    const char *verb() const { return writes ? "writes" : "reads"; }
-    [[noreturn]] void nowhere() const;
-    void check_races(const Region &r) const;
-    void check_cell(const Region &r, Cell &c, uint8_t mask, const char *at) const;
-    void check() const;
-};
+}  // namespace
 
 #define FAULT(...) fault(site, pc, __VA_ARGS__)
 
@@ -133,11 +118,13 @@ void Access::nowhere() const {
     if (!r) FAULT("%s %u bytes at %p, far from any argument", verb(), bytes, at);
     const char *side = at < r->low ? "before its beginning" : "beyond its end";
     if (r->array)
-        FAULT("out of bounds: %s %u bytes at %s, %s (%ld elements of %s)", verb(), bytes, (const char *)name(*r, at),
-              side, long(r->high - r->low) / r->array->itemsize, r->array->type);
-    FAULT("out of bounds: %s %u bytes at %s, %s (shared, %ld bytes)", verb(), bytes, (const char *)name(*r, at), side,
-          long(r->high - r->low));
+        FAULT("out of bounds: %s %u bytes at %s, %s (%ld elements of %s)", verb(), bytes,
+              (const char *)name(*r, at), side, long(r->high - r->low) / r->array->itemsize, r->array->type);
+    FAULT("out of bounds: %s %u bytes at %s, %s (shared, %ld bytes)", verb(), bytes,
+          (const char *)name(*r, at), side, long(r->high - r->low));
 }
+
+namespace {
 
 // Whether what `other` did at `time` is over for the thread that runs.
 bool over(uint32_t time, unsigned other, bool several_warps = false) {
@@ -145,6 +132,8 @@ bool over(uint32_t time, unsigned other, bool several_warps = false) {
     if (time < now.block_ordered) return true;
     return !several_warps && other / 32 == now.thread / 32 && time < now.lane_ordered[now.thread];
 }
+
+}  // namespace
 
 void Access::check_cell(const Region &r, Cell &c, uint8_t mask, const char *at) const {
     const bool mine = c.write_time >= now.block_began && c.writer == now.thread;
@@ -193,7 +182,7 @@ void Access::check_races(const Region &r) const {
     }
 }
 
-inline void Access::check() const {
+void Access::check() const {
     if (size_t(at - now.private_low) < size_t(now.private_high - now.private_low)) return;
     auto holds = [this](const Region &r) { return at >= r.low && at + bytes <= r.high; };
     if (!holds(regions[latest])) {
@@ -214,11 +203,10 @@ inline void Access::check() const {
     check_races(*r);
 }
 
-void check_aligned(const void *at, unsigned bytes, Site site) {
-    if (uintptr_t(at) % bytes) fault(site, 0, "misaligned: an asynchronous copy of %u bytes at %p", bytes, at);
+static void check_aligned(const void *at, unsigned bytes, Site site) {
+    if (uintptr_t(at) % bytes)
+        fault(site, 0, "misaligned: an asynchronous copy of %u bytes at %p", bytes, at);
 }
-
-}  // namespace
 
 bool begin() {
     const Launch &launch = *now.launch;
@@ -229,7 +217,8 @@ bool begin() {
     for (int i = 0; i < launch.array_count; i++) arrays.push_back(&launch.arrays[i]);
     std::stable_sort(arrays.begin(), arrays.end(), [](Array *a, Array *b) { return a->low < b->low; });
     for (const Array *a : arrays) {
-        if (islands.empty() || a->low >= islands.back().end) islands.push_back({a->low, a->high, nullptr, false});
+        if (islands.empty() || a->low >= islands.back().end)
+            islands.push_back({a->low, a->high, nullptr, false});
         islands.back().end = std::max(islands.back().end, a->high);
         islands.back().writable |= a->writable != 0;
     }
@@ -284,14 +273,16 @@ void check_copy(void *shared, const void *global, unsigned bytes, unsigned fille
     char *to = static_cast<char *>(shared);
     if (filled) Access{static_cast<const char *>(global), filled, false, 0, at}.check();
     Access{to, bytes, true, 0, at}.check();
-    if (regions[latest].array) fault(at, 0, "an asynchronous copy to %s, which is not shared", regions[latest].name);
-    for (unsigned i = 0; i < bytes; i += WORD) cell_of(regions[latest], to + i)->in_flight = true;
+    const Region &r = regions[latest];
+    if (r.array) fault(at, 0, "an asynchronous copy to %s, which is not shared", r.name);
+    for (unsigned i = 0; i < bytes; i += WORD) cell_of(r, to + i)->in_flight = true;
 }
 
 void land_copy(void *shared, unsigned bytes, Site at) {
     char *to = static_cast<char *>(shared);
     for (const Region &r : regions)
-        for (unsigned i = 0; i < bytes && to >= r.low && to < r.high; i += WORD) cell_of(r, to + i)->in_flight = false;
+        if (to >= r.low && to < r.high)
+            for (unsigned i = 0; i < bytes; i += WORD) cell_of(r, to + i)->in_flight = false;
     Access{to, bytes, true, 0, at}.check();
 }
 
@@ -307,68 +298,3 @@ void atomic(const void *at, unsigned bytes, uintptr_t pc) {
 }
 
 }  // namespace emulated::traps
-
-// What the compiler calls.
-
-using emulated::traps::Access;
-
-#define HERE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
-#define WATCH(size)                                                                                     \
-    void __tsan_read##size(void *at) { Access{(char *)at, size, false, HERE, {}}.check(); }               \
-    void __tsan_write##size(void *at) { Access{(char *)at, size, true, HERE, {}}.check(); }               \
-    void __tsan_unaligned_read##size(void *at) { Access{(char *)at, size, false, HERE, {}}.check(); }     \
-    void __tsan_unaligned_write##size(void *at) { Access{(char *)at, size, true, HERE, {}}.check(); }
-
-extern "C" {
-
-WATCH(1)
-WATCH(2)
-WATCH(4)
-WATCH(8)
-WATCH(16)
-void __tsan_read_range(void *at, size_t size) { Access{(char *)at, unsigned(size), false, HERE, {}}.check(); }
-void __tsan_write_range(void *at, size_t size) { Access{(char *)at, unsigned(size), true, HERE, {}}.check(); }
-void __tsan_init() {}
-void __tsan_func_exit() {}
-void __tsan_func_entry(void *) {
-    const char *frame = static_cast<const char *>(__builtin_frame_address(0));
-    emulated::check_stack(frame, HERE);
-}
-
-struct Place {
-    const char *file;
-    unsigned line, column;
-    operator emulated::Site() const { return {file, int(line)}; }
-};
-
-struct Type {
-    uint16_t kind, info;
-    char name[1];
-};
-
-struct Bounds {
-    Place place;
-    const Type *array, *index;
-};
-
-struct Mismatch {
-    Place place;
-    const Type *type;
-    uint8_t log_alignment, kind;
-};
-
-void __ubsan_handle_out_of_bounds(const Bounds *found, uintptr_t index) {
-    long i = found->index->info & 1 && found->index->info >> 1 == 5 ? long(int32_t(index)) : long(index);
-    emulated::fault(found->place, 0, "out of bounds: index %ld of %s", i, found->array->name);
-}
-
-void __ubsan_handle_type_mismatch_v1(const Mismatch *found, uintptr_t at) {
-    emulated::fault(found->place, 0, "misaligned: %s at %#lx, which is no multiple of %d", found->type->name, at,
-                    1 << found->log_alignment);
-}
-
-void __ubsan_handle_divrem_overflow(const Place *place, uintptr_t, uintptr_t) {
-    emulated::fault(*place, 0, "an integer is divided by 0");
-}
-
-}  // extern "C"

@@ -1,0 +1,170 @@
+"""The kernels that are timed, what each must move and compute, and on what arrays.
+
+Those that memory holds up work on 256 MB, far more than a card's cache, so that every pass over an array
+is one over memory. A row counts the bytes that the kernel cannot avoid: each input read and each output
+written, twice where a statistic of all of an array stands between two looks at it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bench.layers import Layer, layers_of
+from bench.layers_minigan import arguments_of, kernel_of
+from minigan.bench.steps import DCGAN_32, DCGAN_64
+
+IMAGES = 256, 64, 64, 64  # 2**26 numbers, channels-last
+NUMBERS = 2**26
+LINES, CLASSES = 2**16, 2**10  # of a table, of logits say
+PRODUCTS = 256, 512, 1024, 2048, 4096, 8192
+PRECISIONS = "fp32", "tf32", "bf16"
+
+# Relative to the largest entry of the result; float64 is what it is compared with.
+RTOL = {"fp32": 1e-4, "tf32": 3e-3, "bf16": 2e-2}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A call of one kernel. make: its arguments from a source of arrays (see `kernel_side.Arrays`);
+    changes: the arguments that it changes in place, and which are its results."""
+
+    name: str
+    kernel: str
+    make: Callable
+    bytes: int
+    flop: int = 0
+    precision: str = "fp32"
+    changes: tuple[int, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The table it stands in."""
+        return "memory" if not self.flop else "product" if self.kernel == "matmul" else "convolution"
+
+
+def memory(name, passes, make, changes=(), kernel=None):
+    return Row(name, kernel or name, make, int(4 * NUMBERS * passes), changes=changes)
+
+
+def images(a):
+    return a.normal(IMAGES)
+
+
+def table(a):
+    return a.normal((LINES, CLASSES))
+
+
+def norm(a, axes):
+    """Arguments of a normalisation with weight and bias, by channels."""
+    weights = (1, IMAGES[1], 1, 1)
+    return images(a), a.normal(weights), a.normal(weights), axes, 1e-5
+
+
+def norm_backward(a, axes):
+    x, weight, bias, axes, eps = norm(a, axes)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(IMAGES))
+    return images(a), x, weight, bias, a.zeros(shape), a.ones(shape), axes, eps
+
+
+BATCH, INSTANCE = (0, 2, 3), (2, 3)
+WINDOW = (2, 2), (2, 2), (0, 0)  # kernel size, stride, padding
+HALF = 256, 64, 32, 32
+
+MEMORY = [
+    memory("leaky_relu", 2, lambda a: (images(a), 0.2)),
+    memory("leaky_relu_backward", 3, lambda a: (images(a), images(a), 0.2)),
+    memory("sigmoid", 2, lambda a: (images(a),)),
+    memory("tanh_backward", 3, lambda a: (images(a), images(a))),
+    memory("add_bias", 2, lambda a: (images(a), a.normal(IMAGES[1])), changes=(0,)),
+    memory("channel_sums", 1, lambda a: (images(a),)),
+    memory("bce_with_logits", 1, lambda a: (a.normal((NUMBERS, 1)), 1.0, 1 / NUMBERS)),
+    memory("bce_with_logits_backward", 2, lambda a: (a.ones(()), a.normal((NUMBERS, 1)), 1.0, 1 / NUMBERS)),
+    memory("normalize, batch", 3, lambda a: norm(a, BATCH), kernel="normalize"),
+    memory("normalize, instance", 3, lambda a: norm(a, INSTANCE), kernel="normalize"),
+    memory(
+        "normalize, layer",
+        2,  # a row fits in a block
+        lambda a: (table(a), a.normal((1, CLASSES)), a.normal((1, CLASSES)), (1,), 1e-5),
+        kernel="normalize",
+    ),
+    memory("normalize_backward, batch", 5, lambda a: norm_backward(a, BATCH), kernel="normalize_backward"),
+    memory(
+        "normalize_backward, instance", 5, lambda a: norm_backward(a, INSTANCE), kernel="normalize_backward"
+    ),
+    memory(
+        "move_statistics",
+        6,
+        lambda a: (*(a.normal(NUMBERS) for _ in range(4)), 0.1, 1.0),
+        changes=(0, 1),
+    ),
+    memory("max_pool2d", 1 + 3 / 4, lambda a: (images(a), *WINDOW)),  # positions have 8 bytes
+    memory("avg_pool2d", 1 + 1 / 4, lambda a: (images(a), *WINDOW)),
+    memory("avg_pool2d_input", 1 + 1 / 4, lambda a: (a.normal(HALF), IMAGES[2:], *WINDOW)),
+    memory("pixels_gather", 1, lambda a: (images(a), a.positions(HALF, IMAGES))),
+    memory("pixels_scatter", 1 + 3 / 4, lambda a: (a.normal(HALF), a.positions(HALF, IMAGES), IMAGES[2:])),
+    memory("upsample2d", 1 + 1 / 4, lambda a: (a.normal(HALF), (2, 2))),
+    memory("upsample2d_input", 1 + 1 / 4, lambda a: (images(a), (2, 2))),
+    memory("sums", 1, lambda a: (table(a), (0,))),
+    memory("row_norms", 1, lambda a: (table(a), 1e-12)),
+    memory("row_norms_backward", 2, lambda a: (a.normal(LINES), table(a), a.ones(LINES))),
+    memory("embedding_weight", 1, lambda a: (table(a), a.labels(LINES, CLASSES), CLASSES)),
+    memory("softmax", 2, lambda a: (table(a), 1)),
+    memory("softmax_backward", 3, lambda a: (table(a), table(a), 1)),
+    memory("log_softmax", 2, lambda a: (table(a), 1)),
+    memory("log_softmax_backward", 3, lambda a: (table(a), table(a), 1)),
+    memory("cross_entropy", 1, lambda a: (table(a), a.labels(LINES, CLASSES))),
+    memory("cross_entropy_backward", 2, lambda a: (a.normal(LINES), table(a), a.labels(LINES, CLASSES))),
+    memory("philox", 1, lambda a: (1, 0, NUMBERS, a.xp)),
+    memory("uniform", 1, lambda a: (1, 0, NUMBERS, np.float32, a.xp)),
+    memory("normal", 1, lambda a: (1, 0, NUMBERS, np.float32, a.xp)),
+    memory(
+        "sgd",
+        5,
+        lambda a: (*(a.normal(NUMBERS) for _ in range(3)), 1e-3, 0.9, 0.0, 0.0, False, False),
+        changes=(0, 2),
+    ),
+    memory(
+        "rmsprop",
+        5,
+        lambda a: (a.normal(NUMBERS), a.normal(NUMBERS), a.ones(NUMBERS), 1e-3, 0.99, 1e-8, 0.0),
+        changes=(0, 2),
+    ),
+    memory(
+        "adam",
+        7,
+        lambda a: (*(a.normal(NUMBERS) for _ in range(3)), a.ones(NUMBERS), 9, 1e-3, 0.5, 0.999, 1e-8, 0.0),
+        changes=(0, 2, 3),
+    ),
+]
+
+
+def products() -> list[Row]:
+    """Square matrix products, in each precision."""
+    return [
+        Row(f"{n}³", "matmul", lambda a, n=n: (a.normal((n, n)), a.normal((n, n))), 12 * n * n, 2 * n**3, p)
+        for n in PRODUCTS
+        for p in PRECISIONS
+    ]
+
+
+def convolutions() -> list[Row]:
+    """Every convolution of the two DCGANs, in every direction and precision."""
+    steps = replace(DCGAN_64, batch_size=128), DCGAN_32
+    return [convolution(layer, p) for step in steps for layer in layers_of(step) for p in PRECISIONS]
+
+
+def convolution(layer: Layer, precision: str) -> Row:
+    kernel, shapes = kernel_of(layer.transposed, layer.direction), (layer.x, layer.w, layer.y)
+
+    def make(a):
+        arrays = [a.normal(shape) for shape in shapes]
+        return arguments_of(kernel, *arrays, layer.transposed, layer.stride, layer.padding)
+
+    name = f"{layer.network} {layer.label} {layer.direction}"
+    return Row(name, kernel, make, 4 * sum(map(math.prod, shapes)), layer.flop, precision)
+
+
+def all_rows() -> list[Row]:
+    return [*MEMORY, *products(), *convolutions()]

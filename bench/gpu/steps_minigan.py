@@ -1,0 +1,83 @@
+"""Training steps of minigan on a GPU: the loops of `minigan.gans` themselves, with or without their graph.
+
+The first steps, whose losses are compared, are taken one at a time; then each `next` takes `bundle` steps
+and waits for the device once.
+"""
+
+import itertools
+import os
+
+import minigan_kernels as kernels
+from minigan import Generator, Tensor, __version__, graph
+from minigan.backend import device
+from minigan.bench.minigan_side import channels_last, critic, critic_step
+from minigan.gans import dcgan, model_named
+from minigan.graph import graphs
+from minigan.optim import Adam
+
+DEVICE = "gpu"
+
+read = Tensor.item
+
+
+def about():
+    return {"threads": int(os.environ["OMP_NUM_THREADS"]), "versions": {"minigan": __version__}}
+
+
+def prepare(job):
+    kernels.set_precision(job["precision"])
+    # The loops read the losses of every step, and so wait for it. Here they stay on the device until they
+    # are asked for, as PyTorch's do.
+    Tensor.item = Tensor.detach
+    steps = critic_steps(job) if job["model"] == "wgan-gp" else gan_steps(job)
+    for _ in job["noise"]:
+        yield numbers(take(steps, job))
+    while True:
+        for _ in range(job["bundle"]):
+            losses = take(steps, job)
+        yield numbers(losses)
+
+
+def take(steps, job):
+    with graphs(job["graph"]):
+        return next(steps)
+
+
+def gan_steps(job):
+    model = model_named(job["model"])
+    cfg = model.Config(**job["settings"])
+    with kernels.engine("reference"):  # what happens on the CPU
+        G, D = model.networks(cfg, job["shape"], Generator())
+        nets = [placed(net, job["weights"][name]) for name, net in {"G": G, "D": D}.items()]
+    data = itertools.cycle(batches(job, "data"))
+    rng = Generator(job["seed"], DEVICE)
+    return model.train(*nets, *model.optimizers(cfg, *nets), data, rng, cfg)
+
+
+def critic_steps(job):
+    cfg = dcgan.Config(**job["settings"])
+    with kernels.engine("reference"):
+        D = placed(critic(cfg, job["shape"], Generator()), job["weights"]["D"])
+    opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
+    rng = Generator(job["seed"], DEVICE)
+
+    @graph
+    def step(real, fake):
+        u = rng.uniform((len(real), 1, 1, 1))
+        return critic_step(D, opt, Tensor(real), Tensor(fake), Tensor(u), job["penalty"], job["eps"])
+
+    for real, fake in itertools.cycle(zip(batches(job, "data"), batches(job, "fakes"), strict=True)):
+        yield {name: value.detach() for name, value in step(real, fake).items()}
+
+
+def placed(net, weights):
+    net.load_state_dict(weights)
+    return net.to(DEVICE)
+
+
+def batches(job, name):
+    return [device(DEVICE).put(channels_last(batch)) for batch in job[name]]
+
+
+def numbers(losses):
+    return {name: read(value) for name, value in losses.items()}

@@ -1,0 +1,97 @@
+"""Seconds on the GPU: of a call, and of the fastest copy and matrix products this card makes.
+
+A kernel can be quicker than Python can launch it. So calls wait in the stream's queue behind a kernel that
+only spins, until all of them stand there; the events before and after them see the GPU alone.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import minigan_kernels as kernels
+
+TURNS, SECONDS = 7, 0.02  # turns, and how long each is to take
+MOST = 200  # calls in the queue, which holds about a thousand launches
+COPIED = 1 << 30  # bytes
+
+SPIN = r"""
+extern "C" __global__ void spin(unsigned long long nanoseconds) {
+    unsigned long long begin, now;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(begin));
+    do asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)); while (now - begin < nanoseconds);
+}"""
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """The median over some turns of the GPU's time for one call. It is called once before."""
+    import cupy
+
+    call()
+    cupy.cuda.get_current_stream().synchronize()
+    start = time.perf_counter()
+    call()
+    launched = time.perf_counter() - start
+    cupy.cuda.get_current_stream().synchronize()
+    whole = time.perf_counter() - start
+    n = min(max(round(SECONDS / whole), 1), MOST)
+    wait = np.uint64(1e9 * min(1.5 * n * launched + 1e-4, 0.5))
+
+    spin = cupy.RawKernel(SPIN, "spin")
+    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+    times = []
+    for _ in range(TURNS):
+        spin((1,), (1,), (wait,))
+        begin.record()
+        for _ in range(n):
+            call()
+        end.record()
+        end.synchronize()
+        times.append(cupy.cuda.get_elapsed_time(begin, end) / n / 1e3)
+    return statistics.median(times)
+
+
+def copy_ceiling() -> float:
+    """Bytes a second, read and written, of a copy within the card's memory."""
+    import cupy
+
+    size = min(COPIED, cupy.cuda.Device().mem_info[0] // 4)
+    source, target = (cupy.zeros(size, np.uint8) for _ in range(2))
+    stream = cupy.cuda.get_current_stream()
+    return 2 * size / seconds(lambda: target.data.copy_from_device_async(source.data, size, stream))
+
+
+def product_ceiling(precision: str, n: int) -> float:
+    """Operations a second of cuBLAS in an n×n matrix product: all sizes at once are `n`."""
+    return 2 * n**3 / seconds(cublas_product(precision, n))
+
+
+def cublas_product(precision: str, n: int) -> Callable[[], None]:
+    """A call of cuBLAS on random matrices, in float32, TF32, or BF16 with float32 sums and results."""
+    import cupy
+    from cupy_backends.cuda.libs import cublas  # a library of its own, that may not be there
+
+    runtime = cupy.cuda.runtime
+    kind = runtime.CUDA_R_16BF if precision == "bf16" else runtime.CUDA_R_32F
+    compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if precision == "tf32" else cublas.CUBLAS_COMPUTE_32F
+    a, b = (_normal(n, precision, cupy) for _ in range(2))
+    c = cupy.empty((n, n), np.float32)
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    handle = cupy.cuda.device.get_cublas_handle()
+
+    def call():
+        cublas.gemmEx(
+            *(handle, cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_N, n, n, n, one.ctypes.data),
+            *(a.data.ptr, kind, n, b.data.ptr, kind, n, zero.ctypes.data),
+            *(c.data.ptr, runtime.CUDA_R_32F, n, compute, cublas.CUBLAS_GEMM_DEFAULT),
+        )
+
+    return call
+
+
+def _normal(n, precision, xp):
+    """Power, and so speed, depends on the values: zeros would flatter."""
+    with kernels.engine("reference"):
+        x = kernels.normal(0, 0, n * n, np.float32, xp)
+    return (x.view(np.uint32) >> np.uint32(16)).astype(np.uint16) if precision == "bf16" else x

@@ -1,0 +1,124 @@
+"""PyTorch's side of the GPU benchmark, on the CPU: the same losses as that of the CPU's benchmark."""
+
+import importlib.util
+import itertools
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from bench.gpu import steps
+from minigan.bench.compare import EAGER, check
+from minigan.bench.steps import job
+from minigan.bench.worker import Worker
+
+torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
+pytestmark = pytest.mark.torch
+
+SMALL = {"latent": 8, "width": 4}
+TINY = [
+    replace(steps.DCGAN_64, batch_size=2, shape=(3, 16, 16), settings=SMALL),
+    replace(steps.MLP, batch_size=4, shape=(1, 4, 4)),
+    replace(steps.POINTS, batch_size=4),
+    replace(steps.CRITIC, batch_size=4, settings=steps.CRITIC.settings | SMALL),
+]
+
+
+@pytest.fixture
+def side(monkeypatch):
+    """Its file, told to use the CPU: where a graph is a call, and Adam has no form for graphs."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
+    settings = [(torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")]
+    settings.append((torch.backends.cudnn, "benchmark"))
+    before = [getattr(*setting) for setting in settings]
+    spec = importlib.util.spec_from_file_location("steps_torch", steps.EAGER.file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "DEVICE", "cpu")
+    monkeypatch.setattr(module, "graphed", warmed_up)
+    adam = module.side.adam
+    monkeypatch.setattr(module.side, "adam", lambda net, job, fused, capturable: adam(net, job, fused=fused))
+    yield module
+    for setting, value in zip(settings, before, strict=True):
+        setattr(*setting, value)
+
+
+def warmed_up(step, inputs):
+    for _ in range(5):
+        step(*inputs)
+    return step
+
+
+def asked(step, **settings):
+    return job(step, 5) | {"bundle": 2, "precision": "fp32", "graph": False} | settings
+
+
+def losses(side, job, n):
+    return list(itertools.islice(side.prepare(job), n))
+
+
+@pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
+def test_the_losses_are_those_of_the_cpus_benchmark(side, step):
+    with Worker(EAGER, threads=1) as worker:
+        worker.prepare(asked(step))
+        expected = worker.take(5)
+    assert check({"cpu": expected, "gpu": losses(side, asked(step), 5)}, steps.RTOL["fp32"]) < 2e-2
+
+
+@pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
+def test_warming_up_before_a_capture_changes_nothing(side, step):
+    eager, graphed = (losses(side, asked(step, graph=graph), 5) for graph in (False, True))
+    assert check({"eager": eager, "graph": graphed}, (1e-6,) * 5) < 1e-6
+
+
+def test_a_next_takes_a_bundle_of_steps_after_the_given_ones(side, monkeypatch):
+    taken = []
+    step_of = side.side.step_of
+
+    def counted(*args):
+        step = step_of(*args)
+        return lambda *inputs: taken.append(1) or step(*inputs)
+
+    monkeypatch.setattr(side.side, "step_of", counted)
+    after = []
+    for _ in itertools.islice(side.prepare(asked(TINY[2])), 7):
+        after.append(len(taken))
+    assert after == [1, 2, 3, 4, 5, 7, 9]
+
+
+@pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
+def test_bf16_is_another_precision_within_its_limits(side, step):
+    single = losses(side, asked(step), 5)
+    half = losses(side, asked(step, precision="bf16"), 5)
+    assert check({"fp32": single, "bf16": half}, steps.RTOL["bf16"]) > 0
+
+
+def test_tf32_is_switched_on_for_both_libraries(side):
+    for precision in ("tf32", "fp32"):
+        side.set_precision(precision)
+        for library in (torch.backends.cuda.matmul, torch.backends.cudnn):
+            assert library.allow_tf32 == (precision == "tf32")
+
+
+def test_in_fp32_images_may_lie_either_way(side):
+    formats = [v["layout"] for v in side.variants(asked(TINY[0]))]
+    assert formats == ["channels_last", "contiguous"]
+    assert [v["layout"] for v in side.variants(asked(TINY[0], precision="bf16"))] == ["channels_last"]
+    assert len(side.variants(asked(TINY[1]))) == 1
+
+
+def test_the_rivals_process_holds_nothing_of_minigan():
+    with Worker(steps.GRAPHED, threads=1) as worker:
+        assert worker.about["versions"]["PyTorch"] == torch.__version__
+    code = (
+        "import runpy, sys; runpy.run_path(sys.argv[1]);"
+        "sys.exit(', '.join(m for m in sys.modules if m.partition('.')[0].startswith('minigan')) or 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(steps.GRAPHED.file)],
+        env={"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
