@@ -225,7 +225,7 @@ def check(name, case):
 def test_a_kernel_is_what_reference_says(name):
     """In any order of memory too."""
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(CASES[name], st.data())
     def agrees(case, data):
         arrays, rest, size = case
