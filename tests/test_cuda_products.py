@@ -209,11 +209,11 @@ TRIO = (conv.conv2d, conv.conv2d_input, conv.conv2d_weight)
 
 
 @st.composite
-def convolutions(draw, channels, largest=9):
+def convolutions(draw, channels, groups=(1, 1, 2, 3)):
     """x, w, gy and the geometry."""
-    N, size, kernel = draw(st.integers(1, 3)), draw(pairs(1, largest)), draw(pairs(1, 4))
+    N, size, kernel = draw(st.integers(1, 3)), draw(pairs(1, 9)), draw(pairs(1, 4))
     window = draw(pairs(1, 3)), draw(pairs(0, 3)), draw(pairs(1, 3))
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    groups = draw(st.sampled_from(groups))
     out = kernels.out_size(size, kernel, *window)
     assume(min(out) >= 1)
     CG, OG = draw(channels), draw(channels)
@@ -256,35 +256,16 @@ def test_the_plan_of_the_engine_convolves(case):
 
 
 @some
-@given(convolutions(st.integers(1, 4)), st.sampled_from(["one side", "both"]), seeds)
-def test_the_image_ends(case, sides, seed):
-    x, w, gy, (*window, _) = case
-    if sides == "one side":
-        wide = (w.shape[0], *x.shape[1:2]) if seed % 2 else (37, 20)
-        x, w, gy = normals(
-            seed,
-            (len(x), w.shape[1], *x.shape[2:]),
-            (wide[1] * 5, *w.shape[1:]),
-            (len(gy), wide[1] * 5, *gy.shape[2:]),
-        )
-    else:
-        w, gy = (np.ascontiguousarray(a) for a in (w, gy))
-        x = x[:, : w.shape[1]]
-        w, gy = w[:4], gy[:, :4]
-        assume(len(w) == gy.shape[1])
-    geometry = (*window, 1)
-    with planned(image_ends=True), mock.patch.object(conv, "_launch", side_effect=AssertionError) as never:
-        check(conv.conv2d, (x, w), geometry, w[0].size)
-        check(conv.conv2d_input, (gy, w), (x.shape[2:], *geometry), w.size // w.shape[1])
-        turned = w.transpose(1, 0, 2, 3)  # many channels in, few out
-        check(conv.conv2d, (normals(seed, (2, len(w), *x.shape[2:]))[0], turned), geometry, turned[0].size)
-        check(
-            conv.conv2d_input,
-            (normals(seed, (2, w.shape[1], *gy.shape[2:]))[0], turned),
-            (x.shape[2:], *geometry),
-            turned.size // turned.shape[1],
-        )
-    assert not never.called
+@given(convolutions(st.just(1), groups=[1]), st.integers(1, 4), st.sampled_from([1, 3, 4, 8, 37, 100]), seeds)
+def test_the_image_ends(case, few, many, seed):
+    x, w, gy, geometry = case  # of one channel: for their sizes
+    never = mock.patch.object(conv, "_launch", side_effect=AssertionError("on the main loop"))
+    for C, O in ((few, many), (many, few)):
+        shapes = (len(x), C, *x.shape[2:]), (O, C, *w.shape[2:]), (len(gy), O, *gy.shape[2:])
+        x, w, gy = normals(seed, *shapes)
+        with planned(image_ends=True), never:
+            check(conv.conv2d, (x, w), geometry, w[0].size)
+            check(conv.conv2d_input, (gy, w), (x.shape[2:], *geometry), w.size // C)
 
 
 @pytest.mark.parametrize("x", [(0, 3, 5, 5), (0, 8, 5, 5)])
