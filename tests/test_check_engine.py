@@ -5,7 +5,9 @@ import pytest
 
 import minigan_kernels as kernels
 from minigan import functional as F
+from minigan.errors import MiniganError
 from minigan.testing.check_engine import check_engine, runs_kernels
+from minigan.testing.gradcheck import gradcheck
 from minigan_kernels.engines import kernels_called
 
 X = [np.linspace(-1, 2, 6).reshape(2, 3)]
@@ -56,3 +58,26 @@ def test_called_kernels_are_listed_by_the_engine_that_defines_them():
         kernels.sigmoid(np.ones(3, np.float32))
     kernels.leaky_relu(np.ones(3, np.float32), 0.2)
     assert called == [("cpu", "leaky_relu"), ("reference", "sigmoid")]
+
+
+MISSING = kernels.engine_missing("cuda-emulated")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("cuda", marks=pytest.mark.gpu),
+        pytest.param("cuda-emulated", marks=pytest.mark.skipif(MISSING is not None, reason=str(MISSING))),
+    ],
+)
+def test_every_op_that_calls_a_kernel_is_right_to_second_order(engine):
+    results = list(gradcheck(engines=[engine], examples=1))
+    assert [(r.op, r.failure) for r in results if r.failure] == []
+    assert {"conv2d", "batch_norm", "leaky_relu", "matmul"} <= {r.op for r in results}
+
+
+@pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+def test_an_engine_that_runs_nothing_of_an_op_has_nothing_to_check():
+    with pytest.raises(MiniganError, match="exp: no kernel of cuda-emulated is called"):
+        list(gradcheck(["exp"], engines=["cuda-emulated"]))

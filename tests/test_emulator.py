@@ -434,6 +434,14 @@ def test_arguments_that_the_kernel_does_not_take_are_refused(cu, args, says):
         scale(cu, *args)
 
 
+def test_an_array_that_must_not_be_written_is_refused_where_a_kernel_may(cu):
+    y = np.zeros(4, np.float32)
+    y.flags.writeable = False
+    scale(cu, y, np.zeros(4, np.float32), N, BY)
+    with pytest.raises(ValueError, match="scale: y is read-only, and the kernel may write to it"):
+        scale(cu, X, y, N, BY)
+
+
 def test_arrays_may_overlap_and_be_views(cu):
     memory = np.arange(20, dtype=np.float32)
     scale(cu, memory[2:14], memory[2:14], np.int32(12), np.float32(3))

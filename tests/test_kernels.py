@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import minigan.functional as F
 import minigan_kernels as kernels
 from minigan import Tensor, grad
 from minigan.testing import assert_close
-from minigan_kernels import reference
+from minigan_kernels import engines, reference
 from minigan_kernels.engines import _kernels_of, engine_name
 from minigan_kernels.reference.philox import rounds
 
@@ -460,3 +461,54 @@ def test_the_array_picks_the_engine():
 def test_arrays_of_another_kind_are_refused():
     with pytest.raises(TypeError, match="NumPy or CuPy array, got list"):
         kernels.array_module([1.0])
+
+
+class OnGpu:
+    """As much of a CuPy array as it takes to pick an engine."""
+
+    __cuda_array_interface__: ClassVar[dict] = {}
+
+    def __init__(self, dtype):
+        self.dtype = np.dtype(dtype)
+
+
+@pytest.mark.skipif(bool(os.environ.get("MINIGAN_ENGINE")), reason="an engine is forced")
+def test_arrays_on_a_gpu_pick_theirs():
+    assert engine_name(OnGpu(np.float32)) == "cuda"
+    assert engine_name(OnGpu(np.float64)) == "reference"
+
+
+@pytest.mark.parametrize("forced", ["cuda", "cuda-emulated", "numba-cuda"])
+def test_an_engine_for_float32_leaves_other_dtypes_to_the_reference(forced, monkeypatch):
+    monkeypatch.setattr(engines._choice, "forced", forced)
+    assert engine_name(np.ones(1)) == "reference"
+    assert engine_name(np.ones(1, np.float32) if forced != "cuda" else OnGpu(np.float32)) == forced
+    assert engines.engine_for_new(np, np.float64).normal is reference.normal
+
+
+@pytest.mark.parametrize(
+    ("forced", "array", "says"),
+    [
+        ("cuda", np.ones(1, np.float32), "the engine 'cuda' takes CuPy arrays, and this one lies on the CPU"),
+        (
+            "cuda-emulated",
+            OnGpu(np.float32),
+            "'cuda-emulated' takes NumPy arrays, and this one lies on a GPU",
+        ),
+        ("cpu", OnGpu(np.float64), "'cpu' takes NumPy arrays, and this one lies on a GPU"),
+    ],
+)
+def test_an_engine_that_cannot_reach_an_array_says_so(forced, array, says, monkeypatch):
+    monkeypatch.setattr(engines._choice, "forced", forced)
+    with pytest.raises(ValueError, match=says):
+        engine_name(array)
+
+
+def test_every_engine_is_here_or_says_why_not():
+    here = kernels.engines_here()
+    assert {"reference", "cpu"} <= set(here)
+    for name in set(kernels.ENGINES) - set(here):
+        with pytest.raises(ValueError, match=f"the engine '{name}' cannot run here: "), kernels.engine(name):
+            pass
+    with pytest.raises(ValueError, match="no kernel engine is called 'other'"):
+        kernels.engine_missing("other")

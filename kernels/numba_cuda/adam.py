@@ -46,8 +46,7 @@ def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
     if any(a.dtype != p.dtype for a in (g, exp_avg, exp_avg_sq)):
         reference.adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)
         return
-    if isinstance(step, int):
-        step = array_module(p).full(1, step, np.int64)
+    step = step.reshape(1) if isinstance(step, type(p)) else array_module(p).full(1, step, np.int64)
     launch(
         *(adam_entries, blocks_for(p.size), (THREADS,), p, g, exp_avg, exp_avg_sq, step),
         *(float(lr), float(beta1), float(beta2), np.float32(eps), np.float32(weight_decay)),

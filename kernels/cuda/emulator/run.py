@@ -21,11 +21,12 @@ class EmulatorFault(RuntimeError):
 
 class _Settings(threading.local):
     def __init__(self):
-        self.order, _, seed = (os.environ.get("MINIGAN_EMULATOR_ORDER") or "forward").partition(":")
-        self.seed = int(seed or 0)
+        given = os.environ.get("MINIGAN_EMULATOR_ORDER") or "forward"
+        self.order, _, seed = given.partition(":")
+        if self.order not in ORDERS or not (seed or "0").isdecimal():
+            raise ValueError(f"MINIGAN_EMULATOR_ORDER is {', '.join(ORDERS)} or shuffled:SEED, got {given!r}")
+        self.seed = int(seed or 0) % 2**32
         self.watched = os.environ.get("MINIGAN_EMULATOR_TRAPS") != "0"
-        if self.order not in ORDERS:
-            raise ValueError(f"MINIGAN_EMULATOR_ORDER: {self.order!r} is none of {', '.join(ORDERS)}")
 
 
 _settings = _Settings()
@@ -178,6 +179,8 @@ def _check(kernel, names, parameters, args):
         raise TypeError(f"{kernel}: {len(args)} arguments, but it takes {len(parameters)}")
     for a, name, p in zip(args, names, parameters, strict=True):
         takes, array = p.type.decode(), isinstance(a, np.ndarray)
+        if array and p.pointer and not p.constant and not a.flags.writeable:
+            raise ValueError(f"{kernel}: {name.decode()} is read-only, and the kernel may write to it")
         if bool(p.pointer) == (array or a is None) and (a is None or takes in ("", a.dtype.str[1:])):
             continue
         given = f"an array of {a.dtype}" if array else "None" if a is None else f"np.{a.dtype}"
