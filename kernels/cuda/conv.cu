@@ -69,8 +69,9 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     });
 }
 
-// gw = conv2d_weight(x, gy): gy, rows along m, by patches of x, rows along n.
-extern "C" __global__ void __launch_bounds__(THREADS)
+// gw = conv2d_weight(x, gy): gy, rows along m, by patches of x, rows along n. One block is enough for a
+// multiprocessor: to fit in two, the compiler would move registers to memory and back in the main loop.
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     conv_weight(const float *__restrict__ x, const float *__restrict__ gy, float *__restrict__ gw, GEOMETRY,
                  int slabs_each, int vector) {
     using A = Matrix<ALONG_MN>;

@@ -159,9 +159,10 @@ template <int FEW> __device__ void spread_few(const Layer &layer, const float *f
     }
 }
 
-// Few is a constant inside, so that its sums stay in registers.
+// Few is a constant inside, so that its sums stay in registers; four blocks in a multiprocessor leave room
+// for them, and with more the compiler would move some to memory and back.
 #define END(name, FEW_OUTPUTS, body)                                                                       \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                  \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                               \
         name(const float *__restrict__ source, const float *__restrict__ w, float *__restrict__ result,    \
              GEOMETRY, int adjoint, int vector) {                                                          \
         DYNAMIC_SHARED(float, filters);                                                                    \
