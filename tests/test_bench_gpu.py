@@ -259,6 +259,7 @@ def test_the_results_folder_says_what_was_run_on_a_gpu_or_that_nothing_was(tmp_p
 # The processes.
 
 
+@pytest.mark.slow
 def test_a_request_that_takes_too_long_ends_the_process(side):
     began = time.monotonic()
     with Bounded(side, threads=1, seconds=lambda: 2) as worker:
@@ -412,6 +413,7 @@ def test_outcomes_are_counted_as_they_come(tmp_path, clock):
     assert "error" not in found
 
 
+@pytest.mark.slow
 def test_a_run_of_tests_that_takes_too_long_keeps_what_it_had(tmp_path):
     test = tmp_path / "test_some.py"
     test.write_text(
@@ -433,6 +435,7 @@ def test_pytest_that_does_not_run_is_an_error(clock):
 LACKING = "cyclopts rich sklearn safetensors scipy threadpoolctl PIL matplotlib pooch requests tomli_w onnx"
 
 
+@pytest.mark.slow
 def test_the_gpu_tests_are_collected_where_only_numpy_cupy_numba_pytest_and_hypothesis_are(tmp_path):
     """And nothing is installed: the packages that minigan needs else are hidden, it is found by its path."""
     hide = f"import sys\nfor name in {LACKING!r}.split(): sys.modules[name] = None\nimport bench, pytest\n"

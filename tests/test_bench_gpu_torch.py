@@ -59,6 +59,7 @@ def losses(side, job, n):
 
 
 @pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
+@pytest.mark.slow
 def test_the_losses_are_those_of_the_cpus_benchmark(side, step):
     with Worker(EAGER, threads=1) as worker:
         worker.prepare(asked(step))
@@ -108,6 +109,7 @@ def test_in_fp32_images_may_lie_either_way(side):
     assert len(side.variants(asked(TINY[1]))) == 1
 
 
+@pytest.mark.slow
 def test_the_rivals_process_holds_nothing_of_minigan():
     with Worker(steps.GRAPHED, threads=1) as worker:
         assert worker.about["versions"]["PyTorch"] == torch.__version__

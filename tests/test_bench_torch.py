@@ -46,6 +46,7 @@ def started():
 
 
 @pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
+@pytest.mark.slow
 def test_the_sides_agree(step, started):
     job = steps.job(step)
     for variant in started[EAGER.name].variants(job):
@@ -70,6 +71,7 @@ def test_other_noise_is_refused(started):
         prepare(started, dict.fromkeys(started, job) | {CHANNELS_LAST.name: wrong}, LOSSES)
 
 
+@pytest.mark.slow
 def test_convolutions_agree_in_every_direction():
     tiny = replace(TINY[1], settings={"latent": 5, "width": 4})
     with workers(layers.SIDES, threads=1) as started:
@@ -78,6 +80,7 @@ def test_convolutions_agree_in_every_direction():
         assert prepare(started, dict.fromkeys(started, layers.product(8)), layers.RTOL) <= 1e-4
 
 
+@pytest.mark.slow
 def test_the_rivals_process_holds_nothing_of_minigan():
     code = (
         "import runpy, sys; runpy.run_path(sys.argv[1]);"
@@ -123,6 +126,7 @@ def test_the_long_form(tmp_path, monkeypatch, capsys):
     assert "MLP GAN in the plane, batch 4" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_curves_begin_as_one(tmp_path):
     found = curve.curves(1, lambda what: None, TINY[0], steps=3)
     curve.save(tmp_path / "curve.csv", found)
@@ -134,11 +138,13 @@ def test_the_curves_begin_as_one(tmp_path):
     assert curve.distance(ours, theirs) < 1e-2
 
 
+@pytest.mark.slow
 def test_the_short_form_has_the_ratio(capsys):
     assert main(["bench", "points", "--seconds=0.02", "--threads=1"]) == 0
     assert "PyTorch ÷ minigan" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_both_sides_work_with_the_threads_they_are_given(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     for side in (MINIGAN, EAGER):

@@ -126,6 +126,7 @@ def test_models_lists_models_and_data(capsys):
         assert name in output
 
 
+@pytest.mark.slow
 def test_gradcheck_lists_every_op_it_checked(capsys):
     assert main(["gradcheck", "exp", "conv2d", "--examples=1"]) == 0
     output = capsys.readouterr().out

@@ -428,6 +428,7 @@ def test_backward_and_grad_agree(drawn):
 
 @often
 @given(with_arrays(smooth_networks(), input_shape))
+@pytest.mark.slow
 def test_float32_and_float64_agree(drawn):
     network, x = drawn
     single = copy.deepcopy(network.module).to(np.float32)

@@ -48,6 +48,7 @@ def compare(ours, theirs, arrays):
 
 @often
 @given(some.conv_geometries(), st.data())
+@pytest.mark.slow
 def test_conv2d(g, data):
     arrays = [data.draw(some.arrays(shape)) for shape in (g.x_shape, g.w_shape, g.out_channels)]
     compare(partial(F.conv2d, **g.kwargs), partial(T.conv2d, **g.kwargs), arrays)
@@ -55,6 +56,7 @@ def test_conv2d(g, data):
 
 @often
 @given(some.conv_geometries(), st.data())
+@pytest.mark.slow
 def test_conv_transpose2d(g, data):
     arrays = [data.draw(some.arrays(shape)) for shape in (g.y_shape, g.w_shape, g.in_channels)]
     settings = g.transposed_kwargs
@@ -77,6 +79,7 @@ def test_avg_pool2d(g, data):
 
 @often
 @given(some.shapes(min_dims=2), st.sampled_from([1e-3, 0.1, 1.0]), st.booleans(), st.data())
+@pytest.mark.slow
 def test_batch_norm(shape, eps, training, data):
     shape = (shape[0] + 1, *shape[1:])  # more than one value a channel
     arrays = [data.draw(some.arrays(n)) for n in (shape, shape[1], shape[1])]

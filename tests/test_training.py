@@ -75,6 +75,7 @@ def test_the_config_gives_back_what_the_run_was_told(tmp_path):
     assert run.hyperparameters() == replace(TINY, size=16)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits(tmp_path):
     one, two = train(tmp_path / "one"), train(tmp_path / "two")
     assert checkpoint(one) == checkpoint(two)
@@ -95,6 +96,7 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
         assert a.read_bytes() == b.read_bytes()
 
 
+@pytest.mark.slow
 def test_what_came_after_the_last_checkpoint_is_made_again(tmp_path):
     whole = train(tmp_path / "whole")
     killed = train(tmp_path / "killed")
