@@ -85,6 +85,7 @@ class ndarray:
     nbytes = property(lambda self: self._a.nbytes)
     flags = property(lambda self: self._a.flags)
     T = property(lambda self: self.transpose())
+    data = property(lambda self: types.SimpleNamespace(ptr=self._a.ctypes.data, device_id=self._device))
     device = property(lambda self: Device(self._device))
     __cuda_array_interface__ = property(
         lambda self: {"shape": self.shape, "typestr": self.dtype.str, "data": (self._a.ctypes.data, False)}
@@ -430,6 +431,7 @@ class Device:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
         self._before = []
 
+    attributes = {"MultiProcessorCount": 4}  # noqa: RUF012
     compute_capability = property(lambda self: "".join(map(str, state.sm)))
     mem_info = property(lambda self: (state.free[self.id], 10**12))
 

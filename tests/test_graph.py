@@ -14,9 +14,11 @@ from minigan import functional as F
 from minigan.autograd import Function
 from minigan.cli import main
 from minigan.errors import MiniganError
-from minigan.gans import gan
+from minigan.gans import MODELS, gan
 from minigan.graph import WARM_UP, graphs
 from minigan.training import Options, Run, Session
+from minigan_kernels.cuda import emulator
+from minigan_kernels.cuda.launch import Source
 
 
 @pytest.fixture
@@ -177,6 +179,39 @@ def test_a_step_can_be_left_as_it_is(gpu):
             step(on_gpu(1))
     assert not step.captured
     assert gpu.calls == []
+
+
+# The CUDA engine, its launches run by the emulator
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(emulator.missing() is not None, reason=str(emulator.missing()))
+@pytest.mark.parametrize(
+    ("model", "data", "cfg"),
+    [
+        ("gan", "ring8", {"batch_size": 4, "latent": 2}),
+        ("dcgan", "digits", {"batch_size": 2, "latent": 4, "width": 4, "size": 16}),
+    ],
+)
+def test_no_kernel_of_the_cuda_engine_needs_the_host(monkeypatch, model, data, cfg):
+    """A whole step is captured: no cuBLAS, no cuRAND, no copy; and a replay does what the step does."""
+
+    def on_gpu(source, cupy, kernel, grid, block, args, shared):
+        def launch(*plain):
+            return source._emulated.launch(kernel, grid, block, plain, shared)
+
+        fake_cupy.call(launch, *args, in_place=True)
+
+    fake_cupy.install(monkeypatch)
+    monkeypatch.setattr(Source, "_on_gpu", on_gpu)
+    with emulator.traps(False):  # they are for the tests of the kernels
+        found = []
+        for with_graph in (False, True):
+            options = Options(device="gpu", data=data, graph=with_graph)
+            session = Session(model, options, MODELS[model].Config(**cfg))
+            found.append([session.next_step() for _ in range(WARM_UP + 2)])
+    assert fake_cupy.state.calls.count("launch") == 2
+    assert found[1] == found[0]
 
 
 # What is refused
