@@ -13,7 +13,7 @@ from minigan import functional as F
 from minigan.testing import assert_close
 from minigan.testing.layouts import LAYOUTS
 from minigan_kernels import cuda, engine_missing, reference
-from minigan_kernels.cuda import pool
+from minigan_kernels.cuda import norm, pool
 from minigan_kernels.cuda.columns import columns_of, grid
 from minigan_kernels.cuda.emulator import order
 from minigan_kernels.cuda.launch import Source
@@ -68,6 +68,24 @@ def test_rows_that_are_cut_into_chunks_are_put_together_again(shape, axes, weigh
     assert_close(sums, reference.sums(x.astype(np.float64), axes), rtol=1e-6)
     with order("shuffled", seed=1):
         np.testing.assert_array_equal(cuda.sums(x, axes), sums)
+
+
+@pytest.mark.parametrize(("shape", "axes", "weights"), CHUNKED.values(), ids=CHUNKED)
+def test_so_are_those_of_the_second_derivative(shape, axes, weights):
+    ggx, gy, x = (normals(*shape, seed=seed) + mean for seed, mean in ((0, 0.5), (1, -1), (2, 10)))
+    if len(shape) == 4:
+        ggx, gy, x = channels_last(ggx), channels_last(gy), channels_last(x)
+    w = normals(*(n if i in weights else 1 for i, n in enumerate(shape)), seed=3)
+    _, *statistics = reference.normalize(x.astype(np.float64), None, None, axes, 1e-5)
+    expected = reference.normalize_double_backward(*wide(ggx, gy, x, w), *statistics, axes, 1e-5)
+    arrays = ggx, gy, x, w, *(a.astype(np.float32) for a in statistics)
+    found = cuda.normalize_double_backward(*arrays, axes, 1e-5)
+    for a, e in zip(found, expected, strict=True):
+        assert_close(a, e, rtol=1e-4, atol=1e-5 * np.abs(e).max())
+    with order("shuffled", seed=1):
+        again = cuda.normalize_double_backward(*arrays, axes, 1e-5)
+    for a, b in zip(again, found, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_large_mean_does_not_spoil_the_variance():
@@ -130,6 +148,7 @@ ONCE = {
     "max_pool2d": (X, *WINDOW),
     "normalize": (X, W, W, (0, 2, 3), 1e-5),
     "normalize_backward": (X, X, W, W, MEAN, VAR, (0, 2, 3), 1e-5),
+    "normalize_double_backward": (X, X, X, W, MEAN, VAR, (0, 2, 3), 1e-5),
     "pixels_gather": (X, channels_last(INDEX)),
     "pixels_scatter": (channels_last(Y), channels_last(INDEX), (6, 6), WINDOW),
     "row_norms": (X, 0.1),
@@ -152,6 +171,39 @@ def test_channels_last_images_take_one_launch_and_no_copy(name):
     ):
         getattr(cuda, name)(*ONCE[name])
     assert launch.call_count == 1
+
+
+SECOND = {  # shape, axes, the axes of the weights, and the launches that it takes
+    "batch": ((4, 5, 6, 6), (0, 2, 3), (1,), 1),
+    "instance, without weights": ((4, 5, 6, 6), (2, 3), None, 1),
+    "instance": ((4, 5, 6, 6), (2, 3), (1,), 2),  # its weights are those of all instances
+    "instance, in chunks": ((2, 3, 111, 97), (2, 3), (1,), 3),
+    "layer": ((6, 40), (1,), (1,), 2),
+    "layer, of images": ((4, 5, 6, 6), (1, 2, 3), (1, 2, 3), 2),
+    "layer, of many rows": ((3_000, 3), (1,), (1,), 3),
+}
+
+
+@pytest.mark.parametrize(("shape", "axes", "weights", "launches"), SECOND.values(), ids=SECOND)
+def test_the_second_derivative_of_a_norm_takes_few_launches(shape, axes, weights, launches):
+    ggx, gy, x = (normals(*shape, seed=seed) for seed in range(3))
+    if len(shape) == 4:
+        ggx, gy, x = (channels_last(a) for a in (ggx, gy, x))
+    w = None
+    if weights:
+        w = normals(*(n if i in weights else 1 for i, n in enumerate(shape)), seed=3)
+    arrays = ggx, gy, x, w, *reference.normalize(x, None, None, axes, 1e-5)[1:]
+    expected = reference.normalize_double_backward(*wide(*arrays), axes, 1e-5)
+    with (
+        mock.patch.object(Source, "launch", autospec=True, side_effect=Source.launch) as launch,
+        mock.patch.object(norm.reference, "normalize_double_backward", side_effect=AssertionError),
+    ):
+        found = cuda.normalize_double_backward(*arrays, axes, 1e-5)
+    assert launch.call_count == launches
+    for a, e in zip(found, expected, strict=True):
+        assert (a is None) == (e is None)
+        if a is not None:
+            assert_close(a, e, rtol=1e-4, atol=1e-5 * np.abs(e).max())
 
 
 class NoCopies:
@@ -296,6 +348,14 @@ def test_positions_and_labels_out_of_range_read_no_memory_and_give_nan():
     assert not np.isnan(cuda.embedding_weight(TABLE, labels, 3)).any()
 
 
+ROW = np.ones((2, 1, 7), np.float32)
+
+
+def second(ggx, gy, x, mean=None, var=None):
+    mean, var = (one if a is None else a for one, a in zip(ROW, (mean, var), strict=True))
+    return cuda.normalize_double_backward(ggx, gy, x, None, mean, var, (0,), 1e-5)
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -305,6 +365,14 @@ def test_positions_and_labels_out_of_range_read_no_memory_and_give_nan():
         (lambda: cuda.bce_with_logits_backward(normals(2), normals(2), 1.0, 1.0), "one value"),
         (lambda: cuda.cross_entropy(TABLE, LABELS[:2]), "labels of shape"),
         (lambda: cuda.embedding_weight(TABLE, LABELS[:2], 8), "index"),
+        (lambda: second(normals(3), TABLE, TABLE), r"double_backward: .* shape \(3,\) where \(6, 7\)"),
+        (lambda: second(TABLE, normals(6, 6), TABLE), r"shape \(6, 6\) where \(6, 7\)"),
+        (lambda: second(TABLE, TABLE, TABLE, normals(6, 7)), r"shape \(6, 7\) where \(1, 7\)"),
+        (lambda: second(TABLE, TABLE, TABLE, None, normals(7)), r"shape \(7,\) where \(1, 7\)"),
+        (
+            lambda: cuda.normalize_backward(normals(7), TABLE, None, None, *ROW, (0,), 1e-5),
+            r"normalize_backward: .* shape \(7,\)",
+        ),
         (lambda: cuda.pixels_gather(normals(1, 2, 3, 3), np.zeros((1, 1, 2, 2), int)), "index has shape"),
         (lambda: cuda.sgd(normals(6)[::2], normals(3), None, 0.1, 0, 0, 0, False, True), "contiguous"),
         (lambda: kernels.upsample2d_input(normals(1, 1, 3, 4), (2, 2)), "no multiple"),
@@ -322,6 +390,7 @@ def test_other_floats_are_refused():
         lambda: cuda.softmax_backward(x.astype(np.float64), x, 1),
         lambda: cuda.embedding_weight(x.astype(np.float16), np.array([0, 1]), 2),
         lambda: cuda.normalize_backward(x, x, None, None, np.ones((1, 3)), np.ones((1, 3)), (0,), 1e-5),
+        lambda: second(TABLE.astype(np.float64), TABLE, TABLE),
     ):
         with pytest.raises(TypeError, match="float32, but an array"):
             call()
@@ -330,18 +399,31 @@ def test_other_floats_are_refused():
 # All together
 
 
-def test_a_gradient_penalty_is_the_same_on_the_emulated_engine():
+def critic_of_vectors(g):
+    return (5, 6), nn.Sequential(
+        *(nn.Linear(6, 8, generator=g), nn.LayerNorm(8), nn.LeakyReLU(0.2)),
+        *(nn.Linear(8, 3, generator=g),),
+    )
+
+
+def critic_of_images(g):
+    return (5, 2, 6, 6), nn.Sequential(
+        *(nn.Conv2d(2, 4, 3, padding=1, generator=g), nn.InstanceNorm2d(4, affine=True), nn.LeakyReLU(0.2)),
+        *(nn.Conv2d(4, 3, 3, stride=2, generator=g), nn.LayerNorm((3, 2, 2)), nn.LeakyReLU(0.2)),
+        *(nn.Flatten(), nn.Linear(12, 3, generator=g)),
+    )
+
+
+@pytest.mark.parametrize("critic", [critic_of_vectors, critic_of_images])
+def test_a_gradient_penalty_is_the_same_on_the_emulated_engine(critic):
     """Two steps of a small critic, by double backward."""
 
     def train(engine):
         with kernels.engine(engine):
             g = Generator(0)
-            net = nn.Sequential(
-                *(nn.Linear(6, 8, generator=g), nn.LayerNorm(8), nn.LeakyReLU(0.2)),
-                *(nn.Linear(8, 3, generator=g),),
-            )
+            shape, net = critic(g)
             opt = optim.Adam(net.parameters(), lr=1e-2)
-            x, losses = g.normal((5, 6)), []
+            x, losses = g.normal(shape), []
             for _ in range(2):
                 leaf = Tensor(x.copy(), requires_grad=True)
                 loss = F.cross_entropy(net(leaf), [0, 1, 2, 1, 0])
@@ -351,4 +433,8 @@ def test_a_gradient_penalty_is_the_same_on_the_emulated_engine():
                 losses.append(total.item())
         return losses
 
-    assert_close(np.array(train("cuda-emulated")), np.array(train("reference")), rtol=1e-5)
+    expected = train("reference")
+    names = "normalize", "normalize_backward", "normalize_double_backward"
+    with mock.patch.multiple(norm.reference, **dict.fromkeys(names, mock.Mock(side_effect=AssertionError))):
+        found = train("cuda-emulated")
+    assert_close(np.array(found), np.array(expected), rtol=1e-5)

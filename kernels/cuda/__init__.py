@@ -16,7 +16,7 @@ from .conv import conv2d, conv2d_input, conv2d_weight
 from .embedding import embedding_weight
 from .gemm import linear, matmul
 from .loss import bce_with_logits, bce_with_logits_backward
-from .norm import move_statistics, normalize, normalize_backward
+from .norm import move_statistics, normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
 from .philox import normal, philox, uniform
 from .pool import (
@@ -63,6 +63,7 @@ __all__ = [
     "normal",
     "normalize",
     "normalize_backward",
+    "normalize_double_backward",
     "philox",
     "pixels_gather",
     "pixels_scatter",

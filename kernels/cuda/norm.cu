@@ -1,13 +1,14 @@
 // Normalisation over the middle axis of (S, R, C): batch norm of channels-last images or of tables (S = 1),
-// instance norm, layer norm (C = 1); and its gradient.
+// instance norm, layer norm (C = 1); its gradient, and the gradient of that.
 //
 // Forward: x is read twice, for the statistics and for the result, which is written: 12 bytes an entry,
-// and about 15 operations. Backward: x and gy are read twice and gx is written: 20 bytes. Both are bound by
+// and about 15 operations. Backward: x and gy are read twice and gx is written: 20 bytes. Double backward:
+// ggx, gy and x are read twice, ggy and gx are written: 32 bytes, and about 35 operations. All are bound by
 // memory; the second reading of what fits in the cache is nearly free.
 //
 // Where a block sees whole columns, one launch does it all. Else the rows are cut into chunks: a first launch
-// leaves two sums for each column of each chunk, and in a second launch each block puts together the
-// sums of its columns, and then writes its own chunk.
+// leaves two sums, or five, for each column of each chunk, and in a second launch each block puts together
+// the sums of its columns, and then writes its own chunk.
 //
 // Squared deviations are from a mean that is close by: those of eight rows in registers from their own mean,
 // put together as in Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983,
@@ -216,4 +217,117 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_product
         mine[0] = found.weighted;
         mine[R] = found.plain;
     }
+}
+
+// Double backward, with u for ggx, g = gy · weight and ŷ = (x - mean) · rstd: five sums along a column, of
+// u, g, u·g, u·ŷ and g·ŷ.
+struct Five {
+    float u, g, ug, u_along, g_along;
+
+    __device__ Five over(float n) const { return {u / n, g / n, ug / n, u_along / n, g_along / n}; }
+};
+
+__device__ inline Five operator+(Five a, Five b) {
+    return {a.u + b.u, a.g + b.g, a.ug + b.ug, a.u_along + b.u_along, a.g_along + b.g_along};
+}
+
+// Those of a chunk, with weights of the rows in g, but none of what is kept.
+__device__ Five five_of_chunk(
+    const float *ggx, const float *gy, const float *x, const float *row_weight, const Columns &column,
+    float mean, float rstd
+) {
+    Five found = {0, 0, 0, 0, 0};
+#pragma unroll 4
+    for (int64 r = column.from + column.lane; r < column.to; r += column.deep) {
+        float u = ggx[column.at(r)], g = gy[column.at(r)], normal = (x[column.at(r)] - mean) * rstd;
+        if (row_weight) g *= row_weight[r];
+        found = found + Five{u, g, u * g, u * normal, g * normal};
+    }
+    return found;
+}
+
+// partial[chunk, s, c] = those sums.
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_fives(
+    const float *__restrict__ ggx, const float *__restrict__ gy, const float *__restrict__ x,
+    const float *__restrict__ weight, int64 period, const float *__restrict__ mean,
+    const float *__restrict__ var, Five *__restrict__ partial, int64 S, int64 R, int64 C, int wide, int deep,
+    int chunks, float eps
+) {
+    __shared__ Five room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    float m = column.inside ? mean[column.column()] : 0, v = column.inside ? var[column.column()] : 0;
+    Five found = five_of_chunk(ggx, gy, x, period ? nullptr : weight, column, m, 1 / sqrtf(v + eps));
+    found = column.together(found, room);
+    if (column.leads()) partial[column.part(column.chunk)] = found;
+}
+
+// With a bar for the mean of a column, and p = rstd · (u - ū - ŷ·mean(u·ŷ)):
+//   ggy = p · weight,
+//   gx = -rstd² · (mean(g·ŷ)·(u - ū) + mean(u·ŷ)·(g - ḡ) + ŷ·(mean(u·g) - ū·ḡ - 3·mean(u·ŷ)·mean(g·ŷ))).
+// For weights of what is kept also gweight = Σ p·gy, of shape (S / period, period · C), the gradient of
+// weight but for a sum over the first axis; for weights of the rows u_means (S), ū and mean(u·ŷ), with
+// which `row_weight_seconds` goes on. partial is null where there is one chunk; so is gweight or u_means, or
+// both, where nobody wants it.
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_double_backward(
+    const float *__restrict__ ggx, const float *__restrict__ gy, const float *__restrict__ x,
+    const float *__restrict__ weight, int64 period, const float *__restrict__ mean,
+    const float *__restrict__ var, const Five *__restrict__ partial, float *__restrict__ ggy,
+    float *__restrict__ gx, float *__restrict__ gweight, float2 *__restrict__ u_means, int64 S, int64 R,
+    int64 C, int wide, int deep, int chunks, float eps
+) {
+    __shared__ Five room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    const float *row_weight = period ? nullptr : weight;
+    float m = column.inside ? mean[column.column()] : 0, v = column.inside ? var[column.column()] : 0;
+    float rstd = 1 / sqrtf(v + eps);
+    Five found = {0, 0, 0, 0, 0};
+    if (!partial) found = five_of_chunk(ggx, gy, x, row_weight, column, m, rstd);
+    for (int i = column.lane; partial && column.inside && i < chunks; i += deep)
+        found = found + partial[column.part(i)];
+    Five average = column.together(found, room).over(R);
+
+    float covariance = average.ug - average.u * average.g, both = average.u_along * average.g_along;
+    float slope = covariance - 3 * both;
+    float to_gy = rstd, to_x = -rstd * rstd;
+    int64 at = period && column.inside ? weight_of(column, period) : 0;
+    if (period && column.inside && weight) {
+        to_gy *= weight[at];
+        to_x *= weight[at];
+    }
+    if (column.leads() && column.chunk == 0) {
+        if (gweight) gweight[column.s / period * period * C + at] = R * rstd * (covariance - both);
+        if (u_means) u_means[column.s] = make_float2(average.u, average.u_along);
+    }
+#pragma unroll 4
+    for (int64 r = column.from + column.lane; r < column.to; r += deep) {
+        float u = ggx[column.at(r)] - average.u, g = gy[column.at(r)];
+        float normal = (x[column.at(r)] - m) * rstd, p = u - normal * average.u_along;
+        if (row_weight) {
+            g *= row_weight[r];
+            p *= row_weight[r];
+        }
+        ggy[column.at(r)] = to_gy * p;
+        gx[column.at(r)] =
+            to_x * (average.g_along * u + average.u_along * (g - average.g) + normal * slope);
+    }
+}
+
+// The gradient of weights of the rows in turn, for C = 1: gweight[chunk] = Σ p·gy over a chunk of s, of each
+// r, with the u_means that `normalize_double_backward` found. The columns run along s: x is (1, S, R).
+extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_seconds(
+    const float *__restrict__ ggx, const float *__restrict__ gy, const float *__restrict__ x,
+    const float *__restrict__ mean, const float *__restrict__ var, const float2 *__restrict__ u_means,
+    float *__restrict__ gweight, int64 S, int64 R, int wide, int deep, int chunks, float eps
+) {
+    __shared__ float room[MOST_THREADS];
+    Columns column(1, S, R, wide, deep, chunks);
+    float found = 0;
+#pragma unroll 4
+    for (int64 s = column.from + column.lane; s < column.to; s += deep) {
+        float rstd = rsqrtf(var[s] + eps), normal = (x[column.at(s)] - mean[s]) * rstd;
+        float2 u = u_means[s];
+        found += gy[column.at(s)] * (rstd * (ggx[column.at(s)] - u.x - normal * u.y));
+    }
+    found = column.together(found, room);
+    if (column.leads()) gweight[column.part(column.chunk)] = found;
 }

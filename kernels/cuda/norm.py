@@ -1,4 +1,5 @@
-"""Normalisation and its gradient, for batch, layer and instance norm: see `columns.py` for the cases.
+"""Normalisation, its gradient, and the gradient of that, for batch, layer and instance norm: see `columns.py`
+for the cases.
 
 One launch each where a block sees whole columns, else two; the gradient of weights takes one more for
 instance norm, and one or two for layer norm. Weights that vary along some of the axes that are reduced but
@@ -49,7 +50,7 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
     xp, cut = array_module(x), columns.grid(chunked=True)
     gx, eps = columns.new(x), np.float32(eps)
-    gy, x, mean, var = (columns.memory(a) for a in (gy, x, mean, var))
+    gy, x, mean, var = _memory("normalize_backward", columns, gy, x, mean, var)
     given = gy, x, weights.memory(weight), weights.period, mean, var
     partial = sums = None
     if cut.chunks > 1:
@@ -68,13 +69,39 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     if not weights.wanted:
         return gx, None, None
     if sums is None:
-        sums = _row_weight_products(gy, x, mean, var, columns, eps)
-    if len(sums) > 1:
-        parts, sums = sums, xp.empty((1, 2, weights.n), np.float32)
-        add_up(parts, sums, 1, len(parts), 2 * weights.n)
-    return gx, *(
-        None if w is None else weights.like(g, w) for g, w in zip(sums[0], (weight, bias), strict=True)
+        sums = _row_weight_sums("row_weight_products", (2,), (gy, x, mean, var), columns, eps)
+    found = zip(_total(sums), (weight, bias), strict=True)
+    return gx, *(None if w is None else weights.like(g, w) for g, w in found)
+
+
+def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
+    """ggy, gx and gweight as in `reference`, the first two in the memory order of x."""
+    columns, weights = _plan(x, weight, None, axes)
+    if columns is None:
+        return reference.normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps)
+    xp, cut = array_module(x), columns.grid(chunked=True)
+    ggy, gx, eps = columns.new(x), columns.new(x), np.float32(eps)
+    ggx, gy, x, mean, var = _memory("normalize_double_backward", columns, ggx, gy, x, mean, var)
+    given = ggx, gy, x, weights.memory(weight), weights.period, mean, var
+    partial = gweight = u_means = None
+    if cut.chunks > 1:
+        partial = xp.empty((cut.chunks, columns.S, columns.C, 5), np.float32)
+        NORM.launch("column_fives", cut.blocks, cut.threads, *given, partial, *columns.sizes, *cut.cut, eps)
+    if weights.wanted and weights.period:
+        gweight = xp.empty((columns.S // int(weights.period), weights.n), np.float32)
+    elif weights.wanted:
+        u_means = xp.empty((columns.S, 2), np.float32)
+    NORM.launch(
+        "normalize_double_backward",
+        cut.blocks,
+        cut.threads,
+        *(*given, partial, ggy, gx, gweight, u_means, *columns.sizes, *cut.cut, eps),
     )
+    if not weights.wanted:
+        return ggy, gx, None
+    if gweight is None:
+        gweight = _row_weight_sums("row_weight_seconds", (), (ggx, gy, x, mean, var, u_means), columns, eps)
+    return ggy, gx, weights.like(_total(gweight), weight)
 
 
 def move_statistics(running_mean, running_var, mean, var, momentum, correction):
@@ -92,17 +119,31 @@ def move_statistics(running_mean, running_var, mean, var, momentum, correction):
     )
 
 
-def _row_weight_products(gy, x, mean, var, columns, eps):
-    """Σ gy·ŷ and Σ gy of each r, (chunks, 2, R): the gradients of weights along the rows."""
+def _row_weight_sums(kernel, each, given, columns, eps):
+    """What a kernel sums over a chunk of s, (chunks, *each, R): gradients of weights of the rows."""
     S, R, cut = columns.S, columns.R, grid(1, columns.S, columns.R, True)
-    sums = array_module(x).empty((cut.chunks, 2, R), np.float32)
-    NORM.launch(
-        "row_weight_products",
-        cut.blocks,
-        cut.threads,
-        *(gy, x, mean, var, sums, np.int64(S), np.int64(R), *cut.cut, eps),
-    )
+    sums = array_module(given[0]).empty((cut.chunks, *each, R), np.float32)
+    NORM.launch(kernel, cut.blocks, cut.threads, *given, sums, np.int64(S), np.int64(R), *cut.cut, eps)
     return sums
+
+
+def _total(parts):
+    """The sum over the first axis of a contiguous array."""
+    if len(parts) == 1:
+        return parts[0]
+    total = array_module(parts).empty(parts.shape[1:], np.float32)
+    add_up(parts, total, 1, len(parts), total.size)
+    return total
+
+
+def _memory(name, columns, *arrays):
+    """Arrays of the shape of x, and its mean and var at the end, in the order of memory. ValueError for
+    other shapes."""
+    for i, a in enumerate(arrays):
+        expected = columns.kept if i >= len(arrays) - 2 else columns.shape
+        if a.shape != expected:
+            raise ValueError(f"{name}: an array of shape {a.shape} where {expected} is expected")
+    return [columns.memory(a) for a in arrays]
 
 
 class _Weights:
