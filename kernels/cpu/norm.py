@@ -5,8 +5,8 @@ In the order of memory, with its axes of size 1 left out, x is
     (S, R, C), statistics over R      columns: batch norm (S = 1), and instance norm of channels-last images
     (S, R), statistics over R         rows: layer norm
 
-The kernels are in `norm_columns.py` and `norm_rows.py`. Everything else, be it of another layout or with
-other weights, is left to `reference`, and so is the second derivative of rows.
+The kernels are in `norm_columns.py`, `norm_second.py` and `norm_rows.py`. Everything else, be it of another
+layout or with other weights, is left to `reference`, and so is the second derivative of rows.
 """
 
 from functools import lru_cache
@@ -15,15 +15,9 @@ from math import prod
 import numpy as np
 
 from ..reference import norm as reference
-from .norm_columns import (
-    column_moments,
-    column_products,
-    second_products,
-    write_columns,
-    write_gradient,
-    write_second,
-)
+from .norm_columns import column_moments, column_products, write_columns, write_gradient
 from .norm_rows import normalize_rows, rows_backward
+from .norm_second import second_products, write_second
 from .threads import parts_of
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)

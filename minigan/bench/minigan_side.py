@@ -64,8 +64,7 @@ def critic_step(D, opt, real, fake, u, weight, eps):
     mixed = (u * real + (1 - u) * fake).requires_grad_()
 
     (gx,) = grad(D(mixed).sum(), mixed, create_graph=True)
-    norm = F.sqrt(F.sum(gx * gx, axis=(1, 2, 3)) + eps)
-    penalty = ((norm - 1) ** 2).mean()
+    penalty = ((F.row_norms(gx, eps) - 1) ** 2).mean()
     d_loss = D(fake).mean() - D(real).mean() + weight * penalty
     opt.step(grad(d_loss, opt.params))
     return {"d_loss": d_loss, "penalty": penalty}
