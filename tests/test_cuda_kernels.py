@@ -41,6 +41,7 @@ def wide(*arrays):
 
 CHUNKED = {  # shape, axes, and the axes of the weights
     "a table": ((20_011, 3), (0,), (1,)),
+    "a wide table": ((5_000, 33), (0,), (1,)),  # more chunks than threads a column
     "a column": ((20_000, 1), (0,), (1,)),
     "rows": ((2, 30_001), (1,), (1,)),
     "instances": ((2, 9_000, 3), (1,), (2,)),
@@ -76,9 +77,8 @@ def test_so_are_those_of_the_second_derivative(shape, axes, weights):
     if len(shape) == 4:
         ggx, gy, x = channels_last(ggx), channels_last(gy), channels_last(x)
     w = normals(*(n if i in weights else 1 for i, n in enumerate(shape)), seed=3)
-    _, *statistics = reference.normalize(x.astype(np.float64), None, None, axes, 1e-5)
-    expected = reference.normalize_double_backward(*wide(ggx, gy, x, w), *statistics, axes, 1e-5)
-    arrays = ggx, gy, x, w, *(a.astype(np.float32) for a in statistics)
+    arrays = ggx, gy, x, w, *reference.normalize(x, None, None, axes, 1e-5)[1:]
+    expected = reference.normalize_double_backward(*wide(*arrays), axes, 1e-5)
     found = cuda.normalize_double_backward(*arrays, axes, 1e-5)
     for a, e in zip(found, expected, strict=True):
         assert_close(a, e, rtol=1e-4, atol=1e-5 * np.abs(e).max())
@@ -180,7 +180,7 @@ SECOND = {  # shape, axes, the axes of the weights, and the launches that it tak
     "instance, in chunks": ((2, 3, 111, 97), (2, 3), (1,), 3),
     "layer": ((6, 40), (1,), (1,), 2),
     "layer, of images": ((4, 5, 6, 6), (1, 2, 3), (1, 2, 3), 2),
-    "layer, of many rows": ((3_000, 3), (1,), (1,), 3),
+    "layer, of many rows": ((6_000, 3), (1,), (1,), 3),
 }
 
 
@@ -434,7 +434,13 @@ def test_a_gradient_penalty_is_the_same_on_the_emulated_engine(critic):
         return losses
 
     expected = train("reference")
-    names = "normalize", "normalize_backward", "normalize_double_backward"
-    with mock.patch.multiple(norm.reference, **dict.fromkeys(names, mock.Mock(side_effect=AssertionError))):
+    names = {"normalize", "normalize_backward", "normalize_double_backward"}
+    with (
+        mock.patch.multiple(
+            norm.reference, **{name: mock.Mock(side_effect=AssertionError) for name in names}
+        ),
+        mock.patch.object(Source, "launch", autospec=True, side_effect=Source.launch) as launch,
+    ):
         found = train("cuda-emulated")
+    assert names <= {call.args[1] for call in launch.call_args_list}
     assert_close(np.array(found), np.array(expected), rtol=1e-5)
