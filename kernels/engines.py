@@ -93,7 +93,7 @@ def engine_missing(name: str) -> str | None:
     if name not in ENGINES:
         raise ValueError(f"no kernel engine is called {name!r}; there are: {', '.join(ENGINES)}")
     needs = {
-        "cpu": _packages_missing,
+        "cpu": _numba_not_found,
         "cuda": _gpu_missing,
         "cuda-emulated": _compiler_missing,
         "numba-cuda": _numba_missing,
@@ -106,9 +106,8 @@ def engines_here() -> list[str]:
     return [name for name in ENGINES if engine_missing(name) is None]
 
 
-def _packages_missing():
-    lacking = [name for name in ("numba", "scipy", "threadpoolctl") if not _found(name)]
-    return f"not installed: {', '.join(lacking)}" if lacking else None
+def _numba_not_found():
+    return None if _found("numba") else "numba is not installed"
 
 
 def _found(package):

@@ -18,6 +18,7 @@ from minigan.backend import require_engine
 from minigan.errors import MiniganError
 from minigan.gans import MODELS
 from minigan.training.options import Options
+from minigan_kernels import num_threads
 from minigan_kernels.engines import requested_threads
 from minigan_kernels.precisions import precision_name
 
@@ -73,7 +74,8 @@ def _check_environment():
         except MiniganError as error:
             raise MiniganError(f"MINIGAN_ENGINE: {error}") from error
     try:
-        requested_threads()
+        if requested_threads() is not None:
+            num_threads()
         precision_name()
     except ValueError as error:
         raise MiniganError(str(error)) from error

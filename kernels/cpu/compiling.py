@@ -20,7 +20,7 @@ def cached(function, form="", **options):
     """`njit`, with the compiled code kept on disk where a folder for it can be written.
 
     Numba files it under the function's name. That gets the form, since two forms of one function
-    differ in options alone, and a digest of all sources here, of which it may hold any.
+    differ in options alone, and a digest of all sources, of which it may hold any.
     """
     copy = types.FunctionType(function.__code__, function.__globals__, function.__name__)
     copy.__qualname__ = "-".join(filter(None, (function.__qualname__, form, _digest())))
@@ -34,7 +34,8 @@ def cached(function, form="", **options):
 
 @functools.cache
 def _digest():
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    here = Path(__file__).parent
+    sources = sorted([*here.glob("*.py"), *here.parent.glob("reference/*.py")])
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
 
 

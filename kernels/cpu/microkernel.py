@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 FEATURES = binding.get_host_cpu_features()
 VECTOR = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16  # bytes
 WIDTH = 2  # vectors of a row of a tile
-ROWS = 4 if VECTOR == 32 else 8  # of the largest tile: AVX2 has 16 registers, its successors and NEON 32
+ROWS = 8 if VECTOR == 64 or FEATURES.get("neon") else 4  # of the largest tile: those have 32 registers
 
 INT, FLAG, LANE = types.int64, types.boolean, ir.IntType(32)
 

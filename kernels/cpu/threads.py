@@ -12,6 +12,7 @@ import os
 import threading
 
 import numba
+import numpy as np
 
 from ..engines import requested_threads
 from .compiling import cached
@@ -29,7 +30,11 @@ class _Pool:
         self.usable, self.turn = False, threading.Lock()
 
 
-_pool = _Pool()
+class _Caller(threading.local):
+    woken = None  # how many threads Numba wakes for this one
+
+
+_pool, _caller = _Pool(), _Caller()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.after_fork)
 
@@ -37,17 +42,21 @@ if hasattr(os, "register_at_fork"):
 def num_threads() -> int:
     """See `minigan_kernels.num_threads`."""
     if _pool.size is None:
-        most = numba.config.NUMBA_NUM_THREADS
-        _pool.size = min(requested_threads() or most, most)
+        most, requested = numba.config.NUMBA_NUM_THREADS, requested_threads()
+        if requested is not None and requested > most:
+            raise ValueError(
+                f"MINIGAN_NUM_THREADS must be at most {most}, the threads there are, got {requested}"
+            )
+        _pool.size = requested or most
     return _pool.size
 
 
 def set_num_threads(n: int):
     """See `minigan_kernels.set_num_threads`."""
     most = numba.config.NUMBA_NUM_THREADS
-    if not isinstance(n, int) or not 1 <= n <= most:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= most:
         raise ValueError(f"the number of threads must be an integer from 1 to {most}, got {n!r}")
-    _pool.size = n
+    _pool.size = int(n)
 
 
 def parts_of(work) -> int:
@@ -71,4 +80,7 @@ class parallel:
         if args[-1] == 1 or not _pool.usable:
             return self.alone(*args)
         with _pool.turn:
+            if _caller.woken != num_threads():
+                numba.set_num_threads(num_threads())  # for kernels called from this thread
+                _caller.woken = num_threads()
             return self.together(*args)

@@ -10,7 +10,7 @@ import math
 
 import minigan_kernels as kernels
 from minigan import backend
-from minigan.autograd import Function
+from minigan.autograd import Function, Tensor
 
 
 def batch_norm(
@@ -154,13 +154,18 @@ class NormalizeGradient(Function):
 
         gy, x, weight = self.inputs
         w = 1.0 if weight is None else weight.reshape(self.affine)
-        (y, std), g = _standardized(x, self.axes, self.eps), gy * w
-        centred, g_centred = ggx - mean(ggx), g - mean(g)
-        along, g_along = mean(ggx * y), mean(g * y)
+        y, std = _standardized(x, self.axes, self.eps)
+        centred, along = ggx - mean(ggx), mean(ggx * y)
         p = (centred - y * along) / std
-        gx = y * (3.0 * along * g_along - mean(ggx * g_centred)) - g_along * centred - along * g_centred
-        gweight = (p * gy).sum_to(self.affine).reshape(weight.shape) if self.wanted[2] else None
-        return p * w, gx / (std * std), gweight
+        gx = gweight = None
+        if self.wanted[1]:
+            g = gy * w
+            g_centred, g_along = g - mean(g), mean(g * y)
+            gx = y * (3.0 * along * g_along - mean(ggx * g_centred)) - g_along * centred - along * g_centred
+            gx = gx / (std * std)
+        if self.wanted[2]:
+            gweight = (p * gy).sum_to(self.affine).reshape(weight.shape)
+        return p * w if self.wanted[0] else None, gx, gweight
 
     def first_order(self, ggx, gy, x, weight):
         w = _reshaped(weight, self.affine)
@@ -171,7 +176,8 @@ class NormalizeGradient(Function):
 
 
 def _standardized(x, axes, eps):
-    """(x - mean) / std and std, in differentiable ops."""
+    """(x - mean) / std and std, in differentiable ops, of a tensor or a constant."""
+    x = x if isinstance(x, Tensor) else Tensor(x)
     centred = x - x.mean(axes, keepdims=True)
     std = ((centred * centred).mean(axes, keepdims=True) + eps).sqrt()
     return centred / std, std

@@ -1,4 +1,4 @@
-"""What the optimisers share: one flat buffer for all parameters, so that a step is one kernel call."""
+"""What the optimisers share: one flat buffer for all parameters, so that a step is a few kernel calls."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ import numpy as np
 from minigan import backend
 from minigan.autograd import Tensor
 
-LARGE = 1 << 14  # entries of a gradient that takes longer to copy than a kernel takes to start
+LARGE = 1 << 14  # entries of a gradient that takes longer to copy than a kernel takes to start, on the CPU
 
 
 class Optimizer:
@@ -153,11 +153,13 @@ class Optimizer:
     def _gather(self, gradients):
         """The runs of the flat buffer that have gradients, as slices, each with its flat gradient.
 
-        A large gradient in its parameter's memory order is taken as it is. The others are copied into
-        one buffer, so that neighbours make one run.
+        On the CPU a large gradient in its parameter's memory order is taken as it is: in the step of a GAN
+        of linear layers, copying them took as long as Adam. The others are copied into one buffer, so
+        that neighbours make one run.
         """
         if len(gradients) != len(self.params):
             raise ValueError(f"{len(self.params)} parameters, but {len(gradients)} gradients")
+        on_cpu = self.device.kind == "cpu"
         runs, copied = [], None  # the last slice, while it is of copies
         for i, (p, g, run, order) in enumerate(
             zip(self.params, gradients, self._runs, self._orders, strict=True)
@@ -171,7 +173,9 @@ class Optimizer:
             if backend.gpu_in_use():
                 backend.one_device(f"{type(self).__name__}: parameter {i} and its gradient", (p.data, g.data))
             rows = g.data.transpose(order)
-            as_it_is = g.data.size >= LARGE and rows.flags.c_contiguous and g.data.dtype == p.data.dtype
+            as_it_is = (
+                on_cpu and rows.size >= LARGE and rows.flags.c_contiguous and rows.dtype == p.data.dtype
+            )
             if as_it_is and not np.may_share_memory(rows, self._flat):
                 runs.append((run, rows.reshape(-1)))
                 copied = None
