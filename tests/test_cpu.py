@@ -144,7 +144,30 @@ print(microkernel.VECTOR, microkernel.ROWS)
     assert python(narrow, NUMBA_CACHE_DIR=str(tmp_path)) == expected
 
 
-@pytest.mark.parametrize("n", [0, -1, 2.0, "2", 10**6])
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list its threads")
+def test_threads_that_were_not_asked_for_stay_asleep():
+    count = """
+import os, numpy as np, minigan_kernels as kernels
+a = np.ones((512, 512), np.float32)
+before = len(os.listdir("/proc/self/task"))
+kernels.matmul(a, a)
+import numba
+print(numba.threading_layer(), len(os.listdir("/proc/self/task")) - before)
+"""
+    environment = {"NUMBA_NUM_THREADS": "8", "MINIGAN_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
+    layer, begun = python(count, **environment)
+    assert begun == {"workqueue": "8"}.get(layer, "1")  # which starts them all, and wakes two
+
+
+def test_more_threads_than_there_are_is_an_error():
+    code = "import minigan_kernels as k; k.num_threads()"
+    env = os.environ | {"NUMBA_NUM_THREADS": "2", "MINIGAN_NUM_THREADS": "3"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert "MINIGAN_NUM_THREADS must be at most 2, the threads there are, got 3" in done.stderr
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 2.0, "2", 10**6])
 def test_a_number_of_threads_outside_the_pool_is_refused(n):
     with pytest.raises(ValueError, match="an integer from 1 to"):
         kernels.set_num_threads(n)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minigan import Generator, Tensor, enable_grad, grad, nn
+from minigan import functional as F
 from minigan.testing import assert_close, check_grads
 
 
@@ -111,3 +112,14 @@ def test_float32_stays_float32_through_both_backward_passes():
     x = Tensor(images().astype(np.float32), requires_grad=True)
     gradients = grad(penalty(D, x), D.parameters(), allow_unused=True)
     assert {str(g.dtype) for g in gradients if g is not None} == {"float32"}
+
+
+@pytest.mark.parametrize("given", ["weight", "bias"])
+def test_the_gradient_of_a_norm_of_constants_has_a_graph(given):
+    """x is an array: what varies is the weight or the bias."""
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((5, 4)), Tensor(rng.standard_normal(4), requires_grad=True)
+    y = F.layer_norm(x, 4, **{given: t})
+    (first,) = grad((y * y).sum(), t)
+    (recorded,) = grad((y * y).sum(), t, create_graph=True)
+    assert_close(recorded, first, rtol=1e-12)
