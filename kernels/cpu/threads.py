@@ -80,7 +80,7 @@ class parallel:
         if args[-1] == 1 or not _pool.usable:
             return self.alone(*args)
         with _pool.turn:
-            if _caller.woken != num_threads():
-                numba.set_num_threads(num_threads())  # for kernels called from this thread
+            if _caller.woken != num_threads():  # for kernels called from this thread
+                numba.set_num_threads(min(num_threads(), numba.config.NUMBA_NUM_THREADS))
                 _caller.woken = num_threads()
             return self.together(*args)
