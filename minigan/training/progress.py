@@ -49,21 +49,22 @@ class Lines:
         self.console, self.start, self.total = console, start, total
 
     def __enter__(self):
-        self.began, self.printed = time.monotonic(), -LINE_EVERY
+        self.first = None  # the step after which the clock runs: it may have waited for a compiler
         return self
 
     def update(self, step, metrics):
-        elapsed = time.monotonic() - self.began
-        if elapsed - self.printed < LINE_EVERY and step != self.total:
+        now = time.monotonic()
+        if self.first is None:
+            self.first, self.began, self.printed = step, now, now
+            pace = ""
+        elif now - self.printed >= LINE_EVERY or step == self.total:
+            self.printed = now
+            rate = (step - self.first) / max(now - self.began, 1e-9)
+            left = round((self.total - step) / rate)
+            pace = f"  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left"
+        else:
             return
-        self.printed = elapsed
-        rate = (step - self.start) / max(elapsed, 1e-9)
-        left = round((self.total - step) / rate)
-        self.console.print(
-            f"step {step}/{self.total}  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left  "
-            f"{_losses(metrics)}",
-            highlight=False,
-        )
+        self.console.print(f"step {step}/{self.total}{pace}  {_losses(metrics)}", highlight=False)
 
     def __exit__(self, *exc):
         pass
