@@ -12,7 +12,7 @@ LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 
 def show_progress(console: Console, start: int, total: int):
     """A context manager with `update(step, metrics)`, for the steps from `start` to `total`."""
-    return LiveBar(console, start, total) if console.is_terminal else Lines(console, start, total)
+    return LiveBar(console, start, total) if console.is_terminal else Lines(console, total)
 
 
 class LiveBar:
@@ -45,8 +45,8 @@ class LiveBar:
 class Lines:
     """The same in plain lines: the first step, the last, and one every LINE_EVERY seconds."""
 
-    def __init__(self, console, start, total):
-        self.console, self.start, self.total = console, start, total
+    def __init__(self, console, total):
+        self.console, self.total = console, total
 
     def __enter__(self):
         self.first = None  # the step after which the clock runs: it may have waited for a compiler
