@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.markdown import Markdown
 
 from minigan.bench.compare import (
     CHANNELS_LAST,
@@ -24,7 +25,8 @@ from minigan.bench.steps import job
 from minigan.cli import call
 from minigan.errors import MiniganError
 
-from . import curve, layers, results, table
+from . import curve, layers, overhead, results, table
+from .machine import busy
 from .rows import ROWS, Row, select
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +38,6 @@ STEP_TIMING = Timing(turns=5, seconds=1.5, warm_up=0.3)
 LAYER_TIMING = Timing(turns=5, seconds=0.1, warm_up=0.05)
 QUICK_STEP_TIMING = Timing(turns=3, seconds=0.3, warm_up=0.1, least=2)
 QUICK_LAYER_TIMING = Timing(turns=3, seconds=0.03, warm_up=0.03)
-BUSY = 0.5  # processors that others use
 PRODUCT, PRODUCT_TIMING = 2048, Timing(turns=4, seconds=0.5, warm_up=0.1)
 
 app = App(name="python -m bench.cpu", version_flags=[])
@@ -51,6 +52,7 @@ def cpu(
     out: Path | None = None,
     write: Annotated[bool, Parameter(negative="")] = False,
     curve: Annotated[bool, Parameter(negative="")] = False,
+    overhead: Annotated[bool, Parameter(negative="")] = False,
 ):
     """Check that minigan and PyTorch compute the same on the CPU, then time them in turn.
 
@@ -66,9 +68,11 @@ def cpu(
         The file for the results; by default bench/last.json, bench/cpu.json for --write, and
         bench/curve.csv for --curve.
     write
-        Put the tables into the README.
+        Put the tables into the README, with what --overhead finds and --curve has saved.
     curve
         Only compare the losses of a DCGAN's first 50 steps, and save them as CSV.
+    overhead
+        Only say where the microseconds of a small step of minigan go: kernels, autograd, the rest.
     """
     if not has_torch():
         raise MiniganError("there is nothing to compare with: pip install -e '.[bench]' for PyTorch")
@@ -76,15 +80,20 @@ def cpu(
     if not out.parent.is_dir():
         raise MiniganError(f"--out: there is no folder {out.parent}")
     threads, console = checked_threads(threads), Console(highlight=False, soft_wrap=True)
+    chosen = select(rows)
+    if write and (chosen != ROWS or curve or overhead):
+        raise MiniganError("--write puts whole tables into the README: leave out --rows, --curve, --overhead")
     if curve:
         compare_curves(threads, out, console)
         return
-    chosen = select(rows)
-    if write and chosen != ROWS:
-        raise MiniganError("--write puts whole tables into the README: leave out --rows")
+    if overhead:
+        show_overhead(threads, console)
+        return
     timings = (QUICK_STEP_TIMING, QUICK_LAYER_TIMING) if quick else (STEP_TIMING, LAYER_TIMING)
     found = run(chosen, threads, *timings, out, console)
     if write:
+        found |= beside(threads, console)
+        results.save(out, found)
         table.write(README, found)
         console.print(f"{README.name} has the tables")
 
@@ -94,11 +103,12 @@ def run(
 ) -> dict:
     """Measure the rows, print and save each when it is done; the results (see `results.py`)."""
     with console.status("") as status:
-        found = results.new(threads)
-        machine, load = found["machine"], found["load_at_start"]
+        status.update("is other work running?")
+        found = results.new(threads, busy())
+        machine = found["machine"]
         console.print(f"{machine['cpu']}, {machine['processors']} processors; {table.threads(found)}")
-        if load is not None and load > BUSY:
-            console.print(f"the machine is busy (load {load}): do not trust these times")
+        if others := table.other_work(found):
+            console.print(others)
         convolutions = any(row.group == "layer" for row in rows)
         found["versions"], product = capabilities(threads, status.update, with_product=convolutions)
         if product:
@@ -145,6 +155,18 @@ def measurements(rows, threads, step_timing, layer_timing, tell) -> Iterator[tup
 
 def about(row, tell):
     return lambda what: tell(f"{row.name}: {what}")
+
+
+def beside(threads, console) -> dict:
+    """What the README tells beside the rows."""
+    return {"overhead": show_overhead(threads, console), "curve": curve.distances(CURVE)}
+
+
+def show_overhead(threads, console) -> dict:
+    with console.status(f"{overhead.POINTS.title}, {overhead.STEPS} steps with timers"):
+        found = overhead.measure(threads)
+    console.print(Markdown(table.overhead(found)))
+    return found
 
 
 def compare_curves(threads, out, console):

@@ -38,6 +38,20 @@ def distance(a: list[dict], b: list[dict]) -> float:
     return max(relative_difference(x[loss], y[loss]) for x, y in pairs for loss in LOSSES)
 
 
+def distances(path: Path) -> dict | None:
+    """How far apart saved curves are: ours from PyTorch's, PyTorch's layouts. None where none are saved."""
+    if not path.exists():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = [{head: float(cell) for head, cell in line.items()} for line in csv.DictReader(file)]
+
+    def of(side):
+        return [{loss: line[f"{loss} {side.name}"] for loss in LOSSES} for line in lines]
+
+    ours, eager, other = map(of, SIDES)
+    return {"steps": len(lines), "minigan": distance(ours, eager), "layouts": distance(other, eager)}
+
+
 def save(path: Path, found: dict[str, list[dict]]):
     """A line for each step, a column for each loss and side. MiniganError where it cannot be written."""
     try:

@@ -3,7 +3,10 @@
 import os
 import platform
 import re
+import time
 from pathlib import Path
+
+import numpy as np
 
 from minigan.doctor import processors
 
@@ -18,13 +21,28 @@ def machine() -> dict:
     }
 
 
-def load() -> float | None:
-    """How many threads have wanted to run in the last minute. Two sides that share the processors with
-    others are slowed down by very different factors."""
+def busy(seconds: float = 2.0, stat: Path = Path("/proc/stat")) -> float | None:
+    """How many of our processors others use, watched for `seconds`; None where the system does not say.
+
+    Two sides that share the processors with others are slowed down by very different factors. (A load
+    average looks back over a minute, and still counts what has ended.)
+    """
     try:
-        return round(os.getloadavg()[0], 2)
-    except (AttributeError, OSError):  # another system
+        before = _ticks(stat)
+        time.sleep(seconds)
+        used, idle = (now - then for now, then in zip(_ticks(stat), before, strict=True))
+        return round(processors() * used / (used + idle), 2)
+    except (OSError, ValueError, ZeroDivisionError):  # another system
         return None
+
+
+def _ticks(stat):
+    """What the processors of this process have been through since the start: in use, idle."""
+    ours = {f"cpu{n}" for n in os.sched_getaffinity(0)}
+    lines = [line.split() for line in stat.read_text().splitlines()]
+    counts = np.sum([list(map(int, counts[:8])) for name, *counts in lines if name in ours], axis=0)
+    user, nice, system, idle, iowait, irq, softirq, steal = counts.tolist()
+    return user + nice + system + irq + softirq + steal, idle + iowait
 
 
 def _cpu():

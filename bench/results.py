@@ -8,18 +8,18 @@ from minigan.bench.compare import Measured
 from minigan.errors import MiniganError
 
 from .layers import Layer
-from .machine import load, machine
+from .machine import machine
 from .rows import Row
 
 
-def new(threads: int) -> dict:
-    """Results without rows yet."""
+def new(threads: int, busy: float | None) -> dict:
+    """Results without rows yet. busy: the processors that others used right before, None if unknown."""
     return {
         "benchmark": "cpu",
         "date": date.today().isoformat(),
         "complete": False,
         "machine": machine(),
-        "load_at_start": load(),
+        "busy_processors": busy,
         "threads": threads,
         "versions": {},
         "rows": [],

@@ -11,6 +11,7 @@ from .layers import DIRECTIONS
 BEGIN, END = "<!-- bench cpu -->", "<!-- /bench cpu -->"
 SIDES = [side.name for side in (MINIGAN, EAGER, CHANNELS_LAST)]
 RATIO = "PyTorch's best ÷ minigan"
+BUSY = 0.5  # processors; others may use as many without a word in the notes
 
 
 def write(readme: Path, results: dict):
@@ -27,7 +28,8 @@ def markdown(results: dict) -> str:
     """All the tables, those without rows left out, and what they were measured on."""
     rows = {group: [r for r in results["rows"] if r["group"] == group] for group in TABLES}
     tables = [TABLES[group](of_group, results) for group, of_group in rows.items() if of_group]
-    return "\n".join([*tables, notes(results)])
+    small = [overhead(results["overhead"])] if "overhead" in results else []
+    return "\n".join([*tables, *slower(results["rows"]), *small, notes(results)])
 
 
 def steps(rows, results):
@@ -58,6 +60,36 @@ def layers(rows, results):
     return grid(heads, lines)
 
 
+def slower(rows) -> list[str]:
+    """The rows in which PyTorch is quicker, which a sum over layers hides: a table, or none."""
+    found = [row for row in rows if row["ratio"] < 1]
+    lines = [[work(row), *_times(row["ms"]), ratio(row["ratio"])] for row in found]
+    head = f"where PyTorch is quicker, {len(found)} of all {len(rows)} measurements, ms"
+    return [grid([head, *SIDES, RATIO], lines)] if found else []
+
+
+def overhead(found) -> str:
+    """Where the time of a small step goes, by part of the step."""
+    words = {
+        "forward": "{calls} ops forward",
+        "backward": "{calls} ops backward",
+        "optimiser": "{calls} optimiser steps",
+        "else": "layers, noise, losses read",
+        "all": f"all; {number(found['us'])} without timers",
+    }
+    parts = found["parts"]
+    sums = {key: sum(part[key] for part in parts.values()) for key in parts["else"]} | {"calls": 0}
+    lines = []
+    for name, part in (parts | {"all": sums}).items():
+        outside = part["autograd"] + part["rest"]
+        times = part["kernels"], part["autograd"], part["rest"], part["kernels"] + outside
+        each = number(outside / part["calls"]) if part["calls"] else "–"
+        cells = [number(t) if t else "–" for t in times]
+        lines.append([words[name].format(**part), str(part["kernel_calls"]), *cells, each])
+    heads = ["kernel calls", "kernels", "autograd", "other", "sum", "overhead per op"]
+    return grid([f"{found['title']}: µs of a step", *heads], lines)
+
+
 TABLES = {"step": steps, "scaling": scaling, "layer": layers}
 
 
@@ -73,19 +105,45 @@ def notes(results) -> str:
         "their own, after a check that all compute the same from the same weights, noise and data",
         "Ratios above 1: minigan is quicker",
     ]
+    if others := other_work(results):
+        sentences.insert(1, others)
     groups = {row["group"] for row in results["rows"]}
     if "step" in groups:
-        adam = _variants(results["rows"])
+        ways = _variants(results["rows"])
         sentences.append(
             f"Peak memory is that of a process that does nothing else, in the order {', '.join(SIDES)}"
         )
-        sentences += [f"PyTorch takes the quickest of its ways: {adam}"] if adam else []
+        if ways:
+            sentences.append(f"In each row each of PyTorch's layouts takes its quickest way: {ways}")
     if "layer" in groups:
         best = max(results["product_gflops"].values())
         sentences.append(
             f"GFLOP/s count a direct convolution's operations; a 2048³ matrix product runs at {best:.0f}"
         )
+    if curve := results.get("curve"):
+        sentences.append(
+            f"Over the first {curve['steps']} steps of a DCGAN, losses of minigan and PyTorch differ by "
+            f"at most {curve['minigan']:.1%}; those of PyTorch's own two memory layouts by "
+            f"{curve['layouts']:.1%}"
+        )
+    if "overhead" in results:
+        sentences.append(
+            "The parts of the small step are minigan's, timed from inside, the timers' own time subtracted: "
+            "autograd is recording, walking back and making tensors; other, the Python and NumPy of ops, "
+            "layers and optimisers; overhead, both of them"
+        )
     return ". ".join(sentences) + ".\n"
+
+
+def other_work(results) -> str | None:
+    """A sentence, where other work was running right before the measurement, or nobody knows."""
+    busy = results.get("busy_processors")
+    if busy is None:
+        return "Whether other work was running is not known"
+    if busy > BUSY:
+        used = f"{busy:.1f} of the {results['machine']['processors']} processors"
+        return f"Other work was running, right before the start on {used}: these times are not to be trusted"
+    return None
 
 
 # On the terminal, a line for each row.
@@ -146,7 +204,11 @@ def _megabytes(value):
 def _variants(rows):
     """How often which way of taking a step was PyTorch's quickest."""
     ways = [" and ".join(filter(None, v.values())) for row in rows for v in row.get("variants", {}).values()]
-    return ", ".join(f"{way} ({ways.count(way)})" for way in dict.fromkeys(ways))
+    return ", ".join(f"{way} {_times_over(ways.count(way))}" for way in dict.fromkeys(ways))
+
+
+def _times_over(n):
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
 def grid(heads, lines):

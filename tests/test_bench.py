@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import cpu, results, rows, table
+from bench import cpu, curve, overhead, results, rows, table
+from bench import machine as the_machine
 from bench.layers import LAYERS
 from minigan.bench import short
-from minigan.bench.compare import MINIGAN, Disagreement, Measured, check
+from minigan.bench.compare import CHANNELS_LAST, EAGER, MINIGAN, Disagreement, Measured, check
 from minigan.bench.steps import STEPS, job
 from minigan.bench.worker import Side, Worker
 from minigan.cli import call, main
@@ -126,7 +127,7 @@ def test_the_layers_are_those_of_the_networks():
 def some_results():
     """Of one row of each group."""
     versions = dict.fromkeys(("minigan", "PyTorch", "NumPy", "Python"), "1")
-    found = results.new(2) | {"versions": versions, "product_gflops": {"x": 100.0}}
+    found = results.new(2, busy=0.1) | {"versions": versions, "product_gflops": {"x": 100.0}}
     for name in ("step/points", "step/dcgan-32", "scaling/dcgan-32/16", "layer/dcgan-32/D2/weight"):
         sides = table.SIDES[:2] if name == "step/points" else table.SIDES
         turns = {side: [0.1 * (i + 1), 0.3 * (i + 1), 0.2 * (i + 1)] for i, side in enumerate(sides)}
@@ -166,6 +167,114 @@ def test_the_tables_go_between_the_markers_and_nowhere_else(tmp_path):
     assert "2 threads on each side" in once
     table.write(readme, some_results())
     assert readme.read_text(encoding="utf-8") == once
+
+
+@pytest.mark.parametrize(
+    ("busy", "sentence"),
+    [
+        (1.2, "Other work was running, right before the start on 1.2 of the 7 processors"),
+        (None, "Whether other work was running is not known"),
+        (0.2, None),
+    ],
+)
+def test_the_notes_tell_of_other_work(busy, sentence):
+    found = some_results() | {"busy_processors": busy}
+    found["machine"]["processors"] = 7
+    assert table.other_work(found) is None if sentence is None else sentence in table.notes(found)
+    assert ("ther work was running" in table.notes(found)) == (sentence is not None)
+
+
+@pytest.mark.parametrize(("counts", "busy"), [("10 0 20 70 0 0 0 0", 0.3), ("5 5 5 50 30 1 2 2", 0.2)])
+def test_other_work_is_watched_for_a_moment(counts, busy, tmp_path, monkeypatch):
+    """Ticks: user, nice, system, idle, iowait, irq, softirq, steal, and guests, whom user counts."""
+    monkeypatch.setattr(the_machine.os, "sched_getaffinity", lambda pid: {1}, raising=False)
+    monkeypatch.setattr(the_machine, "processors", lambda: 1)
+    stat = tmp_path / "stat"
+    stat.write_text("cpu 9 9 9 9 9 9 9 9 9 9\ncpu0 9 9 9 9 9 9 9 9 9 9\ncpu1 0 0 0 0 0 0 0 0 0 0\nintr 1\n")
+    later = f"cpu 9 9 9 9 9 9 9 9 9 9\ncpu0 99 9 9 9 9 9 9 9 9 9\ncpu1 {counts} 7 0\nintr 2\n"
+    monkeypatch.setattr(the_machine.time, "sleep", lambda seconds: stat.write_text(later))
+    assert the_machine.busy(2.0, stat) == pytest.approx(busy)
+    assert the_machine.busy(2.0, stat) is None  # no time has passed
+    assert the_machine.busy(2.0, tmp_path / "none") is None
+
+
+def test_the_rows_in_which_pytorch_is_quicker_have_a_table():
+    found = some_results()
+    assert table.slower(found["rows"]) == []
+    assert "where PyTorch is quicker" not in table.markdown(found)
+    last = found["rows"][-1]
+    last["ms"][EAGER.name], last["ratio"] = 100.0, 0.5
+    heads, _, *lines = table.slower(found["rows"])[0].splitlines()
+    assert "where PyTorch is quicker, 1 of all 4 measurements" in heads
+    assert len(lines) == 1
+    assert last["title"] in lines[0]
+    assert "| 200 | 100 | 600 | **0.50** |" in lines[0]
+    assert heads in table.markdown(found)
+
+
+def test_the_notes_count_pytorchs_ways_in_words():
+    ways = [{"a": {"adam": "A"}, "b": {"adam": "B"}}, {"a": {"adam": "A"}}, {"a": {"adam": "C"}}]
+    ways += [{"a": {"adam": "B"}, "b": {"adam": "B"}}]
+    assert table._variants([{"variants": v} for v in ways]) == "A twice, B 3 times, C once"
+
+
+def test_the_notes_give_the_distances_of_the_saved_curves(tmp_path):
+    file = tmp_path / "curve.csv"
+    assert curve.distances(file) is None
+    losses = {MINIGAN: 1.1, EAGER: 1.0, CHANNELS_LAST: 1.02}
+    first = dict.fromkeys(curve.LOSSES, 1.0)
+    curve.save(file, {side.name: [first, first | {"g_loss": g}] for side, g in losses.items()})
+    found = curve.distances(file)
+    assert found == pytest.approx({"steps": 2, "minigan": 0.1, "layouts": 0.02})
+    notes = table.notes(some_results() | {"curve": found})
+    assert "Over the first 2 steps" in notes
+    assert "by at most 10.0%; those of PyTorch's own two memory layouts by 2.0%" in notes
+
+
+# The parts of a small step.
+
+
+def test_a_clock_charges_the_innermost_function_and_not_itself(monkeypatch):
+    """On a clock that goes on by one second whenever it is read."""
+    monkeypatch.setattr(overhead, "perf_counter", iter(range(1000)).__next__)
+    clock = overhead.Clock()
+    kernel = clock.timed(lambda: "y", "kernel", "kernels")
+    op = clock.timed(lambda: kernel() + kernel(), "op", "autograd", "forward")
+    grad = clock.timed(lambda: op(), "grad", "autograd", "backward")
+    clock.start()
+    assert op() + grad() == "yyyy"
+    clock.charge()
+    assert clock.calls == {
+        **{("forward", "op"): 1, ("forward", "kernel"): 2},
+        **{("backward", "grad"): 1, ("backward", "op"): 1, ("backward", "kernel"): 2},
+    }
+    assert clock.seconds == {
+        **{("else", "rest"): 3, ("forward", "autograd"): 3, ("forward", "kernels"): 2},
+        **{("backward", "autograd"): 5, ("backward", "kernels"): 2},
+    }
+
+
+def test_the_timers_own_time_is_subtracted(monkeypatch):
+    """Two readings of that clock for each call of a function that takes no time."""
+    monkeypatch.setattr(overhead, "perf_counter", iter(range(1_000_000)).__next__)
+    clock = overhead.Clock()
+    clock.calibrate(n=100)
+    assert (clock.before, clock.after) == pytest.approx((1, 1), abs=0.05)
+
+
+def test_the_parts_of_a_small_step():
+    found = overhead.measure(threads=1, steps=3)
+    parts = found["parts"]
+    assert list(parts) == list(overhead.PARTS)
+    calls = {name: part["calls"] for name, part in parts.items()}
+    assert calls["optimiser"] == 2  # D's and G's
+    assert calls["forward"] > calls["backward"] > 0  # the last two ops are not gone back through
+    assert all(part["kernel_calls"] > 0 and part["kernels"] > 0 for part in parts.values())
+    assert parts["optimiser"]["autograd"] == parts["else"]["autograd"] == 0
+    text = table.overhead(found)
+    assert text.startswith("| MLP GAN in the plane, batch 128: µs of a step | kernel calls |")
+    assert f"| {calls['forward']} ops forward |" in text
+    assert text in table.markdown(some_results() | {"overhead": found})
 
 
 @pytest.mark.parametrize("text", ["nothing", table.BEGIN, f"{table.END}{table.BEGIN}", 2 * table.BEGIN])
@@ -219,6 +328,8 @@ def test_a_mistake_is_told_in_a_sentence(arguments, sentence, capsys):
         (["--threads=0"], "threads must be from 1 to"),
         (["--out=nowhere/cpu.json"], "there is no folder nowhere"),
         (["--rows=step", "--write"], "leave out --rows"),
+        (["--curve", "--write"], "leave out --rows, --curve"),
+        (["--overhead", "--write"], "leave out --rows, --curve, --overhead"),
     ],
 )
 def test_a_mistake_in_the_long_form_is_told_in_a_sentence(arguments, sentence, capsys, monkeypatch):

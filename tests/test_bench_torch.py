@@ -117,11 +117,13 @@ def test_the_long_form(tmp_path, monkeypatch, capsys):
     for name in ("STEP_TIMING", "LAYER_TIMING", "PRODUCT_TIMING"):
         monkeypatch.setattr(cpu, name, NO_TIME)
     monkeypatch.setattr(cpu, "PRODUCT", 64)
+    monkeypatch.setattr(cpu.overhead, "STEPS", 3)
 
     assert call(cpu.app, ["--write", "--threads=1", f"--out={tmp_path / 'cpu.json'}"]) == 0
     found = json.loads((tmp_path / "cpu.json").read_text(encoding="utf-8"))
     assert found["complete"]
     assert [row["group"] for row in found["rows"]] == ["step", "layer"]
+    assert found.keys() >= {"busy_processors", "overhead", "curve"}
     assert table.markdown(found) in readme.read_text(encoding="utf-8")
     assert "MLP GAN in the plane, batch 4" in capsys.readouterr().out
 
