@@ -82,6 +82,7 @@ def compile_source(source: Source, architecture: str) -> list[Usage]:
         std="c++17",
         include_path=str(FOLDER),
         define_macro=[(name, str(value)) for name, value in source.macros.items()] or None,
+        ftz=True,  # as CuPy adds it to all that it compiles
         ptxas_options=["-v"],
     )
     log = io.StringIO()

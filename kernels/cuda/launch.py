@@ -73,7 +73,9 @@ class Source:
     def _module(self):
         import cupy
 
-        # CuPy finds a compiled module again by its source and options, which do not name the headers.
+        # CuPy adds -ftz=true to the options: a float32 below 2**-126 is zero, in and out of an operation. The
+        # gate compiles likewise, and the emulator computes so. And it finds a compiled module again by its
+        # source and options, which do not name the headers.
         headers = hashlib.sha256(b"".join(f.read_bytes() for f in sorted(FOLDER.glob("*.cuh")))).hexdigest()
         options = ("-std=c++17", f"-I{FOLDER}", f"-DHEADERS_{headers[:16]}", *self.defines)
         return cupy.RawModule(code=self.path.read_text(encoding="utf-8"), options=options, backend="nvrtc")
