@@ -8,7 +8,8 @@ import numpy as np
 
 from ..arrays import array_module
 
-FOLDER = Path(__file__).parent  # also the include path
+# Also the include path, by which compilers file what they made: a link of one process is not to be in it.
+FOLDER = Path(__file__).resolve().parent
 SCALARS = (np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64)
 GRID_LIMIT, BLOCK_LIMIT = (2**31 - 1, 65535, 65535), (1024, 1024, 64)  # of every card since sm_30
 MAX_THREADS = 1024
