@@ -25,6 +25,8 @@ class Source:
     def __init__(self, file, **macros):
         self.path = FOLDER / file
         self.macros = macros
+        self._functions = {}  # of CuPy, by the kernel's name
+        self._allowed = {}  # bytes of dynamic shared memory asked for, by kernel and device
 
     def __repr__(self):
         return f"Source({', '.join([repr(self.path.name), *(f'{k}={v}' for k, v in self.macros.items())])})"
@@ -64,9 +66,14 @@ class Source:
         return Program(self)
 
     def _on_gpu(self, cupy, kernel, grid, block, args, shared):
-        function = self._module.get_function(kernel)
+        function = self._functions.get(kernel)
+        if function is None:
+            function = self._functions[kernel] = self._module.get_function(kernel)
         if shared > SHARED_LIMIT:
-            function.max_dynamic_shared_size_bytes = shared
+            here = kernel, cupy.cuda.runtime.getDevice()
+            if shared > self._allowed.get(here, 0):
+                function.max_dynamic_shared_size_bytes = shared
+                self._allowed[here] = shared
         # CuPy passes arrays by their address and NumPy's scalars by their bytes.
         function(grid, block, [np.uint64(0) if a is None else a for a in args], shared_mem=shared)
 
