@@ -68,6 +68,11 @@ def norm_backward(a, axes):
     return images(a), x, weight, bias, a.zeros(shape), a.ones(shape), axes, eps
 
 
+def double_backward(a, axes):
+    gy, x, weight, _, mean, var, axes, eps = norm_backward(a, axes)
+    return images(a), gy, x, weight, mean, var, axes, eps
+
+
 BATCH, INSTANCE = (0, 2, 3), (2, 3)
 WINDOW = (2, 2), (2, 2), (0, 0)  # kernel size, stride, padding
 HALF = 256, 64, 32, 32
@@ -92,6 +97,18 @@ MEMORY = [
     memory("normalize_backward, batch", 5, lambda a: norm_backward(a, BATCH), kernel="normalize_backward"),
     memory(
         "normalize_backward, instance", 5, lambda a: norm_backward(a, INSTANCE), kernel="normalize_backward"
+    ),
+    memory(
+        "normalize_double_backward, batch",
+        8,
+        lambda a: double_backward(a, BATCH),
+        kernel="normalize_double_backward",
+    ),
+    memory(
+        "normalize_double_backward, instance",
+        8,
+        lambda a: double_backward(a, INSTANCE),
+        kernel="normalize_double_backward",
     ),
     memory(
         "move_statistics",
