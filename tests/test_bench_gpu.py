@@ -121,7 +121,7 @@ def a_run(monkeypatch, tmp_path, torch=True, capability="9.0", parts=()):
 def test_what_fails_in_one_part_is_recorded_and_loses_nothing(monkeypatch, tmp_path, capsys):
     code, found, file, asked = a_run(monkeypatch, tmp_path)
     assert code == 1
-    assert found["complete"]
+    assert not found["complete"]
     assert found["parts"]["steps"]["error"] == "OSError: the disk is full"
     assert len(found["parts"]["steps"]["rows"]) == 1
     assert len(found["parts"]["kernels"]["rows"]) == len(some_parts()["kernels"]["rows"])
@@ -148,6 +148,25 @@ def test_a_run_of_some_parts_is_not_called_complete(monkeypatch, tmp_path, capsy
     assert not found["complete"]
     assert "The run did not come to its end." in page.page(found)
     assert code == 1  # a test failed
+
+
+def test_a_run_is_complete_if_nothing_was_left_out_or_broken_off(clock):
+    def parts(**changed):
+        row = {"name": "adam", "seconds": 1e-3}
+        whole = {"tests": {"failed": 1}, "kernels": {"rows": [row]}, "steps": {"rows": [row]}}
+        return {"parts": whole | changed}
+
+    assert command.complete(parts(), clock)
+    assert command.complete(parts(kernels={"rows": [{"name": "sgd", "error": "it broke"}]}), clock)
+    assert not command.complete(parts(kernels={"rows": [{"name": "sgd", "error": NO_TIME}]}), clock)
+    assert not command.complete(parts(tests={"error": "the time was over before all tests had run"}), clock)
+    assert not command.complete(parts(), Clock(1e-9))
+
+
+def test_the_convolutions_of_the_larger_network_come_before_products():
+    groups = [(row.group, row.name.partition(" ")[0]) for row in rows.all_rows()]
+    order = [key for key in dict.fromkeys(groups) if key[0] == "convolution" or key[1] == "256³"]
+    assert order == [("convolution", "dcgan-64"), ("product", "256³"), ("convolution", "dcgan-32")]
 
 
 def test_the_precisions_of_a_card():
@@ -377,9 +396,7 @@ def test_a_kernel_that_computes_something_else_is_not_timed(small):
 
 def test_the_rows_of_products_and_layers_are_calls_of_their_kernels(small):
     (product, *_) = rows.products()
-    layers = [
-        row for row in rows.convolutions() if row.precision == "fp32" and row.name.startswith("dcgan-32")
-    ]
+    layers = [row for row in rows.all_rows() if row.precision == "fp32" and row.name.startswith("dcgan-32")]
     assert len(layers) == 3 * 8
     with kernels.engine("reference"):
         assert kernel_side.checked(kernels.matmul, product, np) <= 1e-5
