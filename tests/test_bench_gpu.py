@@ -15,6 +15,7 @@ from bench import ROOT
 from bench.gpu import __main__ as command
 from bench.gpu import checks, kernel_side, page, rows, steps
 from bench.gpu.clock import Clock
+from bench.gpu.faults import FAULT
 from bench.gpu.kernels import NO_TIME, ceilings, measurements, precisions
 from bench.gpu.kernels import SIDE as SIDE_OF_KERNELS
 from bench.gpu.processes import Bounded, Processes, sentence
@@ -412,6 +413,38 @@ class Shapes:
 # The tests on the GPU.
 
 
+def alone(folder):
+    """Options of a pytest that knows nothing of this folder."""
+    return "-p", "no:minigan", "-c", os.devnull, "--rootdir", str(folder)
+
+
+def test_after_a_fault_of_the_gpu_the_rest_of_a_file_does_not_run_but_the_next_file_does(tmp_path, clock):
+    """With a CuPy whose GPU is broken by one of two errors."""
+    first, second = tmp_path / "test_first.py", tmp_path / "test_second.py"
+    first.write_text(
+        "import sys, types, pytest\n"
+        "pytestmark = pytest.mark.gpu\n"
+        "class CUDARuntimeError(RuntimeError): pass\n"
+        "broken = []\n"
+        "def synchronize():\n"
+        "    if broken: raise CUDARuntimeError('cudaErrorIllegalAddress')\n"
+        "runtime = types.SimpleNamespace(CUDARuntimeError=CUDARuntimeError, deviceSynchronize=synchronize)\n"
+        "sys.modules['cupy'] = types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime))\n"
+        "def test_harmless(): raise CUDARuntimeError('cudaErrorInvalidValue')\n"
+        "def test_good(): pass\n"
+        "def test_fault():\n"
+        "    broken.append(1)\n"
+        "    synchronize()\n"
+        "def test_later(): synchronize()\n"
+        "def test_latest(): synchronize()\n"
+    )
+    second.write_text("import pytest\npytestmark = pytest.mark.gpu\ndef test_good(): pass\n")
+    found = checks.run(clock, 1.0, [str(first), str(second)], alone(tmp_path))
+    assert (found["passed"], found["failed"]) == (2, 2)
+    assert [name.rpartition("::")[2] for name in found["not_passed"]] == ["test_harmless", "test_fault"]
+    assert found["error"] == f"{first}: {FAULT}"
+
+
 def test_outcomes_are_counted_as_they_come(tmp_path, clock):
     test = tmp_path / "test_some.py"
     test.write_text(
@@ -422,8 +455,7 @@ def test_outcomes_are_counted_as_they_come(tmp_path, clock):
         "@pytest.mark.skip(reason='why not')\n"
         "def test_skipped(): pass\n"
     )
-    options = ["-p", "no:minigan", "-c", os.devnull, "--rootdir", str(tmp_path), str(test)]
-    found = checks.run(clock, 1.0, options)
+    found = checks.run(clock, 1.0, [str(test)], alone(tmp_path))
     assert (found["passed"], found["failed"], found["skipped"]) == (1, 1, 1)
     assert [name.rpartition("::")[2] for name in found["not_passed"]] == ["test_bad", "test_skipped"]
     assert "assert False" in found["output"]
@@ -437,15 +469,14 @@ def test_a_run_of_tests_that_takes_too_long_keeps_what_it_had(tmp_path):
         "import time, pytest\npytestmark = pytest.mark.gpu\n"
         "def test_good(): pass\ndef test_slow(): time.sleep(60)\n"
     )
-    options = ["-p", "no:minigan", "-c", os.devnull, "--rootdir", str(tmp_path), str(test)]
-    found = checks.run(Clock(5), 1.0, options)
+    found = checks.run(Clock(5), 1.0, [str(test)], alone(tmp_path))
     assert (found["passed"], found["failed"]) == (1, 0)
-    assert found["error"] == "the time was over before all tests had run"
+    assert found["error"] == f"{test}: the time was over before all tests had run"
 
 
 def test_pytest_that_does_not_run_is_an_error(clock):
     found = checks.run(clock, 1.0, ["nowhere.py"])
-    assert found["error"] == "pytest ended with exit code 4"
+    assert found["error"] == "nowhere.py: pytest ended with exit code 4"
     assert found["passed"] == 0
 
 
