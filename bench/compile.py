@@ -2,7 +2,7 @@
 
 NVRTC compiles to machine code without a driver, so what ptxas says there of registers and spills is what
 a card will run. The gate fails on what does not compile, on spills, and on a kernel of which the largest
-block that it allows would find too few registers.
+block that it allows would find too few registers or too little shared memory.
 """
 
 import argparse
@@ -21,12 +21,18 @@ from cuda.pathfinder import DynamicLibNotFoundError
 
 from minigan.doctor import processors
 from minigan_kernels.cuda.launch import FOLDER, Source
+from minigan_kernels.cuda.tiles import most_shared_bytes
 
 from .table import grid
 
-ARCHITECTURES = "sm_80", "sm_90a", "sm_100", "sm_120"
+ARCHITECTURES = "sm_75", "sm_80", "sm_90a", "sm_100", "sm_120"
+TENSOR_CORES = 80  # the first with those for TF32 and BF16; before it `tiles.plan` refuses both
 REGISTERS = 65536  # of a multiprocessor, and so of a block, on all of them
 MOST_THREADS = 1024  # of a block, where __launch_bounds__ does not say less
+
+# Bytes of shared memory of a block. What is compiled for sm_80 runs on sm_86 and sm_89 too, which with sm_120
+# have the least since.
+SHARED, SHARED_BEFORE = 99 << 10, 64 << 10
 
 # What `ptxas -v` says of a kernel, a section for each.
 SECTION = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
@@ -45,14 +51,16 @@ class CompileError(Exception):
 
 @dataclass(frozen=True)
 class Usage:
-    """What a kernel takes on an architecture: registers a thread; bytes of static shared memory a block;
-    bytes a thread of the stack, and of the code that moves registers to it and back."""
+    """What a kernel takes on an architecture: registers a thread; bytes of shared memory a block, static, and
+    dynamic, the most that a launch asks for; bytes a thread of the stack, and of the code that moves
+    registers to it and back."""
 
     source: Source
     kernel: str
     architecture: str
     registers: int
     shared: int
+    dynamic: int
     stack: int
     spill_stores: int
     spill_loads: int
@@ -71,7 +79,23 @@ class Usage:
                 f"{where}: {self.registers} registers a thread are too many for a block of {self.threads}; "
                 "__launch_bounds__ can allow fewer threads"
             )
+        most = SHARED if number_of(self.architecture) >= TENSOR_CORES else SHARED_BEFORE
+        if self.shared + self.dynamic > most:
+            return (
+                f"{where}: {self.shared} bytes of static and {self.dynamic} of dynamic shared memory are"
+                f" more than the {most} of a block"
+            )
         return None
+
+
+def number_of(architecture: str) -> int:
+    """90 for sm_90a."""
+    return int(re.fullmatch(r"sm_(\d+)[a-z]?", architecture)[1])
+
+
+def runs_on(source: Source, architecture: str) -> bool:
+    """Whether a card of that architecture is ever given the source."""
+    return number_of(architecture) >= TENSOR_CORES or source.macros.get("PRECISION", "FP32") == "FP32"
 
 
 def compile_source(source: Source, architecture: str) -> list[Usage]:
@@ -82,6 +106,7 @@ def compile_source(source: Source, architecture: str) -> list[Usage]:
         std="c++17",
         include_path=str(FOLDER),
         define_macro=[(name, str(value)) for name, value in source.macros.items()] or None,
+        ftz=True,  # as CuPy adds it to all that it compiles
         ptxas_options=["-v"],
     )
     log = io.StringIO()
@@ -104,7 +129,8 @@ def read_log(log: str, cubin: bytes, source: Source) -> list[Usage]:
         # The sum: a function that was not inlined has its own stack and spills.
         numbers = {name: sum(map(int, number.findall(text))) for name, number in NUMBERS.items()}
         threads = most_threads(cubin, kernel)
-        found.append(Usage(source, kernel, architecture, **numbers, threads=threads))
+        dynamic = most_shared_bytes(source)
+        found.append(Usage(source, kernel, architecture, **numbers, dynamic=dynamic, threads=threads))
     if not found or not all(usage.registers for usage in found):
         raise CompileError(f"{source!r}: no kernel in what ptxas says:\n{log}")
     return sorted(found, key=lambda usage: usage.kernel)
@@ -129,7 +155,8 @@ def most_threads(cubin: bytes, kernel: str) -> int:
 def compile_all(
     sources: Iterable[Source], architectures: Iterable[str] = ARCHITECTURES
 ) -> tuple[list[Usage], list[str]]:
-    """All sources for all architectures, some at a time: what they take, and the gate's objections."""
+    """All sources for all architectures that run them, some at a time: what they take, and the gate's
+    objections."""
 
     def one(job):
         try:
@@ -139,7 +166,7 @@ def compile_all(
         return usages, [usage.problem for usage in usages if usage.problem]
 
     sources = {repr(source): source for source in sources}.values()  # each once
-    jobs = [(source, architecture) for source in sources for architecture in architectures]
+    jobs = [(s, architecture) for s in sources for architecture in architectures if runs_on(s, architecture)]
     with ThreadPoolExecutor(processors()) as pool:  # NVRTC lets other threads run while it compiles
         results = list(pool.map(one, jobs))
     return [u for usages, _ in results for u in usages], [p for _, problems in results for p in problems]
@@ -155,11 +182,12 @@ def markdown(usages: list[Usage]) -> str:
     lines = []
     for (source, kernel), by in kernels.items():
         registers = [str(by[a].registers) if a in by else "–" for a in architectures]
-        most = [str(max(getattr(u, name) for u in by.values())) for name in ("shared", "stack")]
+        rest = [str(max(getattr(u, name) for u in by.values())) for name in ("shared", "dynamic", "stack")]
         spills = max(u.spill_stores + u.spill_loads for u in by.values())
-        lines.append([f"{source} {kernel}", *registers, *most, str(spills)])
+        lines.append([f"{source} {kernel}", *registers, *rest, str(spills)])
     heads = [f"registers {a}" for a in architectures]
-    return grid(["kernel", *heads, "static shared, bytes", "stack, bytes", "spills, bytes"], lines)
+    most = [f"{name}, bytes" for name in ("static shared", "dynamic shared", "stack", "spills")]
+    return grid(["kernel", *heads, *most], lines)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from bench import ROOT
 from bench.gpu import __main__ as command
 from bench.gpu import checks, kernel_side, page, rows, steps
 from bench.gpu.clock import Clock
+from bench.gpu.faults import FAULT
 from bench.gpu.kernels import NO_TIME, ceilings, measurements, precisions
 from bench.gpu.kernels import SIDE as SIDE_OF_KERNELS
 from bench.gpu.processes import Bounded, Processes, sentence
@@ -121,7 +122,7 @@ def a_run(monkeypatch, tmp_path, torch=True, capability="9.0", parts=()):
 def test_what_fails_in_one_part_is_recorded_and_loses_nothing(monkeypatch, tmp_path, capsys):
     code, found, file, asked = a_run(monkeypatch, tmp_path)
     assert code == 1
-    assert found["complete"]
+    assert not found["complete"]
     assert found["parts"]["steps"]["error"] == "OSError: the disk is full"
     assert len(found["parts"]["steps"]["rows"]) == 1
     assert len(found["parts"]["kernels"]["rows"]) == len(some_parts()["kernels"]["rows"])
@@ -148,6 +149,25 @@ def test_a_run_of_some_parts_is_not_called_complete(monkeypatch, tmp_path, capsy
     assert not found["complete"]
     assert "The run did not come to its end." in page.page(found)
     assert code == 1  # a test failed
+
+
+def test_a_run_is_complete_if_nothing_was_left_out_or_broken_off(clock):
+    def parts(**changed):
+        row = {"name": "adam", "seconds": 1e-3}
+        whole = {"tests": {"failed": 1}, "kernels": {"rows": [row]}, "steps": {"rows": [row]}}
+        return {"parts": whole | changed}
+
+    assert command.complete(parts(), clock)
+    assert command.complete(parts(kernels={"rows": [{"name": "sgd", "error": "it broke"}]}), clock)
+    assert not command.complete(parts(kernels={"rows": [{"name": "sgd", "error": NO_TIME}]}), clock)
+    assert not command.complete(parts(tests={"error": "the time was over before all tests had run"}), clock)
+    assert not command.complete(parts(), Clock(1e-9))
+
+
+def test_the_convolutions_of_the_larger_network_come_before_products():
+    groups = [(row.group, row.name.partition(" ")[0]) for row in rows.all_rows()]
+    order = [key for key in dict.fromkeys(groups) if key[0] == "convolution" or key[1] == "256³"]
+    assert order == [("convolution", "dcgan-64"), ("product", "256³"), ("convolution", "dcgan-32")]
 
 
 def test_the_precisions_of_a_card():
@@ -377,9 +397,7 @@ def test_a_kernel_that_computes_something_else_is_not_timed(small):
 
 def test_the_rows_of_products_and_layers_are_calls_of_their_kernels(small):
     (product, *_) = rows.products()
-    layers = [
-        row for row in rows.convolutions() if row.precision == "fp32" and row.name.startswith("dcgan-32")
-    ]
+    layers = [row for row in rows.all_rows() if row.precision == "fp32" and row.name.startswith("dcgan-32")]
     assert len(layers) == 3 * 8
     with kernels.engine("reference"):
         assert kernel_side.checked(kernels.matmul, product, np) <= 1e-5
@@ -395,6 +413,38 @@ class Shapes:
 # The tests on the GPU.
 
 
+def alone(folder):
+    """Options of a pytest that knows nothing of this folder."""
+    return "-p", "no:minigan", "-c", os.devnull, "--rootdir", str(folder)
+
+
+def test_after_a_fault_of_the_gpu_the_rest_of_a_file_does_not_run_but_the_next_file_does(tmp_path, clock):
+    """With a CuPy whose GPU is broken by one of two errors."""
+    first, second = tmp_path / "test_first.py", tmp_path / "test_second.py"
+    first.write_text(
+        "import sys, types, pytest\n"
+        "pytestmark = pytest.mark.gpu\n"
+        "class CUDARuntimeError(RuntimeError): pass\n"
+        "broken = []\n"
+        "def synchronize():\n"
+        "    if broken: raise CUDARuntimeError('cudaErrorIllegalAddress')\n"
+        "runtime = types.SimpleNamespace(CUDARuntimeError=CUDARuntimeError, deviceSynchronize=synchronize)\n"
+        "sys.modules['cupy'] = types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime))\n"
+        "def test_harmless(): raise CUDARuntimeError('cudaErrorInvalidValue')\n"
+        "def test_good(): pass\n"
+        "def test_fault():\n"
+        "    broken.append(1)\n"
+        "    synchronize()\n"
+        "def test_later(): synchronize()\n"
+        "def test_latest(): synchronize()\n"
+    )
+    second.write_text("import pytest\npytestmark = pytest.mark.gpu\ndef test_good(): pass\n")
+    found = checks.run(clock, 1.0, [str(first), str(second)], alone(tmp_path))
+    assert (found["passed"], found["failed"]) == (2, 2)
+    assert [name.rpartition("::")[2] for name in found["not_passed"]] == ["test_harmless", "test_fault"]
+    assert found["error"] == f"{first}: {FAULT}"
+
+
 def test_outcomes_are_counted_as_they_come(tmp_path, clock):
     test = tmp_path / "test_some.py"
     test.write_text(
@@ -405,8 +455,7 @@ def test_outcomes_are_counted_as_they_come(tmp_path, clock):
         "@pytest.mark.skip(reason='why not')\n"
         "def test_skipped(): pass\n"
     )
-    options = ["-p", "no:minigan", "-c", os.devnull, "--rootdir", str(tmp_path), str(test)]
-    found = checks.run(clock, 1.0, options)
+    found = checks.run(clock, 1.0, [str(test)], alone(tmp_path))
     assert (found["passed"], found["failed"], found["skipped"]) == (1, 1, 1)
     assert [name.rpartition("::")[2] for name in found["not_passed"]] == ["test_bad", "test_skipped"]
     assert "assert False" in found["output"]
@@ -420,15 +469,14 @@ def test_a_run_of_tests_that_takes_too_long_keeps_what_it_had(tmp_path):
         "import time, pytest\npytestmark = pytest.mark.gpu\n"
         "def test_good(): pass\ndef test_slow(): time.sleep(60)\n"
     )
-    options = ["-p", "no:minigan", "-c", os.devnull, "--rootdir", str(tmp_path), str(test)]
-    found = checks.run(Clock(5), 1.0, options)
+    found = checks.run(Clock(5), 1.0, [str(test)], alone(tmp_path))
     assert (found["passed"], found["failed"]) == (1, 0)
-    assert found["error"] == "the time was over before all tests had run"
+    assert found["error"] == f"{test}: the time was over before all tests had run"
 
 
 def test_pytest_that_does_not_run_is_an_error(clock):
     found = checks.run(clock, 1.0, ["nowhere.py"])
-    assert found["error"] == "pytest ended with exit code 4"
+    assert found["error"] == "nowhere.py: pytest ended with exit code 4"
     assert found["passed"] == 0
 
 

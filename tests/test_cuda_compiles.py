@@ -2,7 +2,18 @@
 
 import pytest
 
-from bench.compile import ARCHITECTURES, CompileError, compile_all, compile_source, main, markdown, read_log
+from bench.compile import (
+    ARCHITECTURES,
+    CompileError,
+    compile_all,
+    compile_source,
+    main,
+    markdown,
+    number_of,
+    read_log,
+    runs_on,
+)
+from minigan.backend import OLDEST_SM
 from minigan_kernels.cuda import SOURCES
 from minigan_kernels.cuda.launch import FOLDER, Source
 
@@ -45,7 +56,9 @@ def test_every_kernel_of_every_source_compiles_and_keeps_its_numbers_in_register
     assert len(SOURCES) > 0
     usages, problems = compile_all(SOURCES, [architecture])
     assert problems == []
-    assert {repr(usage.source) for usage in usages} == {repr(source) for source in SOURCES}
+    expected = {repr(source) for source in SOURCES if runs_on(source, architecture)}
+    assert {repr(usage.source) for usage in usages} == expected
+    assert {source.path for source in SOURCES} == {usage.source.path for usage in usages}
 
 
 def test_every_file_is_in_an_instantiation():
@@ -60,7 +73,10 @@ def test_a_source_is_compiled_with_its_macros_and_the_common_header(source):
     assert all(u.registers > 0 and u.stack == 0 for u in usages)
     assert len(usages) == 8
     table = markdown(usages)
-    assert "| kernel | registers sm_80 | registers sm_120 | static shared, bytes |" in table
+    assert (
+        "| kernel | registers sm_80 | registers sm_120 | static shared, bytes | dynamic shared, bytes |"
+        in table
+    )
     assert "| Source('planted.cu', SIZE=65) good |" in table
 
 
@@ -88,6 +104,22 @@ def test_more_registers_than_a_block_can_have_are_refused(source):
     assert all(64 < usage.registers <= 255 for usage in usages)
     assert "free.cu" in problem
     assert "registers a thread are too many for a block of 1024" in problem
+
+
+def test_the_oldest_cards_are_given_float32_alone():
+    given = {s.macros.get("PRECISION") for s in SOURCES if runs_on(s, "sm_75")}
+    assert given == {None, "FP32"}
+    assert all(runs_on(s, a) for s in SOURCES for a in ARCHITECTURES[1:])
+    assert number_of(ARCHITECTURES[0]) == OLDEST_SM
+
+
+def test_more_shared_memory_than_a_block_can_have_is_refused(source):
+    macros = {"PRECISION": "FP32", "BM": 256, "BN": 256}  # 99840 bytes, asked for at the launch
+    fits, too_much = source(GOOD, SIZE=384, **macros), source(GOOD, SIZE=385, **macros)
+    usages, (problem,) = compile_all([fits, too_much], ["sm_120"])
+    assert {(u.shared, u.dynamic) for u in usages if u.kernel == "good"} == {(1536, 99840), (1540, 99840)}
+    assert "1540 bytes of static and 99840 of dynamic shared memory are more than the 101376" in problem
+    assert all(u.problem for u in compile_source(fits, "sm_75"))
 
 
 def test_a_source_without_kernels_is_refused(source):

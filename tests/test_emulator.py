@@ -67,6 +67,20 @@ def test_a_kernel_with_shuffles_and_barriers_runs(cu, turns):
     assert_close(y, np.pad(x, (0, 24)).reshape(16, 64).sum(1), rtol=1e-6)
 
 
+def test_subnormal_numbers_are_zero_as_on_a_gpu_and_only_there(cu):
+    halves = cu("""
+extern "C" __global__ void halves(const float *__restrict__ x, float *__restrict__ y) {
+    y[threadIdx.x] = 0.5f * x[threadIdx.x];
+    y[threadIdx.x + 3] = 0x1p60f * x[threadIdx.x];
+}
+""")
+    least = np.float32(2.0**-126)
+    x, y = np.array([least, 2 * least, least / 2], np.float32), np.full(6, np.nan, np.float32)
+    halves.launch("halves", 1, 3, x, y)
+    np.testing.assert_array_equal(y, np.float32([0, 2.0**-126, 0, 2.0**-66, 2.0**-65, 0]))
+    assert (x / 2 > 0).all()
+
+
 # Planted faults: the body of a kernel of 64 threads, and what the emulator has to say. Those whose names
 # speak of blocks run two.
 

@@ -107,8 +107,20 @@ def run(parts: list[str], record: Record, processes: Processes, clock: Clock):
             clock.say(f"{name} failed: {error!r}")
             found["parts"][name]["error"] = f"{type(error).__name__}: {error}"
         record.save()
-    found["complete"] = set(parts) == set(PARTS)
+    found["complete"] = complete(found, clock)
     record.save()
+
+
+def complete(found: dict, clock: Clock) -> bool:
+    """Whether every part was run to its end, and nothing was left out or broken off for want of time."""
+    parts = found["parts"]
+    rows = [row for part in parts.values() for row in part.get("rows", ())]
+    return (
+        set(parts) >= set(PARTS)
+        and not any(part.get("error") for part in parts.values())
+        and not any(row.get("error") == kernels.NO_TIME for row in rows)
+        and clock.left() > 0
+    )
 
 
 def failures(found: dict) -> list[str]:

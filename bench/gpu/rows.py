@@ -1,8 +1,9 @@
 """The kernels that are timed, what each must move and compute, and on what arrays.
 
 Those that memory holds up work on 256 MB, far more than a card's cache, so that every pass over an array
-is one over memory. A row counts the bytes that the kernel cannot avoid: each input read and each output
-written, twice where a statistic of all of an array stands between two looks at it.
+is one over memory; a few do on 64 MB too, where that is said. A row counts the bytes that the kernel cannot
+avoid: each input read and each output written, twice where a statistic of all of an array stands between
+two looks at it.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 
 from bench.layers import Layer, layers_of
 from bench.layers_minigan import arguments_of, kernel_of
-from minigan.bench.steps import DCGAN_32, DCGAN_64
+from minigan.bench.steps import DCGAN_32, DCGAN_64, Step
 
 IMAGES = 256, 64, 64, 64  # 2**26 numbers, channels-last
 NUMBERS = 2**26
@@ -44,8 +45,8 @@ class Row:
         return "memory" if not self.flop else "product" if self.kernel == "matmul" else "convolution"
 
 
-def memory(name, passes, make, changes=(), kernel=None):
-    return Row(name, kernel or name, make, int(4 * NUMBERS * passes), changes=changes)
+def memory(name, passes, make, changes=(), kernel=None, numbers=NUMBERS):
+    return Row(name, kernel or name, make, int(4 * numbers * passes), changes=changes)
 
 
 def images(a):
@@ -56,10 +57,10 @@ def table(a):
     return a.normal((LINES, CLASSES))
 
 
-def norm(a, axes):
+def norm(a, axes, shape=None):
     """Arguments of a normalisation with weight and bias, by channels."""
     weights = (1, IMAGES[1], 1, 1)
-    return images(a), a.normal(weights), a.normal(weights), axes, 1e-5
+    return a.normal(shape or IMAGES), a.normal(weights), a.normal(weights), axes, 1e-5
 
 
 def norm_backward(a, axes):
@@ -68,9 +69,19 @@ def norm_backward(a, axes):
     return images(a), x, weight, bias, a.zeros(shape), a.ones(shape), axes, eps
 
 
+def double_backward(a, axes):
+    gy, x, weight, _, mean, var, axes, eps = norm_backward(a, axes)
+    return images(a), gy, x, weight, mean, var, axes, eps
+
+
 BATCH, INSTANCE = (0, 2, 3), (2, 3)
 WINDOW = (2, 2), (2, 2), (0, 0)  # kernel size, stride, padding
 HALF = 256, 64, 32, 32
+
+
+def adam(a, n):
+    return *(a.normal(n) for _ in range(3)), a.ones(n), 9, 1e-3, 0.5, 0.999, 1e-8, 0.0
+
 
 MEMORY = [
     memory("leaky_relu", 2, lambda a: (images(a), 0.2)),
@@ -92,6 +103,18 @@ MEMORY = [
     memory("normalize_backward, batch", 5, lambda a: norm_backward(a, BATCH), kernel="normalize_backward"),
     memory(
         "normalize_backward, instance", 5, lambda a: norm_backward(a, INSTANCE), kernel="normalize_backward"
+    ),
+    memory(
+        "normalize_double_backward, batch",
+        8,
+        lambda a: double_backward(a, BATCH),
+        kernel="normalize_double_backward",
+    ),
+    memory(
+        "normalize_double_backward, instance",
+        8,
+        lambda a: double_backward(a, INSTANCE),
+        kernel="normalize_double_backward",
     ),
     memory(
         "move_statistics",
@@ -131,12 +154,14 @@ MEMORY = [
         lambda a: (a.normal(NUMBERS), a.normal(NUMBERS), a.ones(NUMBERS), 1e-3, 0.99, 1e-8, 0.0),
         changes=(0, 2),
     ),
-    memory(
-        "adam",
-        7,
-        lambda a: (*(a.normal(NUMBERS) for _ in range(3)), a.ones(NUMBERS), 9, 1e-3, 0.5, 0.999, 1e-8, 0.0),
-        changes=(0, 2, 3),
-    ),
+    memory("adam", 7, lambda a: adam(a, NUMBERS), changes=(0, 2, 3)),
+]
+
+SMALLER = 2**24  # numbers of HALF, 64 MB
+MEMORY += [
+    memory("leaky_relu, 64 MB", 2, lambda a: (a.normal(HALF), 0.2), (), "leaky_relu", SMALLER),
+    memory("normalize, batch, 64 MB", 3, lambda a: norm(a, BATCH, HALF), (), "normalize", SMALLER),
+    memory("adam, 64 MB", 7, lambda a: adam(a, NUMBERS // 4), (0, 2, 3), "adam", SMALLER),
 ]
 
 
@@ -149,9 +174,8 @@ def products() -> list[Row]:
     ]
 
 
-def convolutions() -> list[Row]:
-    """Every convolution of the two DCGANs, in every direction and precision."""
-    steps = replace(DCGAN_64, batch_size=128), DCGAN_32
+def convolutions(*steps: Step) -> list[Row]:
+    """Every convolution of DCGANs, in every direction and precision."""
     return [convolution(layer, p) for step in steps for layer in layers_of(step) for p in PRECISIONS]
 
 
@@ -167,4 +191,6 @@ def convolution(layer: Layer, precision: str) -> Row:
 
 
 def all_rows() -> list[Row]:
-    return [*MEMORY, *products(), *convolutions()]
+    """In the order in which they are measured: should the time be over, the least telling are missing."""
+    large = replace(DCGAN_64, batch_size=128)
+    return [*MEMORY, *convolutions(large), *products(), *convolutions(DCGAN_32)]

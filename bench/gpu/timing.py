@@ -15,6 +15,7 @@ import minigan_kernels as kernels
 TURNS, SECONDS = 7, 0.02  # turns, and how long each is to take
 MOST = 200  # calls in the queue, which holds about a thousand launches
 COPIED = 1 << 30  # bytes
+CUDA_R_32F, CUDA_R_16BF = 0, 14  # of cudaDataType_t; not every CuPy has a name for each
 
 SPIN = r"""
 extern "C" __global__ void spin(unsigned long long nanoseconds) {
@@ -72,8 +73,7 @@ def cublas_product(precision: str, n: int) -> Callable[[], None]:
     import cupy
     from cupy_backends.cuda.libs import cublas  # a library of its own, that may not be there
 
-    runtime = cupy.cuda.runtime
-    kind = runtime.CUDA_R_16BF if precision == "bf16" else runtime.CUDA_R_32F
+    kind = CUDA_R_16BF if precision == "bf16" else CUDA_R_32F
     compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if precision == "tf32" else cublas.CUBLAS_COMPUTE_32F
     a, b = (_normal(n, precision, cupy) for _ in range(2))
     c = cupy.empty((n, n), np.float32)
@@ -84,7 +84,7 @@ def cublas_product(precision: str, n: int) -> Callable[[], None]:
         cublas.gemmEx(
             *(handle, cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_N, n, n, n, one.ctypes.data),
             *(a.data.ptr, kind, n, b.data.ptr, kind, n, zero.ctypes.data),
-            *(c.data.ptr, runtime.CUDA_R_32F, n, compute, cublas.CUBLAS_GEMM_DEFAULT),
+            *(c.data.ptr, CUDA_R_32F, n, compute, cublas.CUBLAS_GEMM_DEFAULT),
         )
 
     return call

@@ -1,4 +1,8 @@
-"""The CUDA engine: kernels in CUDA C++, on a GPU for CuPy arrays, in the emulator for NumPy arrays."""
+"""The CUDA engine: kernels in CUDA C++, on a GPU for CuPy arrays, in the emulator for NumPy arrays.
+
+Bias and activation are not fused: but for the bias of `linear`, each is a launch of its own, after the
+product.
+"""
 
 from . import activation as _activation
 from . import conv as _conv

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..arrays import array_module
 
-FOLDER = Path(__file__).parent  # also the include path
+# Also the include path, by which compilers file what they made: a link of one process is not to be in it.
+FOLDER = Path(__file__).resolve().parent
 SCALARS = (np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64)
 GRID_LIMIT, BLOCK_LIMIT = (2**31 - 1, 65535, 65535), (1024, 1024, 64)  # of every card since sm_30
 MAX_THREADS = 1024
@@ -24,6 +25,8 @@ class Source:
     def __init__(self, file, **macros):
         self.path = FOLDER / file
         self.macros = macros
+        self._functions = {}  # of CuPy, by the kernel's name
+        self._allowed = {}  # bytes of dynamic shared memory asked for, by kernel and device
 
     def __repr__(self):
         return f"Source({', '.join([repr(self.path.name), *(f'{k}={v}' for k, v in self.macros.items())])})"
@@ -63,9 +66,14 @@ class Source:
         return Program(self)
 
     def _on_gpu(self, cupy, kernel, grid, block, args, shared):
-        function = self._module.get_function(kernel)
+        function = self._functions.get(kernel)
+        if function is None:
+            function = self._functions[kernel] = self._module.get_function(kernel)
         if shared > SHARED_LIMIT:
-            function.max_dynamic_shared_size_bytes = shared
+            here = kernel, cupy.cuda.runtime.getDevice()
+            if shared > self._allowed.get(here, 0):
+                function.max_dynamic_shared_size_bytes = shared
+                self._allowed[here] = shared
         # CuPy passes arrays by their address and NumPy's scalars by their bytes.
         function(grid, block, [np.uint64(0) if a is None else a for a in args], shared_mem=shared)
 
@@ -73,7 +81,9 @@ class Source:
     def _module(self):
         import cupy
 
-        # CuPy finds a compiled module again by its source and options, which do not name the headers.
+        # CuPy adds -ftz=true to the options: a float32 below 2**-126 is zero, in and out of an operation. The
+        # gate compiles likewise, and the emulator computes so. And it finds a compiled module again by its
+        # source and options, which do not name the headers.
         headers = hashlib.sha256(b"".join(f.read_bytes() for f in sorted(FOLDER.glob("*.cuh")))).hexdigest()
         options = ("-std=c++17", f"-I{FOLDER}", f"-DHEADERS_{headers[:16]}", *self.defines)
         return cupy.RawModule(code=self.path.read_text(encoding="utf-8"), options=options, backend="nvrtc")

@@ -6,7 +6,7 @@
 
 #include "common.cuh"
 
-// y[i] = f(x[i], ...) for n entries; y may be one of the inputs.
+// y[i] = f(x[i], ...) for n entries.
 template <class F, class... Inputs>
 __device__ void map(int64 n, float *y, F f, const Inputs *...x) {
     int64 quads = (aligned(y) && ... && aligned(x)) ? n / 4 : 0;

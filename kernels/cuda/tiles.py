@@ -11,6 +11,7 @@ and rough; what they have to get right is an order, and on ties the larger tile 
 """
 
 import functools
+import itertools
 from collections import namedtuple
 
 import numpy as np
@@ -82,6 +83,16 @@ def shared_bytes(plan, along_k):
         else:
             stage += depth * (size + 8)
     return STAGES[precision] * stage * itemsize
+
+
+def most_shared_bytes(source):
+    """Of dynamic shared memory, of a block of any kernel on the main loop; 0 for other sources, of which only
+    `ends.cu` asks for some, within the 48 kB that every kernel has."""
+    if "PRECISION" not in source.macros:
+        return 0
+    precision, BM, BN = (source.macros[name] for name in ("PRECISION", "BM", "BN"))
+    shape = Plan(precision.lower(), Tile(BM, BN), splits=1, slabs=0)
+    return max(shared_bytes(shape, along_k) for along_k in itertools.product((False, True), repeat=2))
 
 
 def plan(array, M, N, K, products=1):

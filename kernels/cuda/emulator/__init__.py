@@ -16,8 +16,10 @@ What a kernel must not do raises an `EmulatorFault`, which says what, where and 
 
 What it cannot see: a pointer that walks from one array of shared memory into the next, unless nothing was
 written there or another thread's is; races between blocks after an atomic operation, which may be how one
-waits for another; a thread that spins for ever. Arithmetic is that of the CPU, without fused
-multiply-adds but for `fmaf`; the last bit may differ from a GPU's.
+waits for another; a thread that spins for ever; where a GPU keeps subnormal numbers, as tensor cores may:
+here all are flushed to zero, float64's too, while a GPU flushes float32's (CuPy compiles with -ftz=true) and
+keeps float64's. Arithmetic is that of the CPU, without fused multiply-adds but for `fmaf`; the last bit may
+differ from a GPU's.
 
     with order("shuffled", seed=1):   blocks and threads in another order: "forward", "backward", "shuffled"
     with traps(False):                do not watch memory; about four times as quick
