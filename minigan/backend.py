@@ -6,6 +6,7 @@ arrays of one device lies on that device; arrays of two devices are never mixed 
 
 import contextlib
 import ctypes
+import importlib.util
 import re
 import sys
 import threading
@@ -114,6 +115,11 @@ def device_of(array) -> Device:
 def gpu_in_use() -> bool:
     """Whether any array can lie on a GPU: without CuPy there is nothing to look for."""
     return "cupy" in sys.modules
+
+
+def gpu_possible() -> bool:
+    """Whether that may still come: CuPy is imported, or there to be. Nothing is imported to find out."""
+    return gpu_in_use() or importlib.util.find_spec("cupy") is not None
 
 
 def beside(array):

@@ -22,7 +22,7 @@ WARM_UP = 3  # calls before the capture: they compile kernels, and begin what ha
 
 
 def graph(step):
-    """`step` as one launch, on a GPU; on the CPU, the function itself.
+    """`step` as one launch, on a GPU; on the CPU it runs as it is. Without CuPy, the function itself.
 
         @graph
         def train_step(real):
@@ -41,7 +41,7 @@ def graph(step):
     cuRAND), naming the op; and for an optimiser whose settings were changed after the capture: make a new
     graph. In anomaly mode, which looks at every value, and within `graphs(False)`, the step runs as it is.
     """
-    return GraphedStep(step) if backend.gpu_in_use() else step
+    return GraphedStep(step) if backend.gpu_possible() else step
 
 
 def graphs(enabled: bool):
@@ -63,6 +63,8 @@ class GraphedStep:
         return self.graph is not None
 
     def __call__(self, *inputs):
+        if not backend.gpu_in_use():
+            return self.step(*inputs)
         arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
         device = backend.one_device("graph", arrays)
         if device.kind == "cpu" or not mode.graphs or mode.anomaly:

@@ -2,6 +2,8 @@
 refuses, and that replays do what the step did. Whether CUDA agrees is for the tests marked `gpu`."""
 
 import gc
+import importlib.machinery
+import importlib.util
 import sys
 
 import fake_cupy
@@ -60,9 +62,21 @@ def session(**options):
 # Replays
 
 
-def test_on_the_cpu_the_step_is_the_function_itself(monkeypatch):
+def test_without_cupy_the_step_is_the_function_itself(monkeypatch):
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert graph(abs) is abs
+
+
+def test_a_step_made_before_cupy_is_imported_is_captured_once_there_are_arrays_on_a_gpu(monkeypatch):
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: importlib.machinery.ModuleSpec(name, None))
+    step = graph(lambda x: Tensor(x) * 2)
+    assert step(np.ones(2, np.float32)).tolist() == [2, 2]
+    assert "cupy" not in sys.modules
+    fake_cupy.install(monkeypatch)
+    assert [step(on_gpu(i)).tolist() for i in range(6)] == [[2 * i] for i in range(6)]
+    assert step.captured
 
 
 def test_arrays_of_the_cpu_are_never_captured(gpu):
