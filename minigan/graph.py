@@ -11,6 +11,7 @@ were.
 
 import contextlib
 import functools
+import gc
 import traceback
 
 from . import backend
@@ -102,6 +103,8 @@ class GraphedStep:
     def _capture(self, cupy, inputs, arrays):
         """Record the step, in memory that nobody else is given as long as this graph lives."""
         cupy.cuda.get_current_stream().synchronize()
+        gc.collect()  # the pool of the warm-up keeps what it was given back, out of reach of the graph's own
+        cupy.get_default_memory_pool().free_all_blocks()
         self.buffers = [a.copy(order="K") for a in arrays]
         static = [
             Tensor(b) if isinstance(x, Tensor) else b for x, b in zip(inputs, self.buffers, strict=True)

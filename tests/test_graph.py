@@ -356,6 +356,17 @@ def test_out_of_memory_in_a_capture_is_told_as_ever(gpu):
     assert gpu.capture is None
 
 
+def test_what_the_warm_up_left_in_the_pool_is_freed_for_the_graph(gpu):
+    """A step that fits the card as it is fits it captured too."""
+    step, x = graph(lambda x: ((Tensor(x) * 2.0).reshape(-1, 1) + Tensor(x)).sum()), on_gpu(*range(100))
+    for _ in range(WARM_UP):
+        step(x)
+    gpu.free[0] = 100 * 100 * 4 + 1000
+    assert sys.modules["cupy"].get_default_memory_pool().free_bytes() > 1000
+    step(x)
+    assert step.captured
+
+
 # The command line
 
 
