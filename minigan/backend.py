@@ -156,7 +156,7 @@ _capture = _Capture()
 @contextlib.contextmanager
 def capture():
     """Inside the block, this thread records a CUDA graph. Gives the list of what its replays depend on:
-    (name, a function that reads the settings, what they are now)."""
+    (what it is, a function that reads it, its value now)."""
     _capture.dependencies = []
     try:
         yield _capture.dependencies
@@ -169,10 +169,10 @@ def capturing() -> bool:
     return _capture.dependencies is not None
 
 
-def depends_on(name: str, settings):
-    """Tell a capture, if there is one, that what it records holds only while settings() stays as it is."""
+def depends_on(what: str, read):
+    """Tell a capture, if there is one, that what it records holds only while read() stays as it is."""
     if capturing():
-        _capture.dependencies.append((name, settings, settings()))
+        _capture.dependencies.append((what, read, read()))
 
 
 # Arrays

@@ -14,6 +14,8 @@ import functools
 import gc
 import traceback
 
+import minigan_kernels as kernels
+
 from . import backend
 from .autograd import Function, Tensor
 from .autograd.modes import mode, switched
@@ -39,8 +41,15 @@ def graph(step):
 
     Raises MiniganError for inputs of another shape, dtype or device than those of the first call; for a
     step that waits for the device or calls what cannot be captured (copies to or from the host, cuBLAS,
-    cuRAND), naming the op; and for an optimiser whose settings were changed after the capture: make a new
-    graph. In anomaly mode, which looks at every value, and within `graphs(False)`, the step runs as it is.
+    cuRAND), naming the op; and where, after the capture, an optimiser's settings, the precision of matrix
+    products, the forced engine, or the training mode of a module that was called have changed: make a new
+    graph. So no schedule of `optim.lr_scheduler` goes with a captured step: run it within `graphs(False)`.
+
+    All else that Python decided stays as it was, in silence: a dropout's p, `requires_grad`, `no_grad`, the
+    value of a closure or a global, the branch of an `if`; and an array that is replaced, not changed in
+    place, is not looked at again.
+
+    In anomaly mode, which looks at every value, and within `graphs(False)`, the step runs as it is.
     """
     return GraphedStep(step) if backend.gpu_possible() else step
 
@@ -111,6 +120,8 @@ class GraphedStep:
         ]
         self.pool, stream = cupy.cuda.MemoryPool(), self._stream(cupy)
         with stream, cupy.cuda.using_allocator(self.pool.malloc), backend.capture() as dependencies:
+            backend.depends_on("the precision of matrix products", kernels.precision_name)
+            backend.depends_on("the forced engine", kernels.engines.forced_engine)
             stream.begin_capture()
             try:
                 with switched(check_roots=False), _guarded(cupy):
@@ -125,11 +136,11 @@ class GraphedStep:
         self.graph, self.outputs, self.dependencies = captured, outputs, dependencies
 
     def _launch(self, arrays):
-        for name, settings, before in self.dependencies:
-            if settings() != before:
+        for what, read, before in self.dependencies:
+            if read() != before:
                 raise MiniganError(
-                    f"graph: the settings of {name} changed after the step was captured, from {before} to "
-                    f"{settings()}; make a new graph"
+                    f"graph: {what} changed after the step was captured, from {before} to {read()}; "
+                    "make a new graph"
                 )
         for buffer, a in zip(self.buffers, arrays, strict=True):
             buffer[...] = a

@@ -342,6 +342,39 @@ def test_a_learning_rate_that_changes_after_the_capture_is_an_error(gpu):
         step(on_gpu(1, 1))
 
 
+def test_a_schedule_runs_within_graphs_false(gpu):
+    opt = optim.Adam([nn.Parameter(on_gpu(1, 2))], lr=0.1)
+    schedule = optim.lr_scheduler.ExponentialLR(opt, 0.5)
+    step = graph(lambda g: opt.step([Tensor(g)]))
+    with graphs(False):
+        for _ in range(WARM_UP + 2):
+            step(on_gpu(1, 1))
+            schedule.step()
+    assert opt.steps == WARM_UP + 2
+
+
+def test_a_precision_an_engine_or_a_mode_that_changes_after_the_capture_is_an_error(gpu):
+    net = nn.Sequential(nn.Dropout(0.5, Generator(0, device="gpu")))
+    step, x = captured(lambda x: net(Tensor(x)), on_gpu(1, 2)), on_gpu(1, 2)
+    with (
+        kernels.precision("tf32"),
+        pytest.raises(
+            MiniganError, match=r"the precision of matrix products changed .*from fp32 to tf32; make"
+        ),
+    ):
+        step(x)
+    with (
+        kernels.engine("cpu"),
+        pytest.raises(MiniganError, match=r"the forced engine changed .*from reference to"),
+    ):
+        step(x)
+    net[0].eval()
+    with pytest.raises(MiniganError, match=r"the training mode of Dropout changed .*from True to False"):
+        step(x)
+    net.train()
+    assert step(x).shape == (2,)
+
+
 def test_out_of_memory_in_a_capture_is_told_as_ever(gpu):
     step = graph(lambda x: Tensor(x) * 2.0)
     x = on_gpu(1, 2, 3)
