@@ -169,7 +169,7 @@ class _Forbidden(Exception):
     pass
 
 
-HOST = "get item tolist set __bool__ __int__ __float__"
+HOST = "get item tolist set __bool__ __int__ __float__ __complex__ __index__"
 BLAS = "matmul dot tensordot einsum vdot inner"
 
 
@@ -205,12 +205,14 @@ def _guarded(cupy):
 
 
 def _guard(original, what, harmless):
-    """`original`, but in a capture an error; calls with a first argument of the type `harmless` are none."""
+    """`original`, but in a capture an error; calls with an argument of the type `harmless` are none."""
 
     @functools.wraps(original)
     def guard(*args, **kwargs):
-        if backend.capturing() and not (harmless and isinstance(args[0], harmless)):
-            raise _Forbidden(what)
+        if backend.capturing():
+            given = (*args, *kwargs.values())
+            if harmless is None or not any(isinstance(a, harmless) for a in given):
+                raise _Forbidden(what)
         return original(*args, **kwargs)
 
     return guard

@@ -127,6 +127,12 @@ class ndarray:
     def __int__(self):
         return int(self.get())
 
+    def __complex__(self):
+        return complex(self.get())
+
+    def __index__(self):
+        return self.get().__index__()
+
     def __repr__(self):
         return repr(self.get())
 

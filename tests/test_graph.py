@@ -120,6 +120,12 @@ def test_inputs_are_copied_and_outputs_are_the_same_memory(gpu):
     assert not first.requires_grad
 
 
+def test_an_array_of_the_device_may_be_given_to_asarray(gpu):
+    cupy = sys.modules["cupy"]
+    step = captured(lambda x: Tensor(cupy.asarray(x)) + cupy.asarray(dtype="f", a=x), on_gpu(1))
+    assert step(on_gpu(2)).tolist() == [4]
+
+
 def test_buffers_lie_in_memory_as_the_batch_does(gpu):
     images = Tensor(np.arange(120.0).reshape(2, 4, 5, 3).transpose(0, 3, 1, 2), device="gpu").data
     step = captured(lambda x: Tensor(x) * 1, images)
@@ -244,6 +250,13 @@ REFUSED = {
         "ndarray.item, which copies",
     ),
     "a truth": (lambda x: Tensor(x) * (1 if (x > 0).all() else 2), "the step", "ndarray.__bool__"),
+    "an index": (lambda x: Tensor(x) * [1, 2][(x > 0).sum() - 3], "the step", "ndarray.__index__"),
+    "a complex number": (lambda x: Tensor(x) * abs(complex(x.sum())), "the step", "ndarray.__complex__"),
+    "an array from the host, by keyword": (
+        lambda x: Tensor(x) * sys.modules["cupy"].asarray(dtype="f", a=[2.0]),
+        "the step",
+        "cupy.asarray, which",
+    ),
     "an array from the host": (
         lambda x: Tensor(x) * Tensor([2.0], device="gpu"),
         "the step",
