@@ -98,7 +98,7 @@ class GraphedStep:
             shown = (
                 ", ".join(f"{d} {s} on {p}" for s, d, p in described) for described in (given, self.expected)
             )
-            raise MiniganError("graph: the step was captured for inputs {1}, got {0}".format(*shown))
+            raise MiniganError("graph: the step was first called with {1}, got {0}".format(*shown))
 
     def _warm_up(self, cupy, inputs):
         """The step as it is, on a stream of its own, as it will be captured."""
