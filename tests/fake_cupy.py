@@ -16,6 +16,9 @@ differs from NumPy, so that code which breaks one of them breaks here too:
   host; a launch of the graph does the recorded work, in the same memory. Memory of a MemoryPool that is
   gone is poisoned, since others would write to it.
 
+All runs at once and in order, so it cannot show a missing wait between streams, how CuPy's pool splits and
+merges blocks within an arena, or what a GPU flushes to zero.
+
 `install(monkeypatch)` puts it in the place of `cupy` and `cupyx`.
 """
 
