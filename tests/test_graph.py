@@ -326,7 +326,7 @@ def test_the_op_of_a_backward_is_named(gpu):
     [
         (
             lambda: on_gpu(1, 2),
-            r"the step was first called with float32 \(3,\) on gpu:0, got float32 \(2,\) on gpu:0",
+            r"was first called with float32 \(3,\) on gpu:0, got float32 \(2,\) on gpu:0",
         ),
         (lambda: on_gpu(1, 2, 3) > 1, r"got bool \(3,\) on gpu:0"),
         (lambda: Tensor(np.ones(3, np.float32), device="gpu:1").data, r"got float32 \(3,\) on gpu:1"),
