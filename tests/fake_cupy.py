@@ -55,7 +55,7 @@ class State:
         self.free = [10**12] * devices  # bytes, of every GPU
         self.capture = None  # the work recorded so far
         self.default_pool = self.pool = MemoryPool()
-        self.stream = None
+        self.stream = Stream.null
         self.calls = []  # what was done to streams, graphs and pools, in order
 
 
@@ -522,7 +522,7 @@ class Graph:
 
 
 class MemoryPool:
-    """Memory, and what was given back of it, for each stream by its bytes."""
+    """Memory, and what was given back of it: for each stream, by the power of two of its bytes."""
 
     def __init__(self):
         self.blocks = []  # all memory of a pool that is not the default one
@@ -535,11 +535,12 @@ class MemoryPool:
 
     def place(self, a):
         """`a` in memory that was given back, where a graph still writes to it; else where it is."""
-        arena = self.arenas[state.stream, a.nbytes]
+        arena = self.arenas[state.stream, a.nbytes.bit_length()]
         if arena:
-            self.kept -= a.nbytes
-            memory = arena.pop()()
-            if memory is not None:
+            size, given_back = arena.pop()
+            self.kept -= size
+            memory = given_back()
+            if memory is not None and size >= a.nbytes:
                 memory = np.ndarray(a.shape, a.dtype, memory.reshape(-1, order="A"), strides=a.strides)
                 memory[...] = a
                 a = memory
@@ -549,7 +550,7 @@ class MemoryPool:
 
     def give_back(self, a, stream):
         self.kept += a.nbytes
-        self.arenas[stream, a.nbytes].append(weakref.ref(a))
+        self.arenas[stream, a.nbytes.bit_length()].append((a.nbytes, weakref.ref(a)))
 
     def free_bytes(self):
         return self.kept
@@ -564,6 +565,7 @@ def _poison_all(blocks):
         poison(a)
 
 
+Stream.null = Stream()
 state.reset()
 
 
@@ -621,7 +623,7 @@ def install(monkeypatch, **settings):
         Graph=Graph,
         MemoryPool=MemoryPool,
         Stream=Stream,
-        get_current_stream=lambda: state.stream or Stream(),
+        get_current_stream=lambda: state.stream,
         using_allocator=using_allocator,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         runtime=types.SimpleNamespace(

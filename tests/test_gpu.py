@@ -5,11 +5,11 @@ These tests need numpy, cupy, numba, pytest and hypothesis alone, and run where 
 `python -m bench.gpu --parts tests`.
 """
 
-import gc
 import itertools
 
 import numpy as np
 import pytest
+from others import Others
 
 import minigan_kernels as kernels
 from bench.gpu import kernel_side, rows
@@ -135,22 +135,33 @@ def test_a_run_twice_gives_the_same_bits(run):
         np.testing.assert_array_equal(a, second[1][name], err_msg=str(name))
 
 
+def beside(others, run, **how):
+    """`taken`, with others on the card that write to what is free, and must find it untouched."""
+
+    def between():
+        others.check()
+        others.write(**how)
+
+    found = taken(run, "gpu", between=between)
+    others.check()
+    return found
+
+
 @every_run
-def test_memory_that_others_write_to_between_replays_does_no_harm(run, cupy):
-    """All memory that is free outside the graph's own pool becomes NaN after each step."""
-
-    def poison():
-        gc.collect()
-        sizes = [2**k + 512 for k in range(6, 22)]  # the pool gives each a block that a step has left
-        held = [cupy.full(size, np.nan, np.float32) for size in sizes for _ in range(8)]
-        cupy.cuda.get_current_stream().synchronize()
-        assert held
-
-    losses, after = taken(run, "gpu", between=poison)
+def test_memory_that_others_write_to_between_replays_does_no_harm(run, cupy, monkeypatch):
+    losses, after = beside(Others(cupy, monkeypatch), run)
     expected, untouched = taken(run, "gpu")
     assert losses == expected
     for name in untouched:
         np.testing.assert_array_equal(after[name], untouched[name], err_msg=str(name))
+
+
+@every_run
+def test_a_graph_without_memory_of_its_own_would_do_harm(run, cupy, monkeypatch):
+    """A planted fault: what the capture gave back belongs to others by then."""
+    monkeypatch.setattr(cupy.cuda, "MemoryPool", cupy.get_default_memory_pool)
+    with pytest.raises(AssertionError, match="that are not its own"):
+        beside(Others(cupy, monkeypatch), run, free=False)
 
 
 def test_a_graph_draws_new_numbers_in_each_replay_and_they_are_the_cpus(cupy):

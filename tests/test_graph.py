@@ -9,6 +9,7 @@ import sys
 import fake_cupy
 import numpy as np
 import pytest
+from others import Others
 
 import minigan_kernels as kernels
 from minigan import Generator, Tensor, detect_anomaly, grad, graph, nn, optim
@@ -156,6 +157,32 @@ def test_memory_that_others_overwrite_between_two_launches_does_no_harm(gpu):
     assert steps[0].captured
     assert steps[0].pool.blocks
     assert found == [eager.next_step() for _ in range(7)]
+
+
+def beside_others(monkeypatch, free):
+    """The losses of a captured session, with others who are given free memory between its steps."""
+    others = Others(sys.modules["cupy"], monkeypatch, sizes=[2**k for k in range(12, 3, -1)])
+    replayed, losses = session(), []
+    for _ in range(7):
+        losses.append(replayed.next_step())
+        others.check()
+        others.write(free)
+    assert len(others.streams) == 2
+    return losses
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_others_are_given_no_memory_of_a_graph(gpu, monkeypatch, free):
+    eager = session(graph=False)
+    expected = [eager.next_step() for _ in range(7)]
+    assert beside_others(monkeypatch, free) == expected
+
+
+def test_a_graph_without_memory_of_its_own_would_do_others_harm(gpu, monkeypatch):
+    cupy = sys.modules["cupy"]
+    monkeypatch.setattr(cupy.cuda, "MemoryPool", cupy.get_default_memory_pool)
+    with pytest.raises(AssertionError, match="that are not its own"):
+        beside_others(monkeypatch, free=False)
 
 
 def test_the_memory_lives_as_long_as_the_graph(gpu):
