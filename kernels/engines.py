@@ -53,6 +53,11 @@ def engine(name: str):
         _choice.forced = before
 
 
+def forced_engine() -> str | None:
+    """The engine that is forced on this thread; None where the array picks."""
+    return _choice.forced
+
+
 def engine_name(array) -> str:
     """The name of the engine that runs a kernel on `array`.
 

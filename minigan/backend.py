@@ -6,6 +6,7 @@ arrays of one device lies on that device; arrays of two devices are never mixed 
 
 import contextlib
 import ctypes
+import importlib.util
 import re
 import sys
 import threading
@@ -116,6 +117,11 @@ def gpu_in_use() -> bool:
     return "cupy" in sys.modules
 
 
+def gpu_possible() -> bool:
+    """Whether that may still come: CuPy is imported, or there to be. Nothing is imported to find out."""
+    return gpu_in_use() or importlib.util.find_spec("cupy") is not None
+
+
 def beside(array):
     """Inside the block, new arrays are made on the device of `array`."""
     return device_of(array).active() if gpu_in_use() else contextlib.nullcontext()
@@ -150,7 +156,7 @@ _capture = _Capture()
 @contextlib.contextmanager
 def capture():
     """Inside the block, this thread records a CUDA graph. Gives the list of what its replays depend on:
-    (name, a function that reads the settings, what they are now)."""
+    (what it is, a function that reads it, its value now)."""
     _capture.dependencies = []
     try:
         yield _capture.dependencies
@@ -163,10 +169,10 @@ def capturing() -> bool:
     return _capture.dependencies is not None
 
 
-def depends_on(name: str, settings):
-    """Tell a capture, if there is one, that what it records holds only while settings() stays as it is."""
+def depends_on(what: str, read):
+    """Tell a capture, if there is one, that what it records holds only while read() stays as it is."""
     if capturing():
-        _capture.dependencies.append((name, settings, settings()))
+        _capture.dependencies.append((what, read, read()))
 
 
 # Arrays

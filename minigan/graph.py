@@ -11,7 +11,10 @@ were.
 
 import contextlib
 import functools
+import gc
 import traceback
+
+import minigan_kernels as kernels
 
 from . import backend
 from .autograd import Function, Tensor
@@ -22,7 +25,7 @@ WARM_UP = 3  # calls before the capture: they compile kernels, and begin what ha
 
 
 def graph(step):
-    """`step` as one launch, on a GPU; on the CPU, the function itself.
+    """`step` as one launch, on a GPU; on the CPU it runs as it is. Without CuPy, the function itself.
 
         @graph
         def train_step(real):
@@ -38,10 +41,17 @@ def graph(step):
 
     Raises MiniganError for inputs of another shape, dtype or device than those of the first call; for a
     step that waits for the device or calls what cannot be captured (copies to or from the host, cuBLAS,
-    cuRAND), naming the op; and for an optimiser whose settings were changed after the capture: make a new
-    graph. In anomaly mode, which looks at every value, and within `graphs(False)`, the step runs as it is.
+    cuRAND), naming the op; and where, after the capture, an optimiser's settings, the precision of matrix
+    products, the forced engine, or the training mode of a module that was called have changed: make a new
+    graph. So no schedule of `optim.lr_scheduler` goes with a captured step: run it within `graphs(False)`.
+
+    All else that Python decided stays as it was, in silence: a dropout's p, `requires_grad`, `no_grad`, the
+    value of a closure or a global, the branch of an `if`; and an array that is replaced, not changed in
+    place, is not looked at again.
+
+    In anomaly mode, which looks at every value, and within `graphs(False)`, the step runs as it is.
     """
-    return GraphedStep(step) if backend.gpu_in_use() else step
+    return GraphedStep(step) if backend.gpu_possible() else step
 
 
 def graphs(enabled: bool):
@@ -63,6 +73,8 @@ class GraphedStep:
         return self.graph is not None
 
     def __call__(self, *inputs):
+        if not backend.gpu_in_use():
+            return self.step(*inputs)
         arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
         device = backend.one_device("graph", arrays)
         if device.kind == "cpu" or not mode.graphs or mode.anomaly:
@@ -86,7 +98,7 @@ class GraphedStep:
             shown = (
                 ", ".join(f"{d} {s} on {p}" for s, d, p in described) for described in (given, self.expected)
             )
-            raise MiniganError("graph: the step was captured for inputs {1}, got {0}".format(*shown))
+            raise MiniganError("graph: the step was first called with {1}, got {0}".format(*shown))
 
     def _warm_up(self, cupy, inputs):
         """The step as it is, on a stream of its own, as it will be captured."""
@@ -100,12 +112,16 @@ class GraphedStep:
     def _capture(self, cupy, inputs, arrays):
         """Record the step, in memory that nobody else is given as long as this graph lives."""
         cupy.cuda.get_current_stream().synchronize()
+        gc.collect()  # the pool of the warm-up keeps what it was given back, out of reach of the graph's own
+        cupy.get_default_memory_pool().free_all_blocks()
         self.buffers = [a.copy(order="K") for a in arrays]
         static = [
             Tensor(b) if isinstance(x, Tensor) else b for x, b in zip(inputs, self.buffers, strict=True)
         ]
         self.pool, stream = cupy.cuda.MemoryPool(), self._stream(cupy)
         with stream, cupy.cuda.using_allocator(self.pool.malloc), backend.capture() as dependencies:
+            backend.depends_on("the precision of matrix products", kernels.precision_name)
+            backend.depends_on("the forced engine", kernels.engines.forced_engine)
             stream.begin_capture()
             try:
                 with switched(check_roots=False), _guarded(cupy):
@@ -120,11 +136,11 @@ class GraphedStep:
         self.graph, self.outputs, self.dependencies = captured, outputs, dependencies
 
     def _launch(self, arrays):
-        for name, settings, before in self.dependencies:
-            if settings() != before:
+        for what, read, before in self.dependencies:
+            if read() != before:
                 raise MiniganError(
-                    f"graph: the settings of {name} changed after the step was captured, from {before} to "
-                    f"{settings()}; make a new graph"
+                    f"graph: {what} changed after the step was captured, from {before} to {read()}; "
+                    "make a new graph"
                 )
         for buffer, a in zip(self.buffers, arrays, strict=True):
             buffer[...] = a
@@ -153,7 +169,7 @@ class _Forbidden(Exception):
     pass
 
 
-HOST = "get item tolist set __bool__ __int__ __float__"
+HOST = "get item tolist set __bool__ __int__ __float__ __complex__ __index__"
 BLAS = "matmul dot tensordot einsum vdot inner"
 
 
@@ -189,12 +205,14 @@ def _guarded(cupy):
 
 
 def _guard(original, what, harmless):
-    """`original`, but in a capture an error; calls with a first argument of the type `harmless` are none."""
+    """`original`, but in a capture an error; calls with an argument of the type `harmless` are none."""
 
     @functools.wraps(original)
     def guard(*args, **kwargs):
-        if backend.capturing() and not (harmless and isinstance(args[0], harmless)):
-            raise _Forbidden(what)
+        if backend.capturing():
+            given = (*args, *kwargs.values())
+            if harmless is None or not any(isinstance(a, harmless) for a in given):
+                raise _Forbidden(what)
         return original(*args, **kwargs)
 
     return guard

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from unittest import mock
 
+import numba
 import numpy as np
 import pytest
 from engine_cases import IN_PLACE, LARGE, SMALL, TINY, Sizes
@@ -49,9 +50,14 @@ class Engine:
         return sorted(self.names - DRAWN)
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether its arrays lie on a GPU, in this process."""
+        return self.name == "cuda" or (self.name == "numba-cuda" and not numba.config.ENABLE_CUDASIM)
+
+    @property
     def marks(self):
         """A GPU may be required (see the plugin); the others are skipped where they are missing."""
-        if self.name == "cuda":
+        if self.on_gpu:
             return [pytest.mark.gpu]
         missing = kernels.engine_missing(self.name)
         return [pytest.mark.skipif(missing is not None, reason=str(missing))]
@@ -92,7 +98,7 @@ def run(engine, name, arrays, rest, kernel=None):
     changes = IN_PLACE.get(name, ())
     arrays = [a.copy() if i in changes and a is not None else a for i, a in enumerate(arrays)]
     before = [None if a is None else a.copy() for a in arrays]
-    on_gpu = kernel is None and engine.name == "cuda"
+    on_gpu = kernel is None and engine.on_gpu
     given = [to_gpu(a) if on_gpu else a for a in arrays]
     found = (kernel or getattr(engine.module, name))(*given, *rest)
     arrays = [from_gpu(a) for a in given]
@@ -159,7 +165,7 @@ def otherwise(engine):
     """What else the second run does: poisoned memory on a GPU, another order of threads in the emulator."""
     if engine.name == "cuda-emulated":
         return emulator.order("shuffled")
-    if engine.name == "cuda":
+    if engine.on_gpu:
         import cupy
 
         return poisoned(cupy)

@@ -10,10 +10,14 @@ differs from NumPy, so that code which breaks one of them breaks here too:
 - functions, arguments and dtypes that CuPy lacks are lacking;
 - an array belongs to one GPU, of which there are two, and is only touched while that one is current. (CuPy
   lets a GPU that can reach its peers' memory do so, with a warning; here it cannot.)
-- memory is short when it is told to be, and what `empty` gives is poisoned;
+- memory is short when it is told to be, and what `empty` gives is poisoned. What a pool was given back it
+  keeps from other pools, until it is told to free it, and gives out again to the same stream alone;
 - while a stream captures, nothing is computed, no library is called and nothing is copied to or from the
   host; a launch of the graph does the recorded work, in the same memory. Memory of a MemoryPool that is
   gone is poisoned, since others would write to it.
+
+All runs at once and in order, so it cannot show a missing wait between streams, how CuPy's pool splits and
+merges blocks within an arena, or what a GPU flushes to zero.
 
 `install(monkeypatch)` puts it in the place of `cupy` and `cupyx`.
 """
@@ -22,6 +26,7 @@ import contextlib
 import sys
 import types
 import weakref
+from collections import defaultdict
 
 import numpy as np
 
@@ -49,13 +54,12 @@ class State:
         self.current = 0
         self.free = [10**12] * devices  # bytes, of every GPU
         self.capture = None  # the work recorded so far
-        self.pool = None
-        self.stream = None
+        self.default_pool = self.pool = MemoryPool()
+        self.stream = Stream.null
         self.calls = []  # what was done to streams, graphs and pools, in order
 
 
 state = State()
-state.reset()
 
 
 class CUDARuntimeError(RuntimeError):
@@ -75,6 +79,12 @@ class ndarray:
 
     def __init__(self, *args, **kwargs):
         raise NotImplementedError("the stand-in makes arrays by functions only")
+
+    def __del__(self):
+        if getattr(self, "_home", None):
+            pool, stream = self._home
+            if pool() is not None:
+                pool().give_back(self._a, stream)
 
     shape = property(lambda self: self._a.shape)
     dtype = property(lambda self: self._a.dtype)
@@ -119,6 +129,12 @@ class ndarray:
 
     def __int__(self):
         return int(self.get())
+
+    def __complex__(self):
+        return complex(self.get())
+
+    def __index__(self):
+        return self.get().__index__()
 
     def __repr__(self):
         return repr(self.get())
@@ -312,12 +328,12 @@ def _owned(a, again):
     """A new array; in a capture it has its memory, and its values when the graph has run."""
     if a.dtype.char not in DTYPES:
         raise ValueError(f"Unsupported dtype {a.dtype}")
-    if a.nbytes > state.free[state.current]:
+    kept = state.default_pool.free_bytes() if state.pool is not state.default_pool else 0
+    if a.nbytes > state.free[state.current] - kept:
         raise OutOfMemoryError(a.nbytes, 0)
     if not (a.flags.owndata and a.flags.writeable):
         a = a.copy(order="K")
-    if state.pool is not None:
-        state.pool.blocks.append(a)
+    a = state.pool.place(a)
     if state.capture is not None:
         poison(a)
         if again is not None:
@@ -328,6 +344,7 @@ def _owned(a, again):
 def _array(a, base=None):
     self = object.__new__(ndarray)
     self._a, self._device, self.base = a, state.current, base
+    self._home = None if base is not None else (weakref.ref(state.pool), state.stream)
     return self
 
 
@@ -505,20 +522,51 @@ class Graph:
 
 
 class MemoryPool:
+    """Memory, and what was given back of it: for each stream, by the power of two of its bytes."""
+
     def __init__(self):
-        self.blocks = []
+        self.blocks = []  # all memory of a pool that is not the default one
+        self.arenas = defaultdict(list)
+        self.kept = 0
         weakref.finalize(self, _poison_all, self.blocks)
 
     def malloc(self, size):
         raise NotImplementedError("the stand-in only notes who allocates")
 
+    def place(self, a):
+        """`a` in memory that was given back, where a graph still writes to it; else where it is."""
+        arena = self.arenas[state.stream, a.nbytes.bit_length()]
+        if arena:
+            size, given_back = arena.pop()
+            self.kept -= size
+            memory = given_back()
+            if memory is not None and size >= a.nbytes:
+                memory = np.ndarray(a.shape, a.dtype, memory.reshape(-1, order="A"), strides=a.strides)
+                memory[...] = a
+                a = memory
+        if self is not state.default_pool:
+            self.blocks.append(a)
+        return a
+
+    def give_back(self, a, stream):
+        self.kept += a.nbytes
+        self.arenas[stream, a.nbytes.bit_length()].append((a.nbytes, weakref.ref(a)))
+
+    def free_bytes(self):
+        return self.kept
+
     def free_all_blocks(self):
-        pass
+        self.arenas.clear()
+        self.kept = 0
 
 
 def _poison_all(blocks):
     for a in blocks:
         poison(a)
+
+
+Stream.null = Stream()
+state.reset()
 
 
 class using_allocator:
@@ -562,6 +610,7 @@ def install(monkeypatch, **settings):
         setattr(cupy, name, value)
     for value in own:
         setattr(cupy, value.__name__, value)
+    cupy.get_default_memory_pool = lambda: state.default_pool
     cupy.empty_like = lambda a, dtype=None: empty(a.shape, dtype or a.dtype)
     cupy.__version__ = "14.0.0 (stand-in)"
     cupy.__path__ = []
@@ -574,7 +623,7 @@ def install(monkeypatch, **settings):
         Graph=Graph,
         MemoryPool=MemoryPool,
         Stream=Stream,
-        get_current_stream=lambda: state.stream or Stream(),
+        get_current_stream=lambda: state.stream,
         using_allocator=using_allocator,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         runtime=types.SimpleNamespace(

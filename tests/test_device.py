@@ -5,6 +5,7 @@ for the tests marked `gpu`.
 """
 
 import copy
+import importlib.util
 import subprocess
 import sys
 
@@ -40,6 +41,8 @@ def gpu(monkeypatch):
 def no_cupy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     error = ModuleNotFoundError("No module named 'cupy'", name="cupy")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cupy" else found(name))
 
     class Finder:
         @staticmethod

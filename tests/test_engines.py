@@ -4,7 +4,7 @@
 
 `cuda` runs where there is a GPU, and MINIGAN_REQUIRE_GPU=1 makes it a failure if there is none. The
 emulated engine runs wherever there is g++, on small arrays, with its traps on. `numba-cuda` runs on a GPU,
-or in Numba's simulator, which has to be asked for before Python starts: the last test does.
+and in Numba's simulator, which has to be asked for before Python starts: the last test does, always.
 """
 
 import os
@@ -146,7 +146,7 @@ def drawing(name):
 
 
 def module_of(engine):
-    if engine.name != "cuda":
+    if not engine.on_gpu:
         return np
     import cupy
 
@@ -186,7 +186,7 @@ def test_uniform_numbers_are_those_of_reference(engine, key, counter, n):
 # Another process
 
 
-@pytest.mark.skipif(not kernels.engine_missing("numba-cuda"), reason="numba-cuda ran in this process")
+@pytest.mark.skipif(bool(numba.config.ENABLE_CUDASIM), reason="this is the other process")
 def test_the_engine_numba_cuda_in_the_simulator():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "numba-cuda", __file__]
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}

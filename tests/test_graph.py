@@ -2,11 +2,14 @@
 refuses, and that replays do what the step did. Whether CUDA agrees is for the tests marked `gpu`."""
 
 import gc
+import importlib.machinery
+import importlib.util
 import sys
 
 import fake_cupy
 import numpy as np
 import pytest
+from others import Others
 
 import minigan_kernels as kernels
 from minigan import Generator, Tensor, detect_anomaly, grad, graph, nn, optim
@@ -60,9 +63,21 @@ def session(**options):
 # Replays
 
 
-def test_on_the_cpu_the_step_is_the_function_itself(monkeypatch):
+def test_without_cupy_the_step_is_the_function_itself(monkeypatch):
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert graph(abs) is abs
+
+
+def test_a_step_made_before_cupy_is_imported_is_captured_once_there_are_arrays_on_a_gpu(monkeypatch):
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: importlib.machinery.ModuleSpec(name, None))
+    step = graph(lambda x: Tensor(x) * 2)
+    assert step(np.ones(2, np.float32)).tolist() == [2, 2]
+    assert "cupy" not in sys.modules
+    fake_cupy.install(monkeypatch)
+    assert [step(on_gpu(i)).tolist() for i in range(6)] == [[2 * i] for i in range(6)]
+    assert step.captured
 
 
 def test_arrays_of_the_cpu_are_never_captured(gpu):
@@ -106,6 +121,12 @@ def test_inputs_are_copied_and_outputs_are_the_same_memory(gpu):
     assert not first.requires_grad
 
 
+def test_an_array_of_the_device_may_be_given_to_asarray(gpu):
+    cupy = sys.modules["cupy"]
+    step = captured(lambda x: Tensor(cupy.asarray(x)) + cupy.asarray(dtype="f", a=x), on_gpu(1))
+    assert step(on_gpu(2)).tolist() == [4]
+
+
 def test_buffers_lie_in_memory_as_the_batch_does(gpu):
     images = Tensor(np.arange(120.0).reshape(2, 4, 5, 3).transpose(0, 3, 1, 2), device="gpu").data
     step = captured(lambda x: Tensor(x) * 1, images)
@@ -136,6 +157,32 @@ def test_memory_that_others_overwrite_between_two_launches_does_no_harm(gpu):
     assert steps[0].captured
     assert steps[0].pool.blocks
     assert found == [eager.next_step() for _ in range(7)]
+
+
+def beside_others(monkeypatch, free):
+    """The losses of a captured session, with others who are given free memory between its steps."""
+    others = Others(sys.modules["cupy"], monkeypatch, sizes=[2**k for k in range(12, 3, -1)])
+    replayed, losses = session(), []
+    for _ in range(7):
+        losses.append(replayed.next_step())
+        others.check()
+        others.write(free)
+    assert len(others.streams) == 2
+    return losses
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_others_are_given_no_memory_of_a_graph(gpu, monkeypatch, free):
+    eager = session(graph=False)
+    expected = [eager.next_step() for _ in range(7)]
+    assert beside_others(monkeypatch, free) == expected
+
+
+def test_a_graph_without_memory_of_its_own_would_do_others_harm(gpu, monkeypatch):
+    cupy = sys.modules["cupy"]
+    monkeypatch.setattr(cupy.cuda, "MemoryPool", cupy.get_default_memory_pool)
+    with pytest.raises(AssertionError, match="that are not its own"):
+        beside_others(monkeypatch, free=False)
 
 
 def test_the_memory_lives_as_long_as_the_graph(gpu):
@@ -230,6 +277,13 @@ REFUSED = {
         "ndarray.item, which copies",
     ),
     "a truth": (lambda x: Tensor(x) * (1 if (x > 0).all() else 2), "the step", "ndarray.__bool__"),
+    "an index": (lambda x: Tensor(x) * [1, 2][(x > 0).sum() - 3], "the step", "ndarray.__index__"),
+    "a complex number": (lambda x: Tensor(x) * abs(complex(x.sum())), "the step", "ndarray.__complex__"),
+    "an array from the host, by keyword": (
+        lambda x: Tensor(x) * sys.modules["cupy"].asarray(dtype="f", a=[2.0]),
+        "the step",
+        "cupy.asarray, which",
+    ),
     "an array from the host": (
         lambda x: Tensor(x) * Tensor([2.0], device="gpu"),
         "the step",
@@ -297,7 +351,10 @@ def test_the_op_of_a_backward_is_named(gpu):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (lambda: on_gpu(1, 2), r"inputs float32 \(3,\) on gpu:0, got float32 \(2,\) on gpu:0"),
+        (
+            lambda: on_gpu(1, 2),
+            r"was first called with float32 \(3,\) on gpu:0, got float32 \(2,\) on gpu:0",
+        ),
         (lambda: on_gpu(1, 2, 3) > 1, r"got bool \(3,\) on gpu:0"),
         (lambda: Tensor(np.ones(3, np.float32), device="gpu:1").data, r"got float32 \(3,\) on gpu:1"),
     ],
@@ -328,6 +385,39 @@ def test_a_learning_rate_that_changes_after_the_capture_is_an_error(gpu):
         step(on_gpu(1, 1))
 
 
+def test_a_schedule_runs_within_graphs_false(gpu):
+    opt = optim.Adam([nn.Parameter(on_gpu(1, 2))], lr=0.1)
+    schedule = optim.lr_scheduler.ExponentialLR(opt, 0.5)
+    step = graph(lambda g: opt.step([Tensor(g)]))
+    with graphs(False):
+        for _ in range(WARM_UP + 2):
+            step(on_gpu(1, 1))
+            schedule.step()
+    assert opt.steps == WARM_UP + 2
+
+
+def test_a_precision_an_engine_or_a_mode_that_changes_after_the_capture_is_an_error(gpu):
+    net = nn.Sequential(nn.Dropout(0.5, Generator(0, device="gpu")))
+    step, x = captured(lambda x: net(Tensor(x)), on_gpu(1, 2)), on_gpu(1, 2)
+    with (
+        kernels.precision("tf32"),
+        pytest.raises(
+            MiniganError, match=r"the precision of matrix products changed .*from fp32 to tf32; make"
+        ),
+    ):
+        step(x)
+    with (
+        kernels.engine("cpu"),
+        pytest.raises(MiniganError, match=r"the forced engine changed .*from reference to"),
+    ):
+        step(x)
+    net[0].eval()
+    with pytest.raises(MiniganError, match=r"the training mode of Dropout changed .*from True to False"):
+        step(x)
+    net.train()
+    assert step(x).shape == (2,)
+
+
 def test_out_of_memory_in_a_capture_is_told_as_ever(gpu):
     step = graph(lambda x: Tensor(x) * 2.0)
     x = on_gpu(1, 2, 3)
@@ -340,6 +430,17 @@ def test_out_of_memory_in_a_capture_is_told_as_ever(gpu):
         step(x)
     gpu.free[0] = first
     assert gpu.capture is None
+
+
+def test_what_the_warm_up_left_in_the_pool_is_freed_for_the_graph(gpu):
+    """A step that fits the card as it is fits it captured too."""
+    step, x = graph(lambda x: ((Tensor(x) * 2.0).reshape(-1, 1) + Tensor(x)).sum()), on_gpu(*range(100))
+    for _ in range(WARM_UP):
+        step(x)
+    gpu.free[0] = 100 * 100 * 4 + 1000
+    assert sys.modules["cupy"].get_default_memory_pool().free_bytes() > 1000
+    step(x)
+    assert step.captured
 
 
 # The command line

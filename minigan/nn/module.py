@@ -32,6 +32,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs, **settings):
+        if backend.capturing():
+            backend.depends_on(f"the training mode of {type(self).__name__}", lambda: self.training)
         return self.forward(*inputs, **settings)
 
     def __setattr__(self, name, value):

@@ -10,6 +10,9 @@ class Schedule:
     """Sets an optimiser's rate to `rate(n)` after n calls of `step`.
 
     `base` is the optimiser's rate at the start. `state_dict` saves base and n.
+
+    A step that was captured as a CUDA graph holds the rate it was captured with: once the schedule changes
+    it, the step raises MiniganError. Run such a step within `minigan.graph.graphs(False)`.
     """
 
     def __init__(self, optimizer: Optimizer):

@@ -52,7 +52,7 @@ class Optimizer:
         that do not fit the parameters.
         """
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
-        backend.depends_on(type(self).__name__, self.settings)
+        backend.depends_on(f"the settings of {type(self).__name__}", self.settings)
         with self.device.active():
             runs = self._gather(gradients)
             self._steps += 1
