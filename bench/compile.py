@@ -16,8 +16,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cuda.core import Program, ProgramOptions
-from cuda.pathfinder import DynamicLibNotFoundError
+try:
+    from cuda.core import Program, ProgramOptions
+    from cuda.pathfinder import DynamicLibNotFoundError
+except ImportError as error:
+    raise SystemExit(f"bench.compile needs a compiler ({error}): pip install -e '.[test]'") from error
 
 from minigan.doctor import processors
 from minigan_kernels.cuda.launch import FOLDER, Source
