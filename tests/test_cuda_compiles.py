@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest.importorskip("cuda.core", reason="the compile gate needs cuda-core and NVRTC, which macOS has not")
+
 from bench.compile import (
     ARCHITECTURES,
     CompileError,
