@@ -106,19 +106,30 @@ def check_gradient(name, gy, y):
         check_dtypes(name, gy=gy, y=y)
 
 
+def check_like(name, what, a, shape, x):
+    """Check an array that is of `shape`, and of the dtype of x."""
+    if a.shape != shape:
+        check_shape(name, what, a.shape, shape)
+    if a.dtype != x.dtype:
+        check_dtypes(name, **{"x": x, what: a})
+
+
 def check_state(name, p, **others):
-    """Check what an optimiser keeps beside the parameters p, in arrays of p's shape and dtype, or None."""
+    """Check what an optimiser takes beside the parameters p: arrays like p, or None."""
+    shape = p.shape
     for what, a in others.items():
-        if a is not None and (a.shape != p.shape or a.dtype != p.dtype):
-            check_shape(name, what, a.shape, p.shape)
-            check_dtypes(name, **{"p": p, what: a})
+        if a is not None:
+            check_like(name, what, a, shape, p)
 
 
 @lru_cache(1024)
 def check_axes(name, ndim, axes):
     """Raise ValueError unless `axes` are different axes of an array of `ndim`."""
-    if any(not -ndim <= axis < ndim for axis in axes) or len({axis % ndim for axis in axes}) < len(axes):
-        raise ValueError(f"{name}: {axes} are no different axes of an array of {ndim}")
+    for axis in axes:
+        if not -ndim <= axis < ndim:
+            raise ValueError(f"{name}: an array of {ndim} axes has no axis {axis}")
+    if len({axis % ndim for axis in axes}) < len(axes):
+        raise ValueError(f"{name}: the axes {axes} are not different")
 
 
 @lru_cache(1024)
@@ -176,17 +187,19 @@ def check_labels(name, x, labels):
 
 
 def check_norm(name, x, axes, *, weight=None, bias=None, mean=None, var=None, **gradients):
-    """Check the arrays of a normalisation of x over `axes`; the gradients are of the shape of x."""
-    given = {"weight": weight, "bias": bias, "mean": mean, "var": var, **gradients}
-    given = {what: a for what, a in given.items() if a is not None}
-    kept = kept_shape(name, x.shape, axes)
-    for what, a in given.items():
-        if what in ("weight", "bias"):
-            check_broadcast(name, what, a.shape, x.shape)
-        else:
-            check_shape(name, what, a.shape, kept if what in ("mean", "var") else x.shape)
-        if a.dtype != x.dtype:
-            check_dtypes(name, **{"x": x, what: a})
+    """Check the arrays of a normalisation of x over `axes`; the gradients are like x."""
+    shape, dtype = x.shape, x.dtype
+    kept = kept_shape(name, shape, axes)
+    for what, a in (("weight", weight), ("bias", bias)):
+        if a is not None:
+            check_broadcast(name, what, a.shape, shape)
+            if a.dtype != dtype:
+                check_dtypes(name, **{"x": x, what: a})
+    for what, a in (("mean", mean), ("var", var)):
+        if a is not None:
+            check_like(name, what, a, kept, x)
+    for what, a in gradients.items():
+        check_like(name, what, a, shape, x)
 
 
 @lru_cache(1024)
