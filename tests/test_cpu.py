@@ -142,7 +142,7 @@ with kernels.engine("cpu"), kernels.on_compile(print):
 assert (y == np.arange(64)).all()
 print(kernels.__file__)
 """
-    places = {name: nowhere for name in ("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME")}
+    places = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME"), nowhere)
     for _ in range(2):  # the second process finds nothing that the first one left
         done = subprocess.run(
             [sys.executable, "-c", add],
@@ -151,8 +151,8 @@ print(kernels.__file__)
             text=True,
         )
         assert done.returncode == 0, done.stderr
-        compiled, found = done.stdout.split()
-        assert compiled == "_add_bias"
+        *compiled, found = done.stdout.split()
+        assert "_add_bias" in compiled
         assert Path(found).parent == package
         said = [line for line in done.stderr.splitlines() if "Warning" in line]
         assert len(said) == 1

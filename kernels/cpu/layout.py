@@ -1,8 +1,8 @@
 """Channels-last memory: the order that the kernels of images work in.
 
 An array of shape (N, C, H, W) is channels-last when its transpose to (N, H, W, C) is contiguous. One in
-another order is copied, which costs as much as a kernel may save; `layout_copies` shows where. A copy of
-read-only memory that was in order already is no change of order, and is not counted.
+another order is copied, which costs as much as a kernel may save; `layout_copies` shows where. Copies that
+move nothing, of read-only memory or of one number an image, are not counted.
 """
 
 import contextlib
@@ -34,9 +34,14 @@ def in_order(array, order):
     rows = array.transpose(order)
     if rows.flags.carray:
         return rows
-    if _counting.copies is not None and array.ndim == 4 and not rows.flags.c_contiguous:
+    if _counting.copies is not None and _is_moved(array, rows):
         _counting.copies.append(array.shape)
     return np.array(rows, order="C")
+
+
+def _is_moved(array, rows):
+    """Whether a copy of images to `rows` changes their order; of one number each, they have none."""
+    return array.ndim == 4 and array.shape[1:] != (1, 1, 1) and not rows.flags.c_contiguous
 
 
 @contextlib.contextmanager
