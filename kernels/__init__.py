@@ -1,7 +1,8 @@
 """The hot paths of minigan: raw arrays in, raw arrays out. Imported as `minigan_kernels`.
 
 Each kernel has one meaning, given here and defined by its version in `reference`. What is checked
-here, before any engine runs, is what the arrays have to be: shapes, dtypes, geometry.
+here, before any engine runs, is what the arrays have to be: shapes, dtypes, geometry. What does not fit is
+refused in one sentence: ValueError for shapes, TypeError for mixed dtypes.
 
 Arrays are NumPy or CuPy arrays of float32 or float64, in any stride order. Images are (N, C, H, W).
 Sizes, strides, paddings and dilations are pairs, rows first.
@@ -11,7 +12,27 @@ import numpy as np
 
 from .arrays import array_module, stretched_axes
 from .engines import ENGINES, engine, engine_for, engine_for_new, engine_missing, engine_name, engines_here
-from .geometry import check_conv, check_dtypes, check_window, out_size, transposed_size
+from .geometry import (
+    check_axes,
+    check_broadcast,
+    check_conv,
+    check_dtypes,
+    check_factors,
+    check_gradient,
+    check_images,
+    check_integers,
+    check_labels,
+    check_linear,
+    check_matmul,
+    check_norm,
+    check_positions,
+    check_shape,
+    check_state,
+    check_target,
+    check_window,
+    out_size,
+    transposed_size,
+)
 from .precisions import PRECISIONS, precision, precision_name, set_precision
 
 __all__ = [
@@ -140,9 +161,11 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
     gy (N, O, OH, OW), w (O, C/groups, KH, KW) -> (N, C, H, W). Errors as `conv2d`.
     """
     check_dtypes("conv2d_input", gy=gy, w=w)
+    check_images("conv2d_input", gy.shape)
+    check_images("conv2d_input", w.shape)
     shape = (gy.shape[0], w.shape[1] * groups, *size)
     out = check_conv("conv2d_input", shape, w.shape, stride, padding, dilation, groups)
-    _check_outputs("conv2d_input", gy.shape, (gy.shape[0], w.shape[0], *out))
+    check_shape("conv2d_input", "gy", gy.shape, (gy.shape[0], w.shape[0], *out))
     return engine_for(gy).conv2d_input(gy, w, size, stride, padding, dilation, groups)
 
 
@@ -152,9 +175,11 @@ def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
     x (N, C, H, W), gy (N, O, OH, OW) -> (O, C/groups, KH, KW). Errors as `conv2d`.
     """
     check_dtypes("conv2d_weight", x=x, gy=gy)
-    shape = (gy.shape[1], x.shape[1] // groups, *kernel_size)
+    check_images("conv2d_weight", x.shape)
+    check_images("conv2d_weight", gy.shape)
+    shape = (gy.shape[1], x.shape[1] // max(groups, 1), *kernel_size)
     out = check_conv("conv2d_weight", x.shape, shape, stride, padding, dilation, groups)
-    _check_outputs("conv2d_weight", gy.shape, (x.shape[0], gy.shape[1], *out))
+    check_shape("conv2d_weight", "gy", gy.shape, (x.shape[0], gy.shape[1], *out))
     return engine_for(x).conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups)
 
 
@@ -170,11 +195,6 @@ def conv_algorithm(name, tile=None):
     return conv.conv_algorithm(name, tile)
 
 
-def _check_outputs(name, given, expected):
-    if tuple(given) != expected:
-        raise ValueError(f"{name}: gy has shape {tuple(given)}, this geometry gives {expected}")
-
-
 # Pooling.
 
 
@@ -184,6 +204,7 @@ def max_pool2d(x, kernel_size, stride, padding):
     x (N, C, H, W) -> two arrays (N, C, OH, OW). Padding never wins: at most half the kernel.
     """
     check_dtypes("max_pool2d", x=x)
+    check_images("max_pool2d", x.shape)
     check_window("max_pool2d", x.shape[2:], kernel_size, stride, padding)
     if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
         raise ValueError(f"max_pool2d: padding {padding} is more than half of kernel_size {kernel_size}")
@@ -192,6 +213,8 @@ def max_pool2d(x, kernel_size, stride, padding):
 
 def pixels_gather(x, index):
     """x (N, C, H, W), index (N, C, ...) of flat pixel positions -> the pixels, in index's shape."""
+    check_images("pixels_gather", x.shape)
+    check_positions("pixels_gather", index, x.shape, "x")
     return engine_for(x).pixels_gather(x, index)
 
 
@@ -201,28 +224,39 @@ def pixels_scatter(y, index, size, window=None):
     window: the (kernel_size, stride, padding) of the `max_pool2d` that made the positions, if one did, in
     whose order y and index are then; so that an engine knows where to look for a pixel's values.
     """
+    check_shape("pixels_scatter", "index", index.shape, y.shape)
+    check_positions("pixels_scatter", index, y.shape, "y")
+    if window is not None:
+        out = check_window("pixels_scatter", size, *window)
+        check_shape("pixels_scatter", "y", y.shape, (*y.shape[:2], *out))
     return engine_for(y).pixels_scatter(y, index, size, window)
 
 
 def avg_pool2d(x, kernel_size, stride, padding):
     """The mean of each window, padding counted as zeros. x (N, C, H, W) -> (N, C, OH, OW)."""
     check_dtypes("avg_pool2d", x=x)
+    check_images("avg_pool2d", x.shape)
     check_window("avg_pool2d", x.shape[2:], kernel_size, stride, padding)
     return engine_for(x).avg_pool2d(x, kernel_size, stride, padding)
 
 
 def avg_pool2d_input(gy, size, kernel_size, stride, padding):
     """The adjoint of `avg_pool2d`, for images of `size` (H, W)."""
+    check_images("avg_pool2d_input", gy.shape)
+    out = check_window("avg_pool2d_input", size, kernel_size, stride, padding)
+    check_shape("avg_pool2d_input", "gy", gy.shape, (*gy.shape[:2], *out))
     return engine_for(gy).avg_pool2d_input(gy, size, kernel_size, stride, padding)
 
 
 def upsample2d(x, factors):
     """Each pixel as a block of `factors` (FH, FW) equal ones: x (N, C, H, W) -> (N, C, H·FH, W·FW)."""
+    check_factors("upsample2d", x.shape, factors)
     return engine_for(x).upsample2d(x, factors)
 
 
 def upsample2d_input(gy, factors):
     """The adjoint of `upsample2d`: gy (N, C, H·FH, W·FW) -> (N, C, H, W), the sums of the blocks."""
+    check_factors("upsample2d_input", gy.shape, factors)
     if gy.shape[2] % factors[0] or gy.shape[3] % factors[1]:
         raise ValueError(f"upsample2d_input: images of {gy.shape[2:]} are no multiple of {factors}")
     return engine_for(gy).upsample2d_input(gy, factors)
@@ -236,25 +270,29 @@ def matmul(a, b):
 
     Either may be a transposed view, which is not copied.
     """
+    check_matmul(a.shape, b.shape)
     return engine_for(a).matmul(a, b)
 
 
 def linear(x, w, b):
-    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out). TypeError for mixed dtypes."""
-    if x.dtype != w.dtype or (b is not None and x.dtype != b.dtype):
-        check_dtypes("linear", x=x, w=w, **({} if b is None else {"b": b}))
+    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
+    check_linear(x, w, b)
     return engine_for(x).linear(x, w, b)
 
 
 def add_bias(y, b):
-    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,). TypeError for mixed dtypes."""
+    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,)."""
     if y.dtype != b.dtype:
         check_dtypes("add_bias", y=y, b=b)
+    if y.ndim < 2 or b.shape != y.shape[1:2]:
+        raise ValueError(f"add_bias: b must have an entry a channel, but has shape {b.shape}, y {y.shape}")
     engine_for(y).add_bias(y, b)
 
 
 def channel_sums(y):
     """Σ over all axes but the second, the gradient of a bias: y (N, C, ...) -> (C,)."""
+    if y.ndim < 2:
+        raise ValueError(f"channel_sums: y must have shape (N, C, ...), got {y.shape}")
     return engine_for(y).channel_sums(y)
 
 
@@ -263,21 +301,31 @@ def channel_sums(y):
 
 def sums(x, axes, scale=None):
     """Σ x over `axes`, or scale·Σ x, a mean; the axes stay, with size 1."""
+    check_axes("sums", x.ndim, axes)
     return engine_for(x).sums(x, axes, scale)
 
 
 def sum_to(x, shape):
     """Σ x down to `shape`, over the axes along which `shape` broadcasts to x's."""
-    return x if x.shape == shape else engine_for(x).sums(x, stretched_axes(x.shape, shape)).reshape(shape)
+    if x.shape == shape:
+        return x
+    check_broadcast("sum_to", "a sum", shape, x.shape)
+    return engine_for(x).sums(x, stretched_axes(x.shape, shape)).reshape(shape)
 
 
 def row_norms(x, eps):
     """√(Σ x[n]² + eps) of each entry x[n] of the first axis: x (N, ...) -> (N,)."""
+    if not x.ndim:
+        raise ValueError("row_norms: x must have shape (N, ...), got ()")
     return engine_for(x).row_norms(x, eps)
 
 
 def row_norms_backward(gy, x, y):
     """gy[n] / y[n] · x[n]: the gradient of y = `row_norms` in x."""
+    check_gradient("row_norms_backward", gy, y)
+    check_shape("row_norms_backward", "y", y.shape, x.shape[:1])
+    if x.dtype != y.dtype:
+        check_dtypes("row_norms_backward", x=x, y=y)
     return engine_for(x).row_norms_backward(gy, x, y)
 
 
@@ -286,6 +334,8 @@ def embedding_weight(gy, index, rows):
 
     gy (..., D), index (...) of integers in [0, rows) -> (rows, D).
     """
+    check_shape("embedding_weight", "index", index.shape, gy.shape[:-1])
+    check_integers("embedding_weight", "index", index)
     return engine_for(gy).embedding_weight(gy, index, rows)
 
 
@@ -299,6 +349,7 @@ def leaky_relu(x, slope):
 
 def leaky_relu_backward(gy, y, slope):
     """gy where the value y of `leaky_relu` is positive, else slope·gy."""
+    check_gradient("leaky_relu_backward", gy, y)
     return engine_for(gy).leaky_relu_backward(gy, y, slope)
 
 
@@ -309,46 +360,61 @@ def sigmoid(x):
 
 def tanh_backward(gy, y):
     """gy·(1 - y²), y = tanh x."""
+    check_gradient("tanh_backward", gy, y)
     return engine_for(gy).tanh_backward(gy, y)
 
 
 def bce_with_logits(x, target, scale):
     """scale·Σ (log(1 + eˣ) - target·x), for any x; target is of x's shape, or a number."""
+    check_target("bce_with_logits", x, target)
     return engine_for(x).bce_with_logits(x, target, scale)
 
 
 def bce_with_logits_backward(gy, x, target, scale):
     """gy·scale·(σ(x) - target): the gradient of `bce_with_logits` in x, gy being one value."""
+    check_target("bce_with_logits_backward", x, target)
+    check_shape("bce_with_logits_backward", "gy", gy.shape, ())
     return engine_for(x).bce_with_logits_backward(gy, x, target, scale)
 
 
 def softmax(x, axis):
     """eˣ / Σ eˣ along `axis`, without overflow."""
+    check_axes("softmax", x.ndim, (axis,))
     return engine_for(x).softmax(x, axis)
 
 
 def softmax_backward(gy, y, axis):
     """y·(gy - Σ gy·y), y = `softmax` x."""
+    check_gradient("softmax_backward", gy, y)
+    check_axes("softmax_backward", y.ndim, (axis,))
     return engine_for(y).softmax_backward(gy, y, axis)
 
 
 def log_softmax(x, axis):
     """x - log Σ eˣ along `axis`, without overflow."""
+    check_axes("log_softmax", x.ndim, (axis,))
     return engine_for(x).log_softmax(x, axis)
 
 
 def log_softmax_backward(gy, y, axis):
     """gy - eʸ·Σ gy, y = `log_softmax` x."""
+    check_gradient("log_softmax_backward", gy, y)
+    check_axes("log_softmax_backward", y.ndim, (axis,))
     return engine_for(y).log_softmax_backward(gy, y, axis)
 
 
 def cross_entropy(x, labels):
     """-log softmax(x[n])[labels[n]]: logits (N, C), integers in [0, C) (N,) -> (N,)."""
+    check_labels("cross_entropy", x, labels)
     return engine_for(x).cross_entropy(x, labels)
 
 
 def cross_entropy_backward(gy, x, labels):
     """gy[n]·(softmax(x[n]) - (1 at the label)): the gradient of `cross_entropy` in x."""
+    check_labels("cross_entropy_backward", x, labels)
+    check_shape("cross_entropy_backward", "gy", gy.shape, labels.shape)
+    if gy.dtype != x.dtype:
+        check_dtypes("cross_entropy_backward", gy=gy, x=x)
     return engine_for(x).cross_entropy_backward(gy, x, labels)
 
 
@@ -361,22 +427,29 @@ def normalize(x, weight, bias, axes, eps):
     var is the mean squared deviation. weight and bias broadcast against x, or are None.
     Returns y, mean, var; the latter two keep the axes, with size 1.
     """
+    check_norm("normalize", x, axes, weight=weight, bias=bias)
     return engine_for(x).normalize(x, weight, bias, axes, eps)
 
 
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     """The gradients of `normalize` in x, weight and bias (None where that is None)."""
+    check_norm("normalize_backward", x, axes, weight=weight, bias=bias, mean=mean, var=var, gy=gy)
     return engine_for(x).normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
 
 
 def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
     """The gradients of Σ ggx·gx, gx as of `normalize_backward`, in gy, x and weight (None where that is)."""
+    check_norm("normalize_double_backward", x, axes, weight=weight, mean=mean, var=var, ggx=ggx, gy=gy)
     return engine_for(x).normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps)
 
 
 def move_statistics(running_mean, running_var, mean, var, momentum, correction):
     """Move running statistics (C,) by `momentum` towards those of `normalize`, in place; the variance is
     multiplied by `correction`."""
+    check_state("move_statistics", running_mean, running_var=running_var)
+    n = running_mean.size
+    if mean.size != n or var.size != n:
+        raise ValueError(f"move_statistics: {n} running means, but shapes {mean.shape} and {var.shape}")
     engine_for(running_mean).move_statistics(running_mean, running_var, mean, var, momentum, correction)
 
 
@@ -386,11 +459,13 @@ def move_statistics(running_mean, running_var, mean, var, momentum, correction):
 def sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first):
     """g += weight_decay·p; buf = momentum·buf + (1 - dampening)·g (g itself at the `first` step);
     p -= lr·buf, or lr·(g + momentum·buf) with nesterov. buf is None without momentum."""
+    check_state("sgd", p, g=g, buf=buf)
     engine_for(p).sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first)
 
 
 def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
     """square_avg = alpha·square_avg + (1 - alpha)·g²; p -= lr·g / (√square_avg + eps)."""
+    check_state("rmsprop", p, g=g, square_avg=square_avg)
     engine_for(p).rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay)
 
 
@@ -400,6 +475,7 @@ def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
     step: counts from 1; an integer, or a one-element int64 array of the module of p, so that a captured
     CUDA graph can count by itself.
     """
+    check_state("adam", p, g=g, exp_avg=exp_avg, exp_avg_sq=exp_avg_sq)
     engine_for(p).adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)
 
 

@@ -403,13 +403,13 @@ def embedding_weight(draw, sizes):
 @st.composite
 def matmul(draw, sizes):
     lead, (M, N) = draw(st.sampled_from([(), (), (2,)])), draw(pairs(0, sizes.matrix))
-    K = draw(st.integers(1, sizes.matrix))
+    K = draw(st.integers(0, sizes.matrix))
     return normals(draw, (*lead, M, K), (*lead, K, N)), (), products("matmul", K)
 
 
 @st.composite
 def linear(draw, sizes):
-    (N, O), K = draw(pairs(1, sizes.matrix)), draw(st.integers(1, sizes.matrix))
+    (N, O), K = draw(pairs(0, sizes.matrix)), draw(st.integers(0, sizes.matrix))
     x, w, b = normals(draw, (N, K), (O, K), O)
     return [x, w, b if draw(st.booleans()) else None], (), products("linear", K)
 

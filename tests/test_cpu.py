@@ -1,8 +1,11 @@
 """The CPU engine's own machinery: products of any layout, its threads, its cache of compiled code."""
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +124,66 @@ with kernels.on_compile(print):
     first, second = (python(CONV + listen, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert first
     assert second == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows names a user's folders in another way")
+def test_without_a_place_for_compiled_code_it_works_and_says_so_once(tmp_path):
+    """No folder can lie below a file, nor take the place of one: not even for root."""
+    (tmp_path / "file").touch()
+    package, nowhere = tmp_path / "minigan_kernels", str(tmp_path / "file" / "cache")
+    shutil.copytree(Path(kernels.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "cpu" / "__pycache__").touch()
+    add = """
+import numpy as np, minigan_kernels as kernels
+y = np.zeros((256, 64), np.float32)
+with kernels.engine("cpu"), kernels.on_compile(print):
+    kernels.add_bias(y, np.arange(64, dtype=np.float32))
+assert (y == np.arange(64)).all()
+print(kernels.__file__)
+"""
+    places = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME"), nowhere)
+    for _ in range(2):  # the second process finds nothing that the first one left
+        done = subprocess.run(
+            [sys.executable, "-c", add],
+            env=os.environ | places | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        *compiled, found = done.stdout.split()
+        assert "_add_bias" in compiled
+        assert Path(found).parent == package
+        said = [line for line in done.stderr.splitlines() if "Warning" in line]
+        assert len(said) == 1
+        assert "compiled kernels cannot be kept on disk, so every start compiles them again; " in said[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_a_steady_training_step_asks_the_system_for_no_new_memory():
+    """A page that is touched for the first time is a fault; a batch of these images has 48 pages."""
+    steps = """
+import resource
+from itertools import islice, repeat
+from minigan import Generator
+from minigan.gans import dcgan
+cfg, rng = dcgan.Config(latent=8, width=16, batch_size=16), Generator(0)
+G, D = dcgan.networks(cfg, (3, 32, 32), rng)
+images = rng.uniform((16, 32, 32, 3), -1, 1).transpose(0, 3, 1, 2)
+game = dcgan.train(G, D, *dcgan.optimizers(cfg, G, D), repeat(images), rng, cfg)
+def faults(steps):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    assert len(list(islice(game, steps))) == steps
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults(5), faults(20))
+"""
+    memory = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run([sys.executable, "-c", steps], env=memory, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, steady = map(int, done.stdout.split())
+    assert first > 1000
+    assert steady < 5 * 20
 
 
 @pytest.mark.slow

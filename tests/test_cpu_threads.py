@@ -16,7 +16,7 @@ import minigan_kernels as kernels
 from minigan.testing import assert_close
 from minigan.testing.layouts import LAYOUTS
 from minigan_kernels import cpu, reference
-from minigan_kernels.cpu import compiling, threads
+from minigan_kernels.cpu import activation, compiling, dense, gemm, threads
 
 pytestmark = pytest.mark.slow  # compiles every kernel
 
@@ -63,7 +63,8 @@ def many_parts(request, monkeypatch):
     """As many parts as threads, or more; even of arrays that are not worth it."""
     if numba.config.NUMBA_NUM_THREADS < 2:
         pytest.skip("one processor")
-    monkeypatch.setattr(threads, "GRAIN", 0)
+    for module, name in ((threads, "GRAIN"), (gemm, "WORTH"), (dense, "SMALL"), (activation, "SMALL")):
+        monkeypatch.setattr(module, name, 0)
     monkeypatch.setattr(threads._pool, "size", request.param)
 
 

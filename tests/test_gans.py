@@ -11,8 +11,10 @@ import pytest
 
 import minigan_kernels as kernels
 from minigan import Generator, MiniganError, Tensor, grad, nn, no_grad
+from minigan.bench.minigan_side import channels_last, critic, critic_step
 from minigan.data import Batches, Dataset
 from minigan.gans import MODELS, dcgan, gan, model_named
+from minigan.optim import Adam
 
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
@@ -333,6 +335,35 @@ def test_a_dcgan_step_moves_no_image_into_another_memory_order():
     with kernels.engine("cpu"), kernels.layout_copies() as copies:
         game.play(2)
     assert copies == []
+
+
+def test_a_step_of_a_wgan_gp_critic_moves_no_image_into_another_memory_order():
+    cfg, rng = dcgan.Config(latent=3, width=2), Generator(0)
+    D = critic(cfg, (3, 16, 16), rng)
+    opt = Adam(D.parameters(), 1e-4, (0.0, 0.9))
+    real, fake = (Tensor(channels_last(rng.uniform((4, 3, 16, 16), -1, 1))) for _ in range(2))
+    u = Tensor(rng.uniform((4, 1, 1, 1)))
+    with kernels.engine("cpu"), kernels.layout_copies() as copies:
+        for _ in range(2):
+            critic_step(D, opt, real, fake, u, 10.0, 1e-12)
+    assert copies == []
+
+
+def test_a_copy_of_images_that_lie_in_order_is_not_counted():
+    x, w = (np.ones(shape, np.float32) for shape in ((2, 3, 1, 1), (4, 3, 1, 1)))
+    x.flags.writeable = False  # which is copied all the same
+    with kernels.engine("cpu"), kernels.layout_copies() as copies:
+        kernels.conv2d(x, w, (1, 1), (0, 0), (1, 1), 1)
+    assert copies == []
+
+
+def test_a_copy_for_a_norm_is_counted():
+    gy = np.random.default_rng(0).standard_normal((2, 3, 5, 5)).astype(np.float32)
+    x = channels_last(gy)
+    _, mean, var = kernels.normalize(x, None, None, (0, 2, 3), 1e-5)
+    with kernels.engine("cpu"), kernels.layout_copies() as copies:
+        kernels.normalize_backward(gy, x, None, None, mean, var, (0, 2, 3), 1e-5)
+    assert copies == [x.shape]
 
 
 def test_a_copy_into_channels_last_memory_is_counted():

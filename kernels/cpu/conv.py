@@ -111,7 +111,7 @@ def choose(x, w, out, geometry, dtype):
             raise ValueError(
                 f"{forced} cannot make a convolution of {x} by {w}, geometry {geometry}, {dtype}"
             )
-        return forced, tile or best_tile(x, w, out, SH)[1]
+        return forced, (tile or best_tile(x, w, out, SH)[1]) if forced == "winograd" else None
     if can["gemm"]:
         return "gemm", None
     if can["winograd"]:

@@ -15,13 +15,13 @@ from math import prod
 import numpy as np
 
 from ..reference import norm as reference
+from .layout import CHANNELS_LAST, in_order
 from .norm_columns import column_moments, column_products, write_columns, write_gradient
 from .norm_rows import normalize_rows, rows_backward
 from .norm_second import second_products, write_second
 from .threads import parts_of
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
-CHANNELS_LAST = 0, 2, 3, 1
 
 
 def normalize(x, weight, bias, axes, eps):
@@ -94,10 +94,7 @@ class _Plan:
         self.kept = tuple(1 if i in axes else shape[i] for i in order)
 
     def flat(self, x):
-        rows = x.transpose(self.order)
-        if not rows.flags.carray:  # nor read-only: Numba would compile all of it again for such arrays
-            rows = np.array(rows, order="C")
-        return rows.reshape(-1)
+        return in_order(x, self.order).reshape(-1)
 
     def array(self, flat):
         return flat.reshape(self.memory).transpose(self.back)

@@ -47,7 +47,8 @@ def _batch(a, lead):
     """The matrices of `a`, as (products, rows, columns), or (1, rows, columns) if they are all the same."""
     if math.prod(a.shape[:-2]) == 1:
         return a.reshape(1, *a.shape[-2:])
-    return array_module(a).broadcast_to(a, (*lead, *a.shape[-2:])).reshape(-1, *a.shape[-2:])
+    matrices = math.prod(lead), *a.shape[-2:]  # which may have no entries
+    return array_module(a).broadcast_to(a, (*lead, *a.shape[-2:])).reshape(matrices)
 
 
 def _products(a, b, bias, c):
