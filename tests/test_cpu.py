@@ -162,15 +162,15 @@ print(kernels.__file__)
 @pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 def test_a_steady_training_step_asks_the_system_for_no_new_memory():
-    """A page that is touched for the first time is a fault; a batch of these images has 48 pages."""
+    """A page that is touched for the first time is a fault. Here glibc, left to itself, has 1,500 a step."""
     steps = """
 import resource
 from itertools import islice, repeat
 from minigan import Generator
 from minigan.gans import dcgan
-cfg, rng = dcgan.Config(latent=8, width=16, batch_size=16), Generator(0)
-G, D = dcgan.networks(cfg, (3, 32, 32), rng)
-images = rng.uniform((16, 32, 32, 3), -1, 1).transpose(0, 3, 1, 2)
+cfg, rng = dcgan.Config(latent=8, width=8, batch_size=32), Generator(0)
+G, D = dcgan.networks(cfg, (3, 64, 64), rng)
+images = rng.uniform((32, 64, 64, 3), -1, 1).transpose(0, 3, 1, 2)
 game = dcgan.train(G, D, *dcgan.optimizers(cfg, G, D), repeat(images), rng, cfg)
 def faults(steps):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -179,8 +179,9 @@ def faults(steps):
 print(faults(5), faults(20))
 """
     memory = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    done = subprocess.run([sys.executable, "-c", steps], env=memory, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    for _ in range(2):  # the first may compile, which leaves room in memory that hides what steps take
+        done = subprocess.run([sys.executable, "-c", steps], env=memory, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     first, steady = map(int, done.stdout.split())
     assert first > 1000
     assert steady < 5 * 20
