@@ -16,6 +16,7 @@ import numpy as np
 from numba import cuda
 
 from ..arrays import array_module
+from ..geometry import kept_shape
 from ..reference import norm as reference
 from .launch import THREADS, blocks_for, launch
 from .places import channels_last, channels_second, place
@@ -49,7 +50,7 @@ def normalize(x, weight, bias, axes, eps):
     if not _is_ours(x, weight, bias):
         return reference.normalize(x, weight, bias, axes, eps)
     xp, rows = array_module(x), channels_last(x)
-    mean, var = xp.empty((2, *_kept(x, axes)), x.dtype)
+    mean, var = xp.empty((2, *kept_shape("normalize", x.shape, axes)), x.dtype)
     over = summed_axes(rows.shape, channels_last(mean).shape)
     launch(moments, (mean.size,), (THREADS,), rows, over, channels_last(mean), channels_last(var))
     y = xp.empty(rows.shape, x.dtype)
@@ -93,12 +94,6 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
 
 def _is_ours(x, *others):
     return 2 <= x.ndim <= 4 and x.size > 0 and all(a is None or a.dtype == x.dtype for a in others)
-
-
-def _kept(x, axes):
-    """The shape of a statistic of x."""
-    axes = {axis % x.ndim for axis in axes}
-    return tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
 
 
 def _like(x, a):
