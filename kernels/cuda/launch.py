@@ -89,6 +89,16 @@ class Source:
         return cupy.RawModule(code=self.path.read_text(encoding="utf-8"), options=options, backend="nvrtc")
 
 
+def known_or_counted(what, number, dtype):
+    """A number that the host knows, as `dtype`, and None; or 0 and the array of one `dtype` that holds it,
+    which a kernel reads, so that a captured graph can count by itself. TypeError for other arrays."""
+    if isinstance(number, np.generic) or not hasattr(number, "dtype"):
+        return dtype(number), None
+    if number.dtype != dtype or number.size != 1:
+        raise TypeError(f"{what} in an array is one {dtype.__name__}, got {number.size} {number.dtype}")
+    return dtype(0), number
+
+
 def _triple(what, given, limits):
     """Three numbers, x first, where one or two may stand for them."""
     given = tuple(given) if isinstance(given, tuple | list) else (given,)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import array_module
 from .grids import RESIDENT, THREADS, blocks_for
-from .launch import Source
+from .launch import Source, known_or_counted
 
 OPTIM = Source("optim.cu")
 SOURCES = [OPTIM]
@@ -32,14 +32,10 @@ def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
 
 def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
     """p, exp_avg and exp_avg_sq of `minigan_kernels.adam`, in place. All are flat, of one length."""
-    known, counted = step, None
-    if hasattr(step, "dtype") and not isinstance(step, np.generic):
-        if step.dtype != np.int64 or step.size != 1:
-            raise TypeError(f"adam: a step in an array is one int64, got {step.size} {step.dtype}")
-        known, counted = 0, step
+    known, counted = known_or_counted("adam: a step", step, np.int64)
     doubles = (np.float64(v) for v in (lr, beta1, beta2))
     rest = np.float32(eps), np.float32(weight_decay)
-    _launch("adam", (p, g, exp_avg, exp_avg_sq), np.int64(known), counted, *doubles, *rest)
+    _launch("adam", (p, g, exp_avg, exp_avg_sq), known, counted, *doubles, *rest)
 
 
 def _launch(kernel, arrays, *numbers):

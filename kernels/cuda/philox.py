@@ -4,7 +4,7 @@ import numpy as np
 
 from ..reference import philox as reference
 from .grids import THREADS, blocks_for
-from .launch import Source
+from .launch import Source, known_or_counted
 
 PHILOX = Source("philox.cu")
 SOURCES = [PHILOX]
@@ -30,13 +30,7 @@ def normal(key, counter, n, dtype, xp=np):
 
 
 def _fill(kernel, out, key, counter):
-    offset = None
-    if hasattr(counter, "dtype") and not isinstance(counter, np.generic):
-        if counter.dtype != np.uint64 or counter.size != 1:
-            raise TypeError(
-                f"{kernel}: a counter in an array is one uint64, got {counter.size} {counter.dtype}"
-            )
-        offset, counter = counter, 0
-    key, counter = np.uint64(key), np.uint64(counter)
-    PHILOX.launch(kernel, blocks_for(out.size, 4), THREADS, out, np.int64(out.size), key, counter, offset)
+    known, counted = known_or_counted(f"{kernel}: a counter", counter, np.uint64)
+    n, key = np.int64(out.size), np.uint64(key)
+    PHILOX.launch(kernel, blocks_for(out.size, 4), THREADS, out, n, key, known, counted)
     return out
