@@ -30,7 +30,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
         ends.to_few(x, w, _rows(y), geometry, adjoint=False)
     else:
         M, columns, K = N * math.prod(out), O // groups, math.prod(kernel) * CG
-        vector = tiles.aligned(x, CG) + 2 * tiles.aligned(w, K) + 4 * (columns % 2 == 0)
+        vector = tiles.vector(tiles.aligned(x, CG), tiles.aligned(w, K), columns)
         plan = tiles.plan(x, M, columns, K, groups)
         _launch("conv_forward", plan, (M, columns, groups), x, w, _rows(y), geometry, vector, (True, True))
     return y
@@ -53,7 +53,7 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
         K = O // groups
         for k, s, d in zip(kernel, stride, dilation, strict=True):
             K *= -(-k // (s // math.gcd(s, d)))
-        vector = tiles.aligned(gy, O // groups) + 2 * tiles.aligned(w, CG) + 4 * (CG % 2 == 0)
+        vector = tiles.vector(tiles.aligned(gy, O // groups), tiles.aligned(w, CG), CG)
         products = math.prod(stride) * groups
         plan = tiles.plan(gy, M, CG, K, products)
         _launch("conv_input", plan, (M, CG, products), gy, w, _rows(gx), geometry, vector, (True, False))
@@ -70,7 +70,7 @@ def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
     if _nothing(gw, x, gy):
         return gw
     taps, K = math.prod(kernel_size) * CG, N * math.prod(out)
-    vector = tiles.aligned(gy, OG) + 2 * tiles.aligned(x, CG) + 4 * (taps % 2 == 0)
+    vector = tiles.vector(tiles.aligned(gy, OG), tiles.aligned(x, CG), taps)
     plan = tiles.plan(x, OG, taps, K, groups)
     _launch("conv_weight", plan, (OG, taps, groups), x, gy, _rows(gw), geometry, vector, (False, False))
     return gw

@@ -57,10 +57,10 @@ def _products(a, b, bias, c):
     a, a_letter, lda = _as_it_lies(a)
     b, b_letter, ldb = _as_it_lies(b)
     batch_a, batch_b = (m.strides[0] // 4 if len(m) > 1 else 0 for m in (a, b))
-    vector = (
-        1 * tiles.aligned(a, lda, batch_a, K if a_letter == "n" else M)
-        + 2 * tiles.aligned(b, ldb, batch_b, N if b_letter == "n" else K)
-        + 4 * (N % 2 == 0)
+    vector = tiles.vector(
+        tiles.aligned(a, lda, batch_a, K if a_letter == "n" else M),
+        tiles.aligned(b, ldb, batch_b, N if b_letter == "n" else K),
+        N,
     )
     plan = tiles.plan(c, M, N, K, P)
     tile, parts = plan.tile, tiles.room(c, plan.splits)

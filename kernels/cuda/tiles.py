@@ -155,6 +155,12 @@ def aligned(array, *steps):
     return address(array) % 16 == 0 and all(step % 4 == 0 for step in steps)
 
 
+def vector(a, b, columns):
+    """What a kernel may load and store several of at once, a bit each: chunks of A and of B, if those are
+    `aligned`, and pairs in rows of `columns` of the result."""
+    return 1 * a + 2 * b + 4 * (columns % 2 == 0)
+
+
 def room(result, splits):
     """Where the blocks write: `result` itself, or a workspace for `splits` of it."""
     return result if splits == 1 else array_module(result).empty((splits, *result.shape), np.float32)
