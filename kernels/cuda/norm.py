@@ -6,6 +6,7 @@ instance norm, and one or two for layer norm. Weights that vary along some of th
 not along all of them, or along two sets of axes for weight and bias, are left to `reference`.
 """
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -181,6 +182,7 @@ def _plan(x, weight, bias, axes):
     return (None, None) if columns is None else (columns, _weights(columns, shape))
 
 
+@lru_cache(1024)
 def _weights(columns, shape):
     """The `_Weights`, None where they are along other axes."""
     if shape is None:
