@@ -18,12 +18,13 @@ def findings() -> list[tuple[str, str]]:
     import pooch
 
     has_gpu, gpu = backend.gpu_status()
+    missing = {name: kernels.engine_missing(name) for name in kernels.ENGINES}
     return [
         ("minigan", __version__),
         ("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"),
         ("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES if _version(name))),
-        ("kernel engines", ", ".join(kernels.engines_here())),
-        *((f"not {name}", why) for name in kernels.ENGINES if (why := kernels.engine_missing(name))),
+        ("kernel engines", ", ".join(name for name, why in missing.items() if why is None)),
+        *((f"not {name}", why) for name, why in missing.items() if why),
         ("engine in use", os.environ.get("MINIGAN_ENGINE") or "cpu for float32, reference for the rest"),
         ("processors", str(processors())),
         ("threads", f"{kernels.num_threads()} (MINIGAN_NUM_THREADS)"),

@@ -79,8 +79,9 @@ class parallel:
     def __call__(self, *args):
         if args[-1] == 1 or not _pool.usable:
             return self.alone(*args)
+        n = num_threads()
         with _pool.turn:
-            if _caller.woken != num_threads():  # for kernels called from this thread
-                numba.set_num_threads(min(num_threads(), numba.config.NUMBA_NUM_THREADS))
-                _caller.woken = num_threads()
+            if _caller.woken != n:  # for kernels called from this thread
+                numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+                _caller.woken = n
             return self.together(*args)
