@@ -105,9 +105,9 @@ def matmul(a, b):
 
 def linear(x, w, b):
     """As in `reference`: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
-    if x.dtype != w.dtype or x.dtype not in DTYPES:
+    if x.dtype not in DTYPES:
         return reference.linear(x, w, b)
-    return _product(x, w.T, NO_BIAS[x.dtype] if b is None else np.ascontiguousarray(b, x.dtype))
+    return _product(x, w.T, NO_BIAS[x.dtype] if b is None else np.ascontiguousarray(b))
 
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)

@@ -47,7 +47,7 @@ def normalize(x, weight, bias, axes, eps):
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     """gx, gweight and gbias as in `reference`, gx in the memory order of x."""
     plan = _plan_for(x, weight, bias, axes)
-    if plan is None or any(a.dtype != x.dtype for a in (gy, mean, var)):
+    if plan is None:
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
     flat, flat_gy, w = plan.flat(x), plan.flat(gy), plan.vector(weight, x)
     gx, mean, var = np.empty_like(flat), plan.vector(mean, x), plan.vector(var, x)
@@ -68,7 +68,7 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
 def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
     """ggy, gx and gweight as in `reference`, the first two in the memory order of x."""
     plan = _plan_for(x, weight, None, axes)
-    if plan is None or not plan.by_columns or any(a.dtype != x.dtype for a in (ggx, gy, mean, var)):
+    if plan is None or not plan.by_columns:
         return reference.normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps)
     arrays = [plan.flat(a) for a in (ggx, gy, x)]
     w, mean, var = (plan.vector(a, x) for a in (weight, mean, var))
@@ -126,8 +126,6 @@ class _Plan:
 
 
 def _plan_for(x, weight, bias, axes):
-    if any(t is not None and t.dtype != x.dtype for t in (weight, bias)):
-        return None
     if x.dtype not in DTYPES or not x.size:
         return None
     if x.flags.c_contiguous:
