@@ -1,13 +1,14 @@
-"""The command line: `minigan train`, `sample`, `gradcheck`, `bench`, `models`, `doctor`.
+"""The command line: `minigan train`, `sample`, `interpolate`, `gradcheck`, `bench`, `models`, `doctor`.
 
 What a library module raises as MiniganError is printed as one sentence, with exit code 2. Libraries
 that draw or train are imported by the command that needs them, so that help comes at once.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.validators import Number
@@ -133,6 +134,8 @@ def _changes(name, path, options, cfg, given):
     }
 
 
+SEED = Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))]
+
 for _name, _module in MODELS.items():
     train_app.command(_train_command(_name, _module), name=_name)
 
@@ -142,8 +145,11 @@ def sample(
     run: Path,
     *,
     n: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
-    seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))] = 0,
+    label: int | None = None,
+    seed: SEED = 0,
+    truncation: float | None = None,
     step: int | None = None,
+    ema: bool = True,
     device: str = "auto",
     out: Path | None = None,
 ):
@@ -155,26 +161,107 @@ def sample(
         A run folder.
     n
         How many samples.
+    label
+        Of a conditional model: the class to make; by default every class in turn.
+    seed
+        Seed of the noise.
+    truncation
+        Keep the noise within this distance of 0: below 2, say, samples are better and less diverse.
+    step
+        Take the checkpoint of this step; by default the newest.
+    ema
+        Take the moving average of the weights, if the run has one.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
+    out
+        What to write: a .png, which is a sheet; a .npz of the array `samples`, float32 (n, *shape),
+        images in [-1, 1], and of `labels`; or a folder, for a PNG each. By default samples-SEED.png in
+        the run folder.
+    """
+    from minigan.training import Run, Sampler
+
+    sampler = Sampler.of(Run.open(run), step, device, ema)
+    out = out or run / f"samples-{seed}.png"
+    with _writing(out):
+        _save_drawn(out, sampler, n, seed, label, truncation)
+    print(out)
+
+
+def _save_drawn(out, sampler, n, seed, label, truncation):
+    from minigan import report
+    from minigan.files import write_npz
+
+    samples = sampler(n, seed, label, truncation)
+    if out.suffix == ".npz":
+        labels = {"labels": sampler.labels(n, label)} if sampler.conditional else {}
+        write_npz(out, samples=samples, **labels)
+    elif out.suffix == ".png":
+        report.save_samples(out, samples, columns=sampler.columns() if label is None else None)
+    elif out.suffix:
+        raise MiniganError(f"samples are written to a .png, a .npz or a folder, not to {out}")
+    elif samples.ndim != 4:
+        raise MiniganError(f"a point is no picture to put into a folder {out}; write a .png or a .npz")
+    else:
+        report.save_each(out, samples)
+
+
+@contextlib.contextmanager
+def _writing(out):
+    """Inside the block, a file that cannot be written is told in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+@app.command
+def interpolate(
+    run: Path,
+    *,
+    n: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
+    steps: Annotated[int, Parameter(validator=Number(gte=2))] = 10,
+    kind: Literal["spherical", "linear"] = "spherical",
+    label: list[int] | None = None,
+    seed: SEED = 0,
+    step: int | None = None,
+    ema: bool = True,
+    device: str = "auto",
+    out: Path | None = None,
+):
+    """Walk from sample to sample, through the noise or from class to class.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    n
+        How many walks.
+    steps
+        Samples of a walk, both ends among them.
+    kind
+        How to go from one noise vector to another.
+    label
+        Of a conditional model: walk through these classes, --label 3 --label 8, with the noise standing
+        still. Without any, each walk keeps a class.
     seed
         Seed of the noise.
     step
         Take the checkpoint of this step; by default the newest.
+    ema
+        Take the moving average of the weights, if the run has one.
     device
         Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
     out
-        The PNG to write; by default samples-SEED.png in the run folder.
+        What to write: a .png, a walk a row, or a .gif. By default walk-SEED.png in the run folder.
     """
-    from minigan import report
-    from minigan.random import Generator
-    from minigan.training import Run, generate, load_generator
+    from minigan import report, training
 
-    model, cfg, G = load_generator(Run.open(run), step, device)
-    out = out or run / f"samples-{seed}.png"
-    try:
-        noise = model.noise(cfg, n, Generator(seed)).to(device)  # drawn on the CPU: the same everywhere
-        report.save_samples(out, generate(G, noise))
-    except OSError as error:
-        raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
+    out = out or run / f"walk-{seed}.png"
+    if out.suffix not in (".png", ".gif"):
+        raise MiniganError(f"walks are written to a .png or a .gif, not to {out}")
+    sampler = training.Sampler.of(training.Run.open(run), step, device, ema)
+    with _writing(out):
+        report.save_walks(out, training.interpolate(sampler, n, steps, seed, kind, label))
     print(out)
 
 

@@ -1,7 +1,10 @@
 """Files that are whole or not there: written aside, brought to disk, then renamed into place."""
 
+import io
 import os
 from pathlib import Path
+
+import numpy as np
 
 
 def write_atomically(path: Path, content: bytes):
@@ -20,6 +23,13 @@ def write_atomically(path: Path, content: bytes):
         aside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def write_npz(path: Path, **arrays: np.ndarray):
+    """The same for arrays under their names, as numpy.load reads them."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
 
 
 def _sync_folder(folder: Path):

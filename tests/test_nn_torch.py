@@ -28,6 +28,8 @@ ROWS = [  # the name in both libraries, arguments, settings, the shape of the in
     ("LayerNorm", ((2, 3),), {}, (4, 2, 3)),
     ("LayerNorm", (3,), {"elementwise_affine": False}, (4, 3)),
     ("InstanceNorm2d", (3,), {"affine": True}, (2, 3, 4, 3)),
+    ("GroupNorm", (2, 4), {}, (2, 4, 3, 2)),
+    ("Identity", (), {}, (2, 3)),
     ("InstanceNorm2d", (3,), {"eps": 0.1}, (2, 3, 4, 3)),
     ("Flatten", (), {}, (4, 3, 2, 2)),
     ("Upsample", (), {"scale_factor": 2}, (2, 3, 3, 2)),

@@ -47,7 +47,7 @@ from .loss import (
     mse_loss,
 )
 from .matmul import einsum, linear, matmul
-from .norm import batch_norm, instance_norm, layer_norm
+from .norm import batch_norm, group_norm, instance_norm, layer_norm
 from .pool import avg_pool2d, max_pool2d
 from .reduce import expand, logsumexp, max, mean, min, norm, row_norms, sum, sum_to, var
 from .resample import interpolate, pixel_shuffle
@@ -78,6 +78,7 @@ __all__ = [
     "flip",
     "gather",
     "gelu",
+    "group_norm",
     "hinge_loss",
     "index",
     "instance_norm",

@@ -1,4 +1,4 @@
-"""How ops name the axes of a tensor, and take shapes."""
+"""How ops name the axes of a tensor, take shapes, and keep the order of images in memory."""
 
 
 def axes_of(axis, ndim) -> tuple[int, ...]:
@@ -20,3 +20,16 @@ def axes_of(axis, ndim) -> tuple[int, ...]:
 def flat(args) -> tuple:
     """The numbers that were given one by one, or as one tuple or list."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+
+
+def memory_order(array) -> tuple[int, ...]:
+    """The axes from the slowest in memory to the quickest: images (N, C, H, W) may lie channels-last,
+    and those of one channel do."""
+    images = array.ndim == 4 and (array.shape[1] == 1 or array.strides[1] < array.strides[3])
+    return (0, 2, 3, 1) if images else tuple(range(array.ndim))
+
+
+def in_order(array, order):
+    """An array whose axes are `order`, with them in the usual order again: the inverse of
+    `array.transpose(order)`."""
+    return array.transpose([order.index(axis) for axis in range(len(order))])

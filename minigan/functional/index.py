@@ -7,6 +7,8 @@ from minigan import backend
 from minigan.autograd import Function, Tensor
 from minigan_kernels import array_module
 
+from .axes import in_order, memory_order
+
 
 def index(x, key):
     """x[key], for any key that NumPy takes: integers, slices, `...`, None, arrays of integers or bools."""
@@ -133,7 +135,8 @@ class IndexAdd(Function):
 
     def forward(self, g):
         xp = array_module(g)
-        x = xp.zeros(self.shape, dtype=g.dtype)
+        order = memory_order(g) if g.ndim == len(self.shape) else tuple(range(len(self.shape)))
+        x = in_order(xp.zeros([self.shape[axis] for axis in order], dtype=g.dtype), order)
         keys = self.key if isinstance(self.key, tuple) else (self.key,)
         if all(k is None or k is Ellipsis or isinstance(k, (int, slice, np.integer)) for k in keys):
             x[self.key] = g  # a plain slice meets no entry twice

@@ -1,4 +1,4 @@
-"""Batch, layer and instance norm: one op, over different axes.
+"""Batch, layer, group and instance norm: one op, over different axes.
 
 Its gradient has two forms. When no graph is being built, a kernel gives all three gradients in one
 go. When one is, the gradient in x is an op of its own, `NormalizeGradient`, with two forms in its turn: a
@@ -71,6 +71,24 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         if t is not None and t.shape != shape:
             raise ValueError(f"layer_norm: {name} has shape {t.shape}, expected {shape}")
     return Normalize(tuple(range(x.ndim - len(shape), x.ndim)), eps, shape)(x, weight, bias)
+
+
+def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+    """Normalise each group of neighbouring channels of each sample: x (N, C, ...), weight and bias (C,).
+
+    Wu, He, "Group normalization", 2018. One group is layer norm over all of a sample, with a weight a
+    channel. ValueError for shapes that do not fit, or groups that do not divide the channels.
+    """
+    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
+        raise ValueError(f"group_norm: x has shape {x.shape}, expected channels in {num_groups} groups")
+    N, C = x.shape[:2]
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t.shape != (C,):
+            raise ValueError(f"group_norm: x has {C} channels, but {name} has shape {t.shape}")
+    grouped = x.reshape(N, num_groups, C // num_groups, *x.shape[2:])
+    affine = (1, num_groups, C // num_groups) + (1,) * (x.ndim - 2)
+    y = Normalize(tuple(range(2, grouped.ndim)), eps, affine)(grouped, weight, bias)
+    return y.reshape(x.shape)
 
 
 def instance_norm(x, weight=None, bias=None, eps=1e-5):

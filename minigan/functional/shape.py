@@ -7,7 +7,7 @@ import numpy as np
 from minigan.autograd import Function
 from minigan_kernels import array_module
 
-from .axes import axes_of, flat
+from .axes import axes_of, flat, in_order, memory_order
 
 
 def reshape(x, *shape):
@@ -132,7 +132,13 @@ class Concat(Function):
 
     def forward(self, *arrays):
         self.sizes = [a.shape[self.axis] for a in arrays]
-        return array_module(arrays[0]).concatenate(arrays, axis=self.axis)
+        order = memory_order(arrays[0])
+        axis = order.index(axes_of(self.axis, len(order))[0])
+        rows, xp = [a.transpose(order) for a in arrays], array_module(arrays[0])
+        shape = list(rows[0].shape)
+        shape[axis] = sum(self.sizes)
+        y = xp.empty(shape, dtype=xp.result_type(*rows))
+        return in_order(xp.concatenate(rows, axis=axis, out=y), order)
 
     def backward(self, gy):
         ends = np.cumsum(self.sizes).tolist()

@@ -1,20 +1,23 @@
 """The models, a file each. All have the same public parts:
 
 Config              the hyper-parameters, a dataclass that the command line is made from
-default_size(n)     the image size to train at on data of n pixels
 networks(cfg, shape, rng)   -> G, D
 optimizers(cfg, G, D)       -> opt_g, opt_d
-noise(cfg, n, rng)          -> n inputs of G
+noise(cfg, n, rng)          -> n latent vectors, the input of G
 train(G, D, opt_g, opt_d, data, rng, cfg)   the loop: a generator function, one `next` is one step
+
+A conditional model's networks take labels as a second input, and its loop batches with labels. Batches
+have `cfg.batch_size * cfg.pack` samples.
 """
 
+from dataclasses import fields
 from types import ModuleType
 
 from minigan.errors import MiniganError, did_you_mean
 
-from . import dcgan, gan
+from . import cgan, dcgan, gan, wgan_gp
 
-MODELS = {"gan": gan, "dcgan": dcgan}
+MODELS = {"gan": gan, "dcgan": dcgan, "cgan": cgan, "wgan-gp": wgan_gp}
 
 
 def model_named(name: str) -> ModuleType:
@@ -24,4 +27,9 @@ def model_named(name: str) -> ModuleType:
     return MODELS[name]
 
 
-__all__ = ["MODELS", "dcgan", "gan", "model_named"]
+def is_conditional(model: ModuleType) -> bool:
+    """Whether the model's networks take labels."""
+    return any(field.name == "classes" for field in fields(model.Config))
+
+
+__all__ = ["MODELS", "cgan", "dcgan", "gan", "is_conditional", "model_named", "wgan_gp"]

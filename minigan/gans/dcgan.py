@@ -28,62 +28,65 @@ from minigan.graph import graph
 from minigan.nn import init
 from minigan.optim import Adam
 
+from .packing import packed
+from .settings import Settings
+
 SIZES = 16, 32, 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     steps: int = 1500
-    """Training steps, each one of D and one of G."""
-    batch_size: int = 64
-    """Real images, and fakes, in a step."""
     size: Literal[16, 32, 64] | None = None
     """Pixels a side; by default the smallest that the data fits in, 64 for a folder."""
     width: int = 64
     """Channels of the layer next to the image; each layer inwards has twice as many."""
-    latent: int = 100
-    """Length of the noise vector z."""
-    lr: float = 2e-4
-    """Adam's learning rate, of both networks."""
-    beta1: float = 0.5
-    """Adam's first decay rate, that of the momentum."""
-    beta2: float = 0.999
-    """Adam's second decay rate, that of the squared gradients."""
 
     def __post_init__(self):
-        require(self, "steps", "width", "latent", at_least=1)
-        require(self, "batch_size", at_least=2)  # batch norm
-        require(self, "lr")
-        require(self, "beta1", "beta2", below=1)
+        super().__post_init__()
+        require(self, "width", at_least=1)
 
-
-def default_size(size: int) -> int:
-    """The image size to train at on data of `size` pixels: the smallest it fits in."""
-    return next((s for s in SIZES if s >= size), SIZES[-1])
+    @staticmethod
+    def default_size(pixels: int) -> int:
+        """The image size to train at on data of `pixels` pixels a side: the smallest it fits in."""
+        return next((s for s in SIZES if s >= pixels), SIZES[-1])
 
 
 def networks(cfg: Config, shape, rng):
-    """G: z (N, latent) -> images (N, *shape) in [-1, 1]. D: images -> logits (N, 1)."""
-    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
-        raise MiniganError(f"dcgan makes images of {SIZES} pixels a side, not samples of shape {shape}")
-    channels, size, _ = shape
-    doublings = int(math.log2(size // 4))
-    widths = [cfg.width * 2**i for i in range(doublings)]  # from the image inwards
-
-    up = [nn.Unflatten(cfg.latent, 1, 1), nn.ConvTranspose2d(cfg.latent, widths[-1], 4, bias=False)]
-    for n, m in itertools.pairwise(widths[::-1]):
-        up += [nn.BatchNorm2d(n), nn.ReLU(), nn.ConvTranspose2d(n, m, 4, 2, 1, bias=False)]
-    up += [nn.BatchNorm2d(widths[0]), nn.ReLU(), nn.ConvTranspose2d(widths[0], channels, 4, 2, 1), nn.Tanh()]
-
-    down = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-    for n, m in itertools.pairwise(widths):
-        down += [nn.Conv2d(n, m, 4, 2, 1, bias=False), nn.BatchNorm2d(m), nn.LeakyReLU(0.2)]
-    down += [nn.Conv2d(widths[-1], 1, 4), nn.Flatten()]
-
-    G, D = nn.Sequential(*up), nn.Sequential(*down)
+    """G: z (N, latent) -> images (N, *shape) in [-1, 1]. D: images -> logits (N / pack, 1)."""
+    G = generator(cfg.latent, cfg.width, shape)
+    D = packed(discriminator(cfg.width, cfg.pack * shape[0], shape), cfg.pack)
     for net in (G, D):
         net.apply(lambda layer: initialise(layer, rng))
     return G, D
+
+
+def generator(latent, width, shape):
+    """(N, latent) -> images (N, *shape)."""
+    widths = layer_widths(width, shape)[::-1]
+    up = [nn.Unflatten(latent, 1, 1), nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
+    for n, m in itertools.pairwise(widths):
+        up += [nn.BatchNorm2d(n), nn.ReLU(), nn.ConvTranspose2d(n, m, 4, 2, 1, bias=False)]
+    up += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, shape[0], 4, 2, 1), nn.Tanh()]
+    return nn.Sequential(*up)
+
+
+def discriminator(width, channels, shape, norm=nn.BatchNorm2d):
+    """Images (N, channels, H, W), H and W those of `shape`, -> (N, 1). norm(channels) makes a layer."""
+    widths = layer_widths(width, shape)
+    down = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for n, m in itertools.pairwise(widths):
+        down += [nn.Conv2d(n, m, 4, 2, 1, bias=False), norm(m), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*down, nn.Conv2d(widths[-1], 1, 4), nn.Flatten())
+
+
+def layer_widths(width, shape):
+    """The channels of each layer, from the image inwards. MiniganError for images of another size."""
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
+        raise MiniganError(
+            f"convolutional networks make images of {SIZES} pixels a side, not samples of shape {shape}"
+        )
+    return [width * 2**i for i in range(int(math.log2(shape[1] // 4)))]
 
 
 def initialise(layer, rng):

@@ -7,8 +7,8 @@ discriminator D says how likely an image is real. They play
 
 by one step of gradient ascent for D and one of descent for G in turn (Algorithm 1). As section 3
 advises, G maximises log D(G(z)) in place of minimising log(1 - D(G(z))): the same fixed point, and
-a gradient that does not vanish while D still wins. D gives logits, so that no logarithm is taken of
-a rounded probability.
+a gradient that does not vanish while D still wins. `--loss minimax` is equation 1 to the letter. D
+gives logits, so that no logarithm is taken of a rounded probability.
 
 The networks and settings are today's usual ones for small images, not the paper's maxout networks:
 
@@ -18,63 +18,53 @@ The networks and settings are today's usual ones for small images, not the paper
     D 512-256, LeakyReLU 0.2        one logit; for points 128-128
     Adam 2e-4, betas 0.5, 0.999     Radford et al. 2016, section 4
     batch 64
+
+`--net pacgan` takes, for points, those of Lin et al. 2018, section 4.1: G of four layers of 400 with
+batch norm and ReLU, D of three maxout layers of 200 units with 5 pieces, first weights N(0, 0.02);
+there with latent 2, batch 100, Adam 1e-4, betas 0.8, 0.999.
 """
 
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from minigan import functional as F
 from minigan import nn
 from minigan.autograd import Tensor, grad
-from minigan.errors import require
+from minigan.errors import MiniganError
 from minigan.graph import graph
+from minigan.nn import init
 from minigan.optim import Adam
+
+from .packing import packed
+from .settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    steps: int = 5000
-    """Training steps, each one of D and one of G."""
-    batch_size: int = 64
-    """Real images, and fakes, in a step."""
-    size: int | None = None
-    """Pixels a side; by default those of the data, 64 for a folder."""
-    latent: int = 100
-    """Length of the noise vector z."""
-    lr: float = 2e-4
-    """Adam's learning rate, of both networks."""
-    beta1: float = 0.5
-    """Adam's first decay rate, that of the momentum."""
-    beta2: float = 0.999
-    """Adam's second decay rate, that of the squared gradients."""
-
-    def __post_init__(self):
-        require(self, "steps", "size", "latent", at_least=1)
-        require(self, "batch_size", at_least=2)  # batch norm
-        require(self, "lr")
-        require(self, "beta1", "beta2", below=1)
-
-
-def default_size(size: int) -> int:
-    """The image size to train at on data of `size` pixels: its own."""
-    return size
+class Config(Settings):
+    loss: Literal["non-saturating", "minimax"] = "non-saturating"
+    """What G minimises: -log D(G(z)), or log(1 - D(G(z)))."""
+    net: Literal["mlp", "pacgan"] = "mlp"
+    """The networks: the usual ones, or for points of the plane those of the PacGAN paper."""
 
 
 def networks(cfg: Config, shape, rng):
-    """G: z (N, latent) -> samples (N, *shape), images in [-1, 1]. D: samples -> logits (N, 1)."""
+    """G: z (N, latent) -> samples (N, *shape), images in [-1, 1]. D: samples -> logits (N / pack, 1)."""
+    if cfg.net == "pacgan":
+        return pacgan_networks(cfg, shape, rng)
+    values = cfg.pack * math.prod(shape)
     if len(shape) == 1:  # points of the plane
         G = nn.Sequential(*mlp([cfg.latent, 128, 128, *shape], nn.ReLU(), rng))
-        D = nn.Sequential(*mlp([*shape, 128, 128, 1], nn.LeakyReLU(0.2), rng))
-        return G, D
-    pixels = math.prod(shape)
+        D = nn.Sequential(*mlp([values, 128, 128, 1], nn.LeakyReLU(0.2), rng))
+        return G, packed(D, cfg.pack)
     G = nn.Sequential(
-        *mlp([cfg.latent, 128, 256, 512, 1024, pixels], nn.LeakyReLU(0.2), rng, norm=True),
+        *mlp([cfg.latent, 128, 256, 512, 1024, math.prod(shape)], nn.LeakyReLU(0.2), rng, norm=True),
         nn.Tanh(),
         nn.Unflatten(*shape),
     )
-    D = nn.Sequential(nn.Flatten(), *mlp([pixels, 512, 256, 1], nn.LeakyReLU(0.2), rng))
-    return G, D
+    D = nn.Sequential(nn.Flatten(), *mlp([values, 512, 256, 1], nn.LeakyReLU(0.2), rng))
+    return G, packed(D, cfg.pack)
 
 
 def mlp(widths, activation, rng, norm=False):
@@ -85,6 +75,25 @@ def mlp(widths, activation, rng, norm=False):
             layers += [nn.BatchNorm1d(n)] * (norm and i > 1) + [activation]
         layers += [nn.Linear(n, m, generator=rng)]
     return layers
+
+
+def pacgan_networks(cfg, shape, rng):
+    """Lin et al. 2018, section 4.1."""
+    if len(shape) != 1:
+        raise MiniganError(f"net = 'pacgan' is for points of the plane, not for samples of shape {shape}")
+    up = []
+    for n in (cfg.latent, 400, 400, 400):
+        up += [nn.Linear(n, 400, bias=False), nn.BatchNorm1d(400), nn.ReLU()]
+    down = []
+    for n in (cfg.pack * shape[0], 200, 200):
+        down += [nn.Linear(n, 200 * 5), nn.Maxout(5)]
+    G, D = nn.Sequential(*up, nn.Linear(400, *shape)), nn.Sequential(*down, nn.Linear(200, 1))
+    for layer in (*G, *D):
+        if isinstance(layer, nn.Linear):
+            init.normal_(layer.weight, 0.0, 0.02, rng)
+            if layer.bias is not None:
+                init.zeros_(layer.bias)
+    return G, packed(D, cfg.pack)
 
 
 def optimizers(cfg: Config, G, D):
@@ -99,8 +108,12 @@ def noise(cfg: Config, n, rng):
 
 
 def train(G, D, opt_g, opt_d, data, rng, cfg: Config):
-    """Algorithm 1, with the non-saturating generator loss. Yields the losses of each step."""
+    """Algorithm 1. Yields the losses of each step."""
     bce = F.binary_cross_entropy_with_logits
+    generator_loss = {
+        "non-saturating": lambda logits: bce(logits, 1.0),  # -log D(G(z))
+        "minimax": lambda logits: -bce(logits, 0.0),  # log(1 - D(G(z)))
+    }[cfg.loss]
 
     @graph  # on a GPU, the whole step is one launch
     def step(real):
@@ -110,7 +123,7 @@ def train(G, D, opt_g, opt_d, data, rng, cfg: Config):
         d_loss = bce(d_real, 1.0) + bce(d_fake, 0.0)
         opt_d.step(grad(d_loss, opt_d.params))
 
-        g_loss = bce(D(fake), 1.0)
+        g_loss = generator_loss(D(fake))
         opt_g.step(grad(g_loss, opt_g.params))
 
         p_real, p_fake = (F.sigmoid(logits.detach()).mean() for logits in (d_real, d_fake))

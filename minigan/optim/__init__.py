@@ -1,7 +1,8 @@
-"""Optimisers over flat parameter buffers, and learning-rate schedules."""
+"""Optimisers over flat parameter buffers, learning-rate schedules, and the moving average of weights."""
 
 from . import lr_scheduler
+from .average import ExponentialMovingAverage
 from .optimizer import Optimizer
 from .optimizers import SGD, Adam, RMSprop
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "lr_scheduler"]
+__all__ = ["SGD", "Adam", "ExponentialMovingAverage", "Optimizer", "RMSprop", "lr_scheduler"]

@@ -17,28 +17,58 @@ LAST_FRAME = 2000  # ms that the end of a film stands still
 FRAME = 120  # ms for the others
 
 
-def save_samples(path: Path, samples: np.ndarray, real: np.ndarray | None = None):
+def save_samples(path: Path, samples: np.ndarray, real: np.ndarray | None = None, columns: int | None = None):
     """A PNG of samples: images (N, C, H, W) in [-1, 1] as a sheet, points (N, 2) as a cloud.
 
     real: samples of the data, to which points are drawn: in grey behind them, and on their scale.
+    columns: of a sheet; by default as many as rows.
     """
-    picture = sheet(samples) if samples.ndim == 4 else cloud(samples, real)
+    picture = sheet(samples, columns) if samples.ndim == 4 else cloud(samples, real)
     _save(path, picture, "PNG")
 
 
-def sheet(images: np.ndarray) -> Image.Image:
-    """Images (N, C, H, W) in [-1, 1], of one or three channels, side by side in a square."""
+def save_each(folder: Path, images: np.ndarray):
+    """A PNG of each of the images (N, C, H, W) in [-1, 1], at its own size: 00000.png and so on.
+
+    The folder is made if it is not there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(as_pixels(images)):
+        _save(folder / f"{i:05d}.png", _picture(image), "PNG")
+
+
+def sheet(images: np.ndarray, columns: int | None = None) -> Image.Image:
+    """Images (N, C, H, W) in [-1, 1], of one or three channels, side by side, by default in a square."""
     N, C, H, W = images.shape
-    columns = math.ceil(math.sqrt(N))
+    columns = columns or math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
-    pixels = np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
     canvas = np.full((rows * (H + BORDER) + BORDER, columns * (W + BORDER) + BORDER, C), 255, np.uint8)
-    for i, image in enumerate(pixels):
+    for i, image in enumerate(as_pixels(images)):
         top, left = BORDER + i // columns * (H + BORDER), BORDER + i % columns * (W + BORDER)
-        canvas[top : top + H, left : left + W] = image.transpose(1, 2, 0)
-    picture = Image.fromarray(canvas[..., 0] if C == 1 else canvas)
+        canvas[top : top + H, left : left + W] = image
+    picture = _picture(canvas)
     scale = max(round(SHEET / max(picture.size)), 1)
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def save_walks(path: Path, walks: np.ndarray):
+    """Walks (n, steps, *shape) of samples as a sheet with a walk a row or, where the path ends in .gif,
+    as a film of all of them, there and back. Points are always a cloud of all."""
+    if path.suffix == ".gif":
+        frames = [sheet(f) if f.ndim == 4 else cloud(f, walks.reshape(-1, 2)) for f in walks.swapaxes(0, 1)]
+        save_gif(path, frames + frames[-2:0:-1])
+    else:
+        save_samples(path, walks.reshape(-1, *walks.shape[2:]), columns=walks.shape[1])
+
+
+def as_pixels(images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) in [-1, 1] as bytes (N, H, W, C)."""
+    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def _picture(pixels):
+    """Bytes (H, W, C), of one or three channels, for Pillow."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else np.ascontiguousarray(pixels))
 
 
 def cloud(points: np.ndarray, real: np.ndarray | None = None) -> Image.Image:
@@ -53,9 +83,9 @@ def cloud(points: np.ndarray, real: np.ndarray | None = None) -> Image.Image:
     return to_image(fig)
 
 
-def save_gif(path: Path, pictures: list[Path]):
-    """An animated GIF of pictures of one size, the last of them held."""
-    frames = [_few_colours(Image.open(p)) for p in pictures]
+def save_gif(path: Path, pictures: list[Path | Image.Image]):
+    """An animated GIF of pictures of one size, files or in memory, the last of them held."""
+    frames = [_few_colours(p if isinstance(p, Image.Image) else Image.open(p)) for p in pictures]
     durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
     _save(path, frames[0], "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 

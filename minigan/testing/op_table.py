@@ -791,6 +791,20 @@ NORMALISATION = [
         lambda t, x, w, b: t.nn.functional.layer_norm(x, (3, 4), w, b),
     ),
     Row(
+        "group_norm",
+        lambda x: F.group_norm(x, 2),
+        [(2, 4, 3)],
+        lambda x: normalized(x.reshape(2, 2, 2, 3), (2, 3)).reshape(2, 4, 3),
+        lambda t, x: t.nn.functional.group_norm(x, 2),
+    ),
+    Row(
+        "group_norm, one group, affine",
+        lambda x, w, b: F.group_norm(x, 1, w, b),
+        [(2, 3, 2, 2), (3,), (3,)],
+        lambda x, w, b: normalized(x, (1, 2, 3)) * w[:, None, None] + b[:, None, None],
+        lambda t, x, w, b: t.nn.functional.group_norm(x, 1, w, b),
+    ),
+    Row(
         "instance_norm",
         F.instance_norm,
         [(2, 3, 2, 4)],

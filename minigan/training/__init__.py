@@ -1,8 +1,10 @@
-"""What every run shares: its folder, the runner, checkpoints, progress."""
+"""What every run shares: its folder, the runner, checkpoints, progress, samples, evaluation, studies."""
 
+from .interpolate import interpolate
 from .options import Options
 from .run import Run
 from .runner import resume, train
-from .session import Session, generate, load_generator
+from .sampler import Sampler
+from .session import Session
 
-__all__ = ["Options", "Run", "Session", "generate", "load_generator", "resume", "train"]
+__all__ = ["Options", "Run", "Sampler", "Session", "interpolate", "resume", "train"]

@@ -24,6 +24,12 @@ class Options:
     """Steps between two sample sheets; by default a fiftieth of the run."""
     checkpoint_every: int = 500
     """Steps between two checkpoints."""
+    ema: float = 0.0
+    """Decay of a moving average of G's weights, which samples are then drawn from: 0.999, say; 0 for none."""
+    evaluate_every: int | None = None
+    """Steps between two evaluations, as by `minigan evaluate`, into evaluations.jsonl; by default none."""
+    evaluate_n: int = 2000
+    """Samples of such an evaluation."""
     graph: bool = True
     """On a GPU, launch a step as one CUDA graph; --no-graph launches it op by op."""
     detect_anomaly: bool = False
@@ -41,4 +47,5 @@ class Options:
 
     def __post_init__(self):
         require(self, "seed", below=2**64)
-        require(self, "sample_every", "checkpoint_every", at_least=1)
+        require(self, "sample_every", "checkpoint_every", "evaluate_every", "evaluate_n", at_least=1)
+        require(self, "ema", below=1)

@@ -18,7 +18,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .options import Options
 from .progress import show_progress
 from .run import Run
-from .session import Session, generate
+from .session import Session
 
 
 def train(model: str, options: Options, cfg, out: Path | None = None, console: Console | None = None) -> Run:
@@ -121,9 +121,8 @@ class Runner:
             ) from error
 
     def sample(self):
-        samples = generate(self.session.G, self.session.fixed_noise)
-        path = self.run.sample_path(self.session.step)
-        self.write(report.save_samples, path, samples, self.session.real)
+        path, session = self.run.sample_path(self.session.step), self.session
+        self.write(report.save_samples, path, session.shown(), session.real, session.sampler.columns())
 
     def save(self):
         path, arrays = self.run.checkpoint_path(self.session.step), self.session.arrays()
