@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import math
+import textwrap
 from itertools import chain, islice, pairwise, product
 
 import numpy as np
@@ -11,40 +12,57 @@ import pytest
 
 import minigan_kernels as kernels
 from minigan import Generator, MiniganError, Tensor, grad, nn, no_grad
-from minigan.bench.minigan_side import channels_last, critic, critic_step
+from minigan.bench.minigan_side import channels_last
 from minigan.data import Batches, Dataset
-from minigan.gans import MODELS, dcgan, gan, model_named
-from minigan.optim import Adam
+from minigan.gans import MODELS, cgan, dcgan, gan, is_conditional, model_named, wgan_gp
+from minigan.gans.conditioning import join
+from minigan.gans.packing import pack
 
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 POINTS, IMAGES = (2,), (1, 16, 16)
-TINY = {gan: {"latent": 3}, dcgan: {"latent": 3, "width": 2}}
-QUICK = {gan: POINTS, dcgan: IMAGES}  # gan's networks for images are of a fixed, large width
+SMALL = {"latent": 3, "width": 2}
+TINY = {gan: {"latent": 3}, dcgan: SMALL, cgan: SMALL, wgan_gp: SMALL}
+QUICK = {gan: POINTS, dcgan: IMAGES, cgan: IMAGES, wgan_gp: POINTS}  # gan's networks for images are large
+LOSSES = {
+    wgan_gp: {"d_loss", "g_loss", "wasserstein", "penalty"},
+    **{model: {"d_loss", "g_loss", "d_real", "d_fake"} for model in (gan, dcgan, cgan)},
+}
+CLASSES = 4
 
 
 def name_of(value):
     return value.__name__.rpartition(".")[2] if inspect.ismodule(value) else str(value)
 
 
-def config(model, **settings):
-    return model.Config(**TINY[model], batch_size=4, **settings)
+def config(model, shape=None, **settings):
+    cfg = model.Config(**TINY[model], **{"batch_size": 4, **settings})
+    return cfg.fitted(shape or QUICK[model], CLASSES)
 
 
-def batches(shape, seed=0):
+def batches(model, shape, n=4, seed=0):
     rng = Generator(seed)
     while True:
-        yield rng.uniform((4, *shape), -1, 1)
+        real = channels_last(rng.uniform((n, *shape), -1, 1))
+        yield (real, rng.integers(0, CLASSES, n)) if is_conditional(model) else real
+
+
+def inputs(model, cfg, n, rng):
+    """What G takes: noise and, if it is conditional, labels."""
+    labels = [Tensor(np.arange(n) % CLASSES)] if is_conditional(model) else []
+    return [model.noise(cfg, n, rng), *labels]
 
 
 class Game:
     """A model in training, on random data."""
 
     def __init__(self, model, shape=None, seed=0, data=None, **settings):
-        cfg, rng, shape = config(model, **settings), Generator(seed), shape or QUICK[model]
+        shape = shape or QUICK[model]
+        cfg, rng = config(model, shape, **settings), Generator(seed)
         self.G, self.D = model.networks(cfg, shape, rng)
         self.opt_g, self.opt_d = model.optimizers(cfg, self.G, self.D)
-        self.loop = model.train(self.G, self.D, self.opt_g, self.opt_d, data or batches(shape), rng, cfg)
+        data = data or batches(model, shape, cfg.batch_size * cfg.pack)
+        self.loop = model.train(self.G, self.D, self.opt_g, self.opt_d, data, rng, cfg)
 
     def play(self, steps):
         return list(islice(self.loop, steps))
@@ -59,7 +77,7 @@ class Game:
 
 @each_model
 def test_every_model_has_the_public_parts(model):
-    parts = {"Config", "default_size", "networks", "optimizers", "noise", "train"}
+    parts = {"Config", "networks", "optimizers", "noise", "train"}
     assert {name for name in parts if callable(getattr(model, name, None))} == parts
     assert model.__doc__.partition("\n")[0].endswith(".")
 
@@ -70,28 +88,62 @@ def test_every_model_has_the_public_parts(model):
 @pytest.mark.parametrize(
     ("model", "shape"),
     [
-        (gan, POINTS),
-        *((gan, (channels, size, size)) for channels, size in product((1, 3), (16, 32, 64))),
-        *((dcgan, (channels, size, size)) for channels, size in product((1, 3), (16, 32, 64))),
+        *((model, POINTS) for model in (gan, cgan, wgan_gp)),
+        *((model, (c, size, size)) for model, c, size in product(MODELS.values(), (1, 3), (16, 32, 64))),
+        (gan, (1, 28, 28)),
     ],
     ids=name_of,
 )
-def test_shapes_of_what_the_networks_make(model, shape):
-    cfg = config(model)
+@pytest.mark.parametrize("packed", [1, 2])
+def test_shapes_of_what_the_networks_make(model, shape, packed):
+    cfg = config(model, shape, pack=packed)
     G, D = model.networks(cfg, shape, Generator(0))
-    z = model.noise(cfg, 5, Generator(1))
-    fake = G(z)
-    assert (z.shape, fake.shape, D(fake).shape) == ((5, 3), (5, *shape), (5, 1))
-    assert {t.dtype for t in (z, fake, D(fake))} == {np.dtype(np.float32)}
+    z, *labels = inputs(model, cfg, 6, Generator(1))
+    fake = G(z, *labels)
+    judged = D(fake, *labels)
+    assert (z.shape, fake.shape, judged.shape) == ((6, 3), (6, *shape), (6 // packed, 1))
+    assert {t.dtype for t in (z, fake, judged)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("packed", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 5, 5)], ids=str)
+def test_shapes_of_the_networks_of_the_cgan_paper(shape, packed):
+    cfg = config(cgan, shape, pack=packed, net="mlp")
+    assert cfg.size == shape[1]
+    G, D = cgan.networks(cfg, shape, Generator(0))
+    z, labels = inputs(cgan, cfg, 6, Generator(1))
+    assert (G(z, labels).shape, D(G(z, labels), labels).shape) == ((6, *shape), (6 // packed, 1))
+    assert [w.shape for name, w in G.named_parameters() if name.endswith("weight")] == [
+        (200, 3),
+        (1000, CLASSES),
+        (1200, 1200),
+        (math.prod(shape), 1200),
+    ]
+
+
+@pytest.mark.parametrize("packed", [1, 2])
+def test_the_networks_of_the_pacgan_paper(packed):
+    cfg = config(gan, pack=packed, net="pacgan")
+    G, D = gan.networks(cfg, POINTS, Generator(0))
+    assert [p.shape for p in D.parameters() if p.ndim == 2] == [
+        (1000, 2 * packed),
+        (1000, 200),
+        (1000, 200),
+        (1, 200),
+    ]
+    assert [p.shape for p in G.parameters() if p.ndim == 2] == [(400, 3), *[(400, 400)] * 3, (2, 400)]
+    assert G[3].weight.numpy().std() == pytest.approx(0.02, rel=0.05)
+    with pytest.raises(MiniganError, match="'pacgan' is for points of the plane, not for samples of shape"):
+        gan.networks(cfg, IMAGES, Generator(0))
 
 
 @each_model
 def test_images_reach_and_keep_the_range_of_the_data(model):
-    cfg = config(model)
+    cfg = config(model, IMAGES)
     G, _ = model.networks(cfg, IMAGES, Generator(0))
     for p in G.parameters():
         p.data *= 100
-    fake = G(model.noise(cfg, 5, Generator(1))).numpy()
+    fake = G(*inputs(model, cfg, 5, Generator(1))).numpy()
     assert 0.99 < fake.max() <= 1
     assert -1 <= fake.min() < -0.99
 
@@ -133,7 +185,7 @@ def test_the_generator_decides_weights_and_noise(model):
     def drawn(seed):
         rng = Generator(seed)
         G, _ = model.networks(config(model), QUICK[model], rng)
-        return G(model.noise(config(model), 3, rng)).numpy()
+        return G(*inputs(model, config(model), 3, rng)).numpy()
 
     np.testing.assert_array_equal(drawn(0), drawn(0))
     assert not np.array_equal(drawn(0), drawn(1))
@@ -151,18 +203,22 @@ def test_both_networks_are_trained_by_adam_with_the_settings(model):
 # The game
 
 
-@pytest.mark.parametrize(("model", "shape"), [(gan, POINTS), (gan, IMAGES), (dcgan, IMAGES)], ids=name_of)
+PLAYED = [*QUICK.items(), (gan, IMAGES), (cgan, POINTS), (wgan_gp, IMAGES)]
+
+
+@pytest.mark.parametrize(("model", "shape"), PLAYED, ids=name_of)
 def test_a_few_steps_change_every_parameter(model, shape):
     game = Game(model, shape)
     before = game.weights()
     for metrics in game.play(2):
-        assert set(metrics) == {"d_loss", "g_loss", "d_real", "d_fake"}
+        assert set(metrics) == LOSSES[model]
         assert all(type(value) is float and math.isfinite(value) for value in metrics.values())
-        assert 0 < metrics["d_real"] < 1
-        assert 0 < metrics["d_fake"] < 1
-    for old, new in zip(chain(*before), chain(*game.weights()), strict=True):
-        assert np.isfinite(new).all()
-        assert not np.array_equal(old, new)
+        assert all(0 < value < 1 for name, value in metrics.items() if name in ("d_real", "d_fake"))
+    old, new = (list(chain(*weights)) for weights in (before, game.weights()))
+    assert all(np.isfinite(a).all() for a in new)
+    still = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if np.array_equal(a, b)]
+    # To a critic's loss, a difference, its last bias is nothing.
+    assert still == ([len(old) - 1] if model is wgan_gp else [])
 
 
 @each_model
@@ -176,19 +232,25 @@ def test_each_optimiser_moves_its_own_network_alone(model, frozen):
     assert moved == [frozen != "opt_g", frozen != "opt_d"]
 
 
-@each_model
+BETTER = [
+    ("opt_g", "d_loss", -1),
+    ("opt_g", "d_real", 1),
+    ("opt_g", "d_fake", -1),
+    ("opt_g", "wasserstein", 1),
+    ("opt_d", "g_loss", -1),
+    ("opt_d", "d_fake", 1),
+    ("opt_d", "wasserstein", -1),
+]
+
+
 @pytest.mark.parametrize(
-    ("frozen", "metric", "sign"),
-    [
-        ("opt_g", "d_loss", -1),
-        ("opt_g", "d_real", 1),
-        ("opt_g", "d_fake", -1),
-        ("opt_d", "g_loss", -1),
-        ("opt_d", "d_fake", 1),
-    ],
+    ("model", "frozen", "metric", "sign"),
+    [(model, *row) for model in MODELS.values() for row in BETTER if row[1] in LOSSES[model]],
+    ids=name_of,
 )
 def test_a_player_whose_opponent_stands_still_gets_better(model, frozen, metric, sign):
-    game = Game(model, data=iter([next(batches(QUICK[model]))] * 20), lr=5e-3)
+    steps = 20 * getattr(config(model), "n_critic", 1)
+    game = Game(model, data=iter([next(batches(model, QUICK[model]))] * steps), lr=5e-3)
     getattr(game, frozen).lr = 0.0
     values = [metrics[metric] for metrics in game.play(20)]
     assert sign * (np.mean(values[-3:]) - np.mean(values[:3])) > 0.04
@@ -204,9 +266,10 @@ def test_the_loss_of_d_does_not_reach_g(model, monkeypatch):
         seen.append((params is game.opt_d.params, any(g is not None for g in reached)))
         return grad(loss, params)
 
-    monkeypatch.setattr(model, "grad", spy)
+    critic_steps = getattr(config(model), "n_critic", 1)
+    monkeypatch.setattr(model, "grad", lambda *args, **how: grad(*args, **how) if how else spy(*args))
     game.play(2)
-    assert seen == [(True, False), (False, True)] * 2
+    assert seen == [*[(True, False)] * critic_steps, (False, True)] * 2
 
 
 @each_model
@@ -235,18 +298,101 @@ def test_the_seed_decides_every_bit(model):
 
 @each_model
 def test_training_ends_with_the_data(model):
-    assert len(Game(model, data=islice(batches(QUICK[model]), 2)).play(5)) == 2
+    given = 2 * getattr(config(model), "n_critic", 1)
+    assert len(Game(model, data=islice(batches(model, QUICK[model]), given)).play(5)) == 2
 
 
 @each_model
 def test_a_trained_generator_works_in_evaluation(model):
     game = Game(model)
     game.play(1)
-    z = Tensor(Generator(1).normal((1, 3)))
     with no_grad():
-        made = game.G.eval()(z)
+        made = game.G.eval()(*inputs(model, config(model), 1, Generator(1)))
     assert made.shape == (1, *QUICK[model])
     assert np.isfinite(made.numpy()).all()
+
+
+# What networks are told
+
+
+def test_packs_are_joined_along_the_channels():
+    x = np.arange(12.0).reshape(4, 3)
+    np.testing.assert_array_equal(pack(Tensor(x), 2).numpy(), [[*x[0], *x[2]], [*x[1], *x[3]]])
+    assert pack(Tensor(np.zeros((6, 2, 5, 5))), 3).shape == (2, 6, 5, 5)
+    with pytest.raises(ValueError, match="pack: 4 samples do not make packs of 3"):
+        pack(Tensor(x), 3)
+
+
+def test_a_pack_is_judged_by_all_its_samples():
+    game = Game(gan, pack=2)
+    x = Generator(5).normal((4, 2))
+    before = game.D(Tensor(x)).numpy()
+    x[0] += 1.0  # packed with sample 2
+    np.testing.assert_array_equal(game.D(Tensor(x)).numpy() != before, [[True], [False]])
+
+
+def test_labels_are_joined_as_channels():
+    x, y = np.full((2, 1, 2, 2), 7.0), np.array([[0.0, 1.0], [0.25, 0.75]])
+    joined = join(Tensor(x), Tensor(y)).numpy()
+    assert joined.shape == (2, 3, 2, 2)
+    np.testing.assert_array_equal(joined[:, 0], x[:, 0])
+    np.testing.assert_array_equal(joined[:, 1:, 1, 0], y)
+    np.testing.assert_array_equal(joined[:, 1:].max((2, 3)), joined[:, 1:].min((2, 3)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"net": "mlp"}], ids=str)
+@pytest.mark.parametrize("shape", [POINTS, IMAGES], ids=str)
+def test_both_networks_of_cgan_listen_to_the_label(shape, settings):
+    game = Game(cgan, shape, **settings)
+    game.G.eval(), game.D.eval()
+    z, x = (Tensor(Generator(7).normal(s)) for s in ((2, 3), (2, *shape)))
+    one, other = (Tensor(np.array([k, k])) for k in (0, 1))
+    for net, given in ((game.G, z), (game.D, x)):
+        assert not np.array_equal(net(given, one).numpy(), net(given, other).numpy())
+
+
+@pytest.mark.parametrize("settings", [{}, {"net": "mlp"}], ids=str)
+def test_a_label_may_be_a_mixture(settings):
+    G = Game(cgan, IMAGES, **settings).G.eval()
+    z = Tensor(Generator(7).normal((2, 3)))
+    pure = Tensor(np.eye(CLASSES, dtype=np.float32)[[1, 3]])
+    np.testing.assert_array_equal(G(z, pure).numpy(), G(z, Tensor(np.array([1, 3]))).numpy())
+    with pytest.raises(MiniganError, match="labels are weights of 3 classes, there are 4"):
+        G(z, Tensor(np.ones((2, 3), np.float32)))
+
+
+def test_cgan_learns_which_label_is_which():
+    """Points of class k at the corners of a square: after some steps G puts each where it belongs."""
+    corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)], np.float32)
+    labels = np.arange(64) % 4
+    rng = Generator(3)
+    data = ((corners[labels] + rng.normal((64, 2), std=0.05), labels) for _ in range(400))
+    game = Game(cgan, POINTS, data=data, batch_size=64, lr=2e-3)
+    game.play(400)
+    made = game.G.eval()(Tensor(rng.normal((64, 3))), Tensor(labels)).numpy()
+    nearest = ((made[:, None] - corners) ** 2).sum(-1).argmin(1)
+    assert (nearest == labels).mean() > 0.95
+
+
+def test_dropout_of_the_cgan_paper_draws_from_the_generator_of_the_run():
+    game = Game(cgan, IMAGES, net="mlp")
+    game.play(1)
+    drops = [layer for layer in game.D.modules() if isinstance(layer, nn.Dropout)]
+    assert len(drops) == 3
+    assert len({id(layer.generator) for layer in drops}) == 1
+    assert drops[0].generator.counter > 0
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non-saturating"])
+def test_the_two_losses_of_g(loss):
+    """Equation 1's generator loss, and that of section 3: what their values are, on logits that are known."""
+    game = Game(gan, loss=loss)
+    with no_grad():
+        for p in game.D.parameters():
+            p.data[...] = 0  # D says 1/2
+    game.opt_d.lr = 0.0
+    (metrics,) = game.play(1)
+    assert metrics["g_loss"] == pytest.approx(-math.log(2) if loss == "minimax" else math.log(2))
 
 
 # Settings
@@ -268,7 +414,18 @@ def test_a_setting_out_of_range_is_refused(model, name, value):
         model.Config(**{name: value})
 
 
-@pytest.mark.parametrize(("model", "name"), [(gan, "size"), (dcgan, "width")], ids=name_of)
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (gan, "size"),
+        (gan, "pack"),
+        (dcgan, "width"),
+        (cgan, "width"),
+        (cgan, "classes"),
+        (wgan_gp, "n_critic"),
+    ],
+    ids=name_of,
+)
 def test_a_width_below_one_is_refused(model, name):
     with pytest.raises(MiniganError, match=f"{name} must be at least 1, got 0"):
         model.Config(**{name: 0})
@@ -282,37 +439,57 @@ def test_settings_do_not_change(model):
 
 @pytest.mark.parametrize("shape", [(2,), (1, 28, 28), (1, 8, 8), (1, 16, 32), (3, 128, 128)], ids=str)
 def test_dcgan_refuses_what_is_no_image_of_its_sizes(shape):
-    with pytest.raises(MiniganError, match=r"dcgan makes images of \(16, 32, 64\) pixels a side, not "):
+    with pytest.raises(MiniganError, match=r"networks make images of \(16, 32, 64\) pixels a side, not "):
         dcgan.networks(config(dcgan), shape, Generator(0))
 
 
 @pytest.mark.parametrize(
     ("model", "pixels", "size"),
-    [(gan, 8, 8), (gan, 28, 28)]
-    + [
-        (dcgan, n, size) for n, size in ((8, 16), (16, 16), (17, 32), (28, 32), (33, 64), (64, 64), (200, 64))
+    [
+        *((gan, n, n) for n in (8, 28)),
+        *(
+            (dcgan, *sizes)
+            for sizes in ((8, 16), (16, 16), (17, 32), (28, 32), (33, 64), (64, 64), (200, 64))
+        ),
+        *((model, 28, 32) for model in (cgan, wgan_gp)),
     ],
+    ids=name_of,
 )
-def test_default_size(model, pixels, size):
-    assert model.default_size(pixels) == size
+def test_the_size_is_by_default_that_of_the_data(model, pixels, size):
+    shape = (1, pixels, pixels)
+    assert model.Config().fitted(shape, CLASSES).size == size
+    assert model.Config(size=64).fitted(shape, CLASSES).size == 64
+    assert model.Config().fitted(POINTS, CLASSES).size is None
+
+
+def test_classes_are_those_of_the_data():
+    assert cgan.Config().fitted(POINTS, 8).classes == 8
+    assert cgan.Config(classes=9).fitted(POINTS, 8).classes == 9
+    with pytest.raises(MiniganError, match="learns from labels, and this data has none"):
+        cgan.Config().fitted(POINTS, 0)
+    with pytest.raises(MiniganError, match="the data has 8 classes, got classes = 7"):
+        cgan.Config(classes=7).fitted(POINTS, 8)
+
+
+def test_the_weight_of_the_penalty_is_less_for_points():
+    assert [wgan_gp.Config().fitted(shape, 0).penalty for shape in (IMAGES, POINTS)] == [10.0, 0.1]
+    assert wgan_gp.Config(penalty=0.0).fitted(IMAGES, 0).penalty == 0.0
 
 
 @each_model
 def test_every_setting_has_a_help_text(model):
-    """The command line reads it from the source: a string under the field."""
-    body = next(
-        node.body
-        for node in ast.parse(inspect.getsource(model)).body
-        if isinstance(node, ast.ClassDef) and node.name == "Config"
-    )
-    helped = {
-        field.target.id
-        for field, text in pairwise(body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and str(text.value.value).endswith(".")
-    }
+    """The command line reads it from the source: a string under the field, there or in a base class."""
+    helped = set()
+    for kind in model.Config.__mro__[:-1]:
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
+        helped |= {
+            field.target.id
+            for field, text in pairwise(body)
+            if isinstance(field, ast.AnnAssign)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and str(text.value.value).endswith(".")
+        }
     assert helped == {field.name for field in dataclasses.fields(model.Config)}
 
 
@@ -329,23 +506,16 @@ def test_an_unknown_model_gets_a_hint(name, hint):
     assert str(error.value) == f"unknown model {name!r}; {hint}"
 
 
-def test_a_dcgan_step_moves_no_image_into_another_memory_order():
-    images = Dataset("noise", np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16), np.uint8))
-    game = Game(dcgan, images.shape, data=Batches(images, 4))
+@pytest.mark.parametrize("packed", [1, 2])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("model", [dcgan, cgan, wgan_gp], ids=name_of)
+def test_a_step_moves_no_image_into_another_memory_order(model, channels, packed):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, channels, 16, 16), np.uint8)
+    images = Dataset("noise", pixels, np.arange(8) % CLASSES)
+    data = Batches(images, 4 * packed, labels=is_conditional(model))
+    game = Game(model, images.shape, data=data, pack=packed)
     with kernels.engine("cpu"), kernels.layout_copies() as copies:
         game.play(2)
-    assert copies == []
-
-
-def test_a_step_of_a_wgan_gp_critic_moves_no_image_into_another_memory_order():
-    cfg, rng = dcgan.Config(latent=3, width=2), Generator(0)
-    D = critic(cfg, (3, 16, 16), rng)
-    opt = Adam(D.parameters(), 1e-4, (0.0, 0.9))
-    real, fake = (Tensor(channels_last(rng.uniform((4, 3, 16, 16), -1, 1))) for _ in range(2))
-    u = Tensor(rng.uniform((4, 1, 1, 1)))
-    with kernels.engine("cpu"), kernels.layout_copies() as copies:
-        for _ in range(2):
-            critic_step(D, opt, real, fake, u, 10.0, 1e-12)
     assert copies == []
 
 

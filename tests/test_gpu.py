@@ -15,9 +15,9 @@ import minigan_kernels as kernels
 from bench.gpu import kernel_side, rows
 from minigan import Generator, Tensor, backend, grad, graph
 from minigan import functional as F
-from minigan.bench.minigan_side import critic, critic_step
+from minigan.bench.minigan_side import critic_step
 from minigan.errors import DeviceError, MiniganError
-from minigan.gans import dcgan, gan
+from minigan.gans import dcgan, gan, wgan_gp
 from minigan.graph import WARM_UP, graphs
 from minigan.optim import Adam
 from minigan.testing import assert_close
@@ -60,9 +60,9 @@ def images(place):
 
 
 def penalty(place):
-    cfg = dcgan.Config(batch_size=5, latent=12, width=8, lr=1e-4, beta1=0.0, beta2=0.9)
+    cfg = wgan_gp.Config(batch_size=5, latent=12, width=8)
     with kernels.engine("reference"):
-        D = critic(cfg, (1, 16, 16), Generator(1)).to(place)
+        D = wgan_gp.networks(cfg, (1, 16, 16), Generator(1))[1].to(place)
     opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
     rng = Generator(2, place)
     data = batches(place, cfg.batch_size, (1, 16, 16))
@@ -70,7 +70,7 @@ def penalty(place):
     @graph
     def step(real, fake):
         u = Tensor(rng.uniform((len(real), 1, 1, 1)))
-        return critic_step(D, opt, Tensor(real), Tensor(fake), u, 10.0, 1e-12)
+        return critic_step(D, opt, Tensor(real), Tensor(fake), u, 10.0)
 
     return [D, opt], lambda: {k: v.item() for k, v in step(next(data), next(data)).items()}
 

@@ -10,8 +10,8 @@ import os
 import minigan_kernels as kernels
 from minigan import Generator, Tensor, __version__, graph
 from minigan.backend import device
-from minigan.bench.minigan_side import channels_last, critic, critic_step
-from minigan.gans import dcgan, model_named
+from minigan.bench.minigan_side import channels_last, critic_step
+from minigan.gans import model_named, wgan_gp
 from minigan.graph import graphs
 from minigan.optim import Adam
 
@@ -55,16 +55,16 @@ def gan_steps(job):
 
 
 def critic_steps(job):
-    cfg = dcgan.Config(**job["settings"])
+    cfg = wgan_gp.Config(**job["settings"])
     with kernels.engine("reference"):
-        D = placed(critic(cfg, job["shape"], Generator()), job["weights"]["D"])
+        D = placed(wgan_gp.networks(cfg, job["shape"], Generator())[1], job["weights"]["D"])
     opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
     rng = Generator(job["seed"], DEVICE)
 
     @graph
     def step(real, fake):
         u = rng.uniform((len(real), 1, 1, 1))
-        return critic_step(D, opt, Tensor(real), Tensor(fake), Tensor(u), job["penalty"], job["eps"])
+        return critic_step(D, opt, Tensor(real), Tensor(fake), Tensor(u), cfg.penalty)
 
     for real, fake in itertools.cycle(zip(batches(job, "data"), batches(job, "fakes"), strict=True)):
         yield {name: value.detach() for name, value in step(real, fake).items()}

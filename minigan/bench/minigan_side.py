@@ -6,9 +6,8 @@ import platform
 import numpy as np
 
 import minigan_kernels as kernels
-from minigan import Generator, Tensor, __version__, grad, nn
-from minigan import functional as F
-from minigan.gans import dcgan, model_named
+from minigan import Generator, Tensor, __version__, grad
+from minigan.gans import model_named, wgan_gp
 from minigan.optim import Adam
 
 
@@ -35,18 +34,10 @@ def prepare(job):
     return model.train(G, D, *model.optimizers(cfg, G, D), data, GivenFirst(job["noise"]), cfg)
 
 
-def critic(cfg, shape, rng):
-    """DCGAN's discriminator with instance norm in the place of batch norm, as WGAN-GP asks."""
-    _, D = dcgan.networks(cfg, shape, rng)
-    norm = nn.BatchNorm2d
-    layers = (nn.InstanceNorm2d(len(x.weight), affine=True) if isinstance(x, norm) else x for x in D)
-    return nn.Sequential(*layers)
-
-
 def critic_steps(job):
     """Steps of the critic alone."""
-    cfg, weight, eps = dcgan.Config(**job["settings"]), job["penalty"], job["eps"]
-    D = critic(cfg, job["shape"], Generator())
+    cfg = wgan_gp.Config(**job["settings"])
+    _, D = wgan_gp.networks(cfg, job["shape"], Generator())
     D.load_state_dict(job["weights"]["D"])
     opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
     rng = GivenFirst(job["noise"])
@@ -54,17 +45,14 @@ def critic_steps(job):
     reals, fakes = (map(channels_last, job[name]) for name in ("data", "fakes"))
     for real, fake in itertools.cycle(zip(reals, fakes, strict=True)):
         u = rng.uniform((len(real), 1, 1, 1))
-        losses = critic_step(D, opt, Tensor(real), Tensor(fake), Tensor(u), weight, eps)
+        losses = critic_step(D, opt, Tensor(real), Tensor(fake), Tensor(u), cfg.penalty)
         yield {name: loss.item() for name, loss in losses.items()}
         del losses  # the graph goes before the next one is built
 
 
-def critic_step(D, opt, real, fake, u, weight, eps):
-    """Gulrajani et al. 2017, Algorithm 1; √(Σ + ε) has a slope at 0."""
-    mixed = (u * real + (1 - u) * fake).requires_grad_()
-
-    (gx,) = grad(D(mixed).sum(), mixed, create_graph=True)
-    penalty = ((F.row_norms(gx, eps) - 1) ** 2).mean()
+def critic_step(D, opt, real, fake, u, weight):
+    """The critic's step of `wgan_gp.py`, on fakes that are given."""
+    penalty = wgan_gp.gradient_penalty(D, real, fake, u)
     d_loss = D(fake).mean() - D(real).mean() + weight * penalty
     opt.step(grad(d_loss, opt.params))
     return {"d_loss": d_loss, "penalty": penalty}

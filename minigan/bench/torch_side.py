@@ -155,7 +155,7 @@ def critic_step(job, D, opt, u, real, fake):
     (gx,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
     norm = (gx.square().sum((1, 2, 3)) + job["eps"]).sqrt()
     penalty = (norm - 1).square().mean()
-    d_loss = D(fake).mean() - D(real).mean() + job["penalty"] * penalty
+    d_loss = D(fake).mean() - D(real).mean() + job["settings"]["penalty"] * penalty
     opt.zero_grad()
     d_loss.backward()
     opt.step()
