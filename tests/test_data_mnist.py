@@ -193,12 +193,12 @@ def test_the_test_split_stacks_test_digits(tmp_path, few_stacks):
 @pytest.mark.parametrize("size", [32, 40])
 def test_the_size_of_a_stack_is_that_of_its_digits(tmp_path, few_stacks, size):
     folder = three_digits(tmp_path)
-    stacks = load("stacked-mnist", size, folder)
-    np.testing.assert_array_equal(stacks.samples, load("stacked-mnist", data_dir=folder).to_size(size).samples)
+    stacks, small = load("stacked-mnist", size, folder), load("stacked-mnist", data_dir=folder)
+    np.testing.assert_array_equal(stacks.samples, small.to_size(size).samples)
 
 
 def test_stacks_without_the_files_of_mnist(tmp_path):
-    with pytest.raises(MiniganError, match="^mnist: no file train-images-idx3-ubyte"):
+    with pytest.raises(MiniganError, match=r"^mnist: no file train-images-idx3-ubyte"):
         load("stacked-mnist", data_dir=tmp_path)
 
 

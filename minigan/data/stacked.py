@@ -16,7 +16,9 @@ STACKS = {"train": 128_000, "test": 26_000}
 SEED = 0
 
 
-def load_stacked(split: str = "train", data_dir: str | Path | None = None, size: int | None = None) -> Dataset:
+def load_stacked(
+    split: str = "train", data_dir: str | Path | None = None, size: int | None = None
+) -> Dataset:
     """128,000 stacks (3, size, size) of MNIST's training digits, or 26,000 of its test digits; always the
     same. The label of the digits a, b, c in channels 0, 1, 2 is 100a + 10b + c.
 
