@@ -73,7 +73,7 @@ def test_resume_from_the_command_line(run):
         ("train dcgan --seed=-1", "seed must be at least 0"),
         ("train dcgan --size 20", "16, 32, 64"),
         ("train dcgan --data digitz", "did you mean 'digits'"),
-        ("train dcgan --data ring8", "dcgan makes images"),
+        ("train dcgan --data ring8", "networks make images"),
         ("train dcgan --data mnist --data-dir nowhere", "nowhere"),
         ("train dcgan --data folder:nowhere", "nowhere"),
         ("train dcgan --batch-size 5000", "5000"),

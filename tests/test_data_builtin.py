@@ -72,7 +72,7 @@ def test_an_unknown_name_gets_a_suggestion(given, hint):
 
 @pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "folder:here"])
 def test_only_mnist_has_a_test_split(name):
-    with pytest.raises(MiniganError, match=f"{name} has no test split; only mnist and fashion-mnist"):
+    with pytest.raises(MiniganError, match=f"{name} has no test split; only mnist, fashion-mnist, stacked"):
         load(name, split="test")
 
 
@@ -82,7 +82,7 @@ def test_an_unknown_split():
 
 
 def test_every_name_has_a_line_of_description():
-    assert list(NAMES) == ["digits", "mnist", "fashion-mnist", "ring8", "grid25", "folder:PATH"]
+    assert " ".join(NAMES) == "digits mnist fashion-mnist stacked-mnist ring8 grid25 folder:PATH"
     assert all(line and "\n" not in line for line in NAMES.values())
 
 

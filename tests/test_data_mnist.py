@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: where the files are looked for, and what is made of them."""
+"""MNIST, Fashion-MNIST and stacked MNIST: where the files are looked for, and what is made of them."""
 
 import gzip
 import os
@@ -7,7 +7,7 @@ import numpy as np
 import pooch
 import pytest
 
-from minigan.data import download, load
+from minigan.data import download, load, stacked
 from minigan.errors import MiniganError
 
 
@@ -17,7 +17,8 @@ def idx(array):
 
 
 def write(folder, value=0, labels=(0, 9, 3), split="train", suffix="", mark="-"):
-    """A tiny dataset of three 28x28 images in which every pixel is `value`."""
+    """A tiny dataset of three 28x28 images in which every pixel is `value`, or the
+    image's own one of shape (3, 1, 1)."""
     folder.mkdir(parents=True, exist_ok=True)
     images = np.full((3, 28, 28), value, np.uint8)
     for kind, array in ((f"images{mark}idx3", images), (f"labels{mark}idx1", np.array(labels, np.uint8))):
@@ -149,6 +150,58 @@ def test_images_need_three_dimensions(tmp_path):
         load("mnist", data_dir=tmp_path)
 
 
+# Stacks of three digits
+
+
+@pytest.fixture
+def few_stacks(monkeypatch):
+    monkeypatch.setattr(stacked, "STACKS", {"train": 200, "test": 100})
+
+
+VALUES, DIGITS = np.array([10, 20, 30]), np.array([0, 9, 3])
+
+
+def three_digits(folder, split="train"):
+    """A zero whose pixels are 10, a nine of 20 and a three of 30."""
+    return write(folder, VALUES[:, None, None], DIGITS, split)
+
+
+def test_a_label_tells_the_three_digits_of_its_stack(tmp_path, few_stacks):
+    stacks = load("stacked-mnist", data_dir=three_digits(tmp_path))
+    assert (stacks.name, len(stacks), stacks.shape) == ("stacked-mnist", 200, (3, 28, 28))
+    assert stacks.samples.dtype == np.uint8
+    pixels = stacks.samples[:, :, 0, 0]
+    assert (stacks.samples == pixels[:, :, None, None]).all()
+    a, b, c = DIGITS[np.searchsorted(VALUES, pixels)].T
+    np.testing.assert_array_equal(stacks.labels, 100 * a + 10 * b + c)
+    assert len(np.unique(stacks.labels)) == 27
+
+
+def test_the_stacks_are_always_the_same(tmp_path, few_stacks):
+    stacks, again = (load("stacked-mnist", data_dir=three_digits(tmp_path)) for _ in range(2))
+    np.testing.assert_array_equal(stacks.samples, again.samples)
+
+
+def test_the_test_split_stacks_test_digits(tmp_path, few_stacks):
+    write(tmp_path, 1)
+    write(tmp_path, 2, split="t10k")
+    stacks = load("stacked-mnist", data_dir=tmp_path, split="test")
+    assert len(stacks) == 100
+    assert (stacks.samples == 2).all()
+
+
+@pytest.mark.parametrize("size", [32, 40])
+def test_the_size_of_a_stack_is_that_of_its_digits(tmp_path, few_stacks, size):
+    folder = three_digits(tmp_path)
+    stacks, small = load("stacked-mnist", size, folder), load("stacked-mnist", data_dir=folder)
+    np.testing.assert_array_equal(stacks.samples, small.to_size(size).samples)
+
+
+def test_stacks_without_the_files_of_mnist(tmp_path):
+    with pytest.raises(MiniganError, match=r"^mnist: no file train-images-idx3-ubyte"):
+        load("stacked-mnist", data_dir=tmp_path)
+
+
 REAL = os.environ.get("MINIGAN_DATA_DIR")
 
 
@@ -165,3 +218,14 @@ def test_the_real_mnist(split, count, first, mean):
     assert (len(dataset), dataset.shape, dataset.classes) == (count, (1, 28, 28), 10)
     assert dataset.labels[:5].tolist() == first
     assert dataset.samples.mean() == pytest.approx(mean, abs=1e-3)
+
+
+@pytest.mark.skipif(not REAL, reason="the environment variable MINIGAN_DATA_DIR names no folder with MNIST")
+@pytest.mark.parametrize(("split", "count"), [("train", 128_000), ("test", 26_000)])
+def test_the_real_stacks_have_a_thousand_modes(split, count):
+    try:
+        stacks = load("stacked-mnist", data_dir=REAL, split=split)
+    except MiniganError as error:
+        pytest.skip(str(error))
+    assert (len(stacks), stacks.shape, stacks.classes) == (count, (3, 28, 28), 1000)
+    assert np.bincount(stacks.labels).min() > 0.4 * count / 1000

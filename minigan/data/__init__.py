@@ -9,6 +9,7 @@ from minigan.data.download import URLS
 from minigan.data.folder import load_folder
 from minigan.data.mixtures import load_mixture
 from minigan.data.mnist import load_mnist
+from minigan.data.stacked import load_stacked
 from minigan.errors import MiniganError, did_you_mean
 
 __all__ = ["NAMES", "Batches", "Dataset", "load"]
@@ -17,10 +18,12 @@ NAMES = {  # with the line that the command line's help has on each
     "digits": "1,797 handwritten digits of 8x8 pixels, part of scikit-learn",
     "mnist": "60,000 handwritten digits of 28x28 pixels",
     "fashion-mnist": "60,000 pieces of clothing of 28x28 pixels",
+    "stacked-mnist": "128,000 stacks of three MNIST digits, a colour each: 1,000 modes",
     "ring8": "8 Gaussians on a circle in the plane",
     "grid25": "25 Gaussians on a grid in the plane",
     "folder:PATH": "the images in the folder PATH; its sub-folders are the classes",
 }
+FROM_FILES = *URLS, "stacked-mnist"
 
 
 def load(
@@ -29,8 +32,9 @@ def load(
     """The dataset `name`, one of NAMES.
 
     size: height and width of the images; by default their own, and 64 in a folder.
-    data_dir: the folder with the files of mnist or fashion-mnist; the other datasets take none.
-    split: "train" or "test"; only mnist and fashion-mnist have a test split.
+    data_dir: the folder with the files of mnist or fashion-mnist; stacked-mnist is made of the former's,
+        the other datasets take none.
+    split: "train" or "test"; only those three have a test split.
     MiniganError for an unknown name or split, a size that cannot be, or files that cannot be used.
     """
     kind, _, path = name.partition(":")
@@ -39,12 +43,14 @@ def load(
         raise MiniganError(f"unknown dataset {name!r}; {did_you_mean(name, NAMES)}")
     if split not in ("train", "test"):
         raise MiniganError(f"split must be 'train' or 'test', got {split!r}")
-    if split == "test" and name not in URLS:
-        raise MiniganError(f"{name} has no test split; only {' and '.join(URLS)} have one")
-    if data_dir and name not in URLS:
-        raise MiniganError(f"only {' and '.join(URLS)} are read from a data folder, {name} needs none")
+    if split == "test" and name not in FROM_FILES:
+        raise MiniganError(f"{name} has no test split; only {', '.join(FROM_FILES)} have one")
+    if data_dir and name not in FROM_FILES:
+        raise MiniganError(f"only {', '.join(FROM_FILES)} are read from a data folder, {name} needs none")
     if is_folder:
         return load_folder(path) if size is None else load_folder(path, size)
+    if name == "stacked-mnist":
+        return load_stacked(split, data_dir, size)
     if name in URLS:
         dataset = load_mnist(name, split, data_dir)
     else:

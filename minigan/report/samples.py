@@ -83,8 +83,8 @@ def cloud(points: np.ndarray, real: np.ndarray | None = None) -> Image.Image:
     return to_image(fig)
 
 
-def save_gif(path: Path, pictures: list[Path | Image.Image]):
-    """An animated GIF of pictures of one size, files or in memory, the last of them held."""
+def save_gif(path: Path, pictures: list[Path] | list[Image.Image]):
+    """An animated GIF of pictures of one size, or of their files; the last of them held."""
     frames = [_few_colours(p if isinstance(p, Image.Image) else Image.open(p)) for p in pictures]
     durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
     _save(path, frames[0], "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)

@@ -12,7 +12,7 @@ class Options:
     """What a run of any model can be told."""
 
     data: str = "digits"
-    """What to learn: digits, mnist, fashion-mnist, ring8, grid25 or folder:PATH."""
+    """What to learn: digits, mnist, fashion-mnist, stacked-mnist, ring8, grid25 or folder:PATH."""
     data_dir: Path | None = None
     """Folder with the files of mnist or fashion-mnist; otherwise they are looked for in
     MINIGAN_DATA_DIR and the cache, and downloaded."""

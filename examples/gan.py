@@ -1,0 +1,33 @@
+"""A GAN of multi-layer perceptrons on handwritten digits, in a bare loop: no runner, no run folder.
+
+    python examples/gan.py [STEPS] [DEVICE]
+
+Prints the losses and writes gan.png. DEVICE is cpu, gpu, or auto: a GPU if there is one.
+"""
+
+import itertools
+import sys
+from pathlib import Path
+
+from minigan import Generator, backend, data, report
+from minigan.gans import gan
+from minigan.training import Sampler
+
+argv = dict(enumerate(sys.argv))
+steps, device = int(argv.get(1, 5000)), backend.device(argv.get(2, "auto"))
+cfg = gan.Config()
+rng = Generator(0)
+
+digits = data.load("digits")
+batches = data.Batches(digits, cfg.batch_size, device=device)
+G, D = (net.to(device) for net in gan.networks(cfg, digits.shape, rng))
+opt_g, opt_d = gan.optimizers(cfg, G, D)
+print(G, D, sep="\n")
+
+loop = gan.train(G, D, opt_g, opt_d, batches, rng.to(device), cfg)
+for step, losses in enumerate(itertools.islice(loop, steps), start=1):
+    if step % 250 == 0:
+        print(step, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+
+report.save_samples(Path("gan.png"), Sampler(gan, cfg, G, device)(64))
+print("gan.png")
