@@ -31,11 +31,12 @@ MAY_IMPORT = {
     "optim": ENGINE,
     "gans": ENGINE | {"graph", "nn", "optim"},
     "data": BASE,
+    "metrics": ENGINE | {"files", "nn", "optim", "data"},
     "report": TRAINING,
-    "training": TRAINING | {"__init__", "data", "report"},
+    "training": TRAINING | {"__init__", "data", "metrics", "report"},
     "doctor": BASE | {"__init__", "data"},
     "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
-    "cli": TRAINING | {"__init__", "data", "report", "training", "testing", "doctor", "bench"},
+    "cli": TRAINING | {"__init__", "data", "metrics", "report", "training", "testing", "doctor", "bench"},
     "__main__": {"cli"},
 }
 

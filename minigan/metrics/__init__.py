@@ -1,0 +1,64 @@
+"""How good is a generator? Numbers that know their protocol, their error and what real data would get."""
+
+from .cache import classifier_for, hold_out, splits
+from .classifier import Classifier, Settings, train_classifier
+from .evaluate import COLUMNS, evaluate, metrics_for, table
+from .evaluation_data import EvaluationData, Samples
+from .frechet import frechet_distance
+from .kernel import kernel_distance, squared_mmd
+from .manifold import PRDC, prdc
+from .measures import METRICS, Metric
+from .modes import Modes, mixture_modes, stacked_labels, stacked_modes
+from .neighbours import (
+    Support,
+    diversity,
+    memorisation,
+    near_duplicate_distance,
+    nearest_neighbour_accuracy,
+    support,
+)
+from .parzen import ParzenScore, kmeans_centres, log_densities, log_density, parzen_score
+from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
+
+__all__ = [
+    "COLUMNS",
+    "METRICS",
+    "PRDC",
+    "Classifier",
+    "EvaluationData",
+    "Metric",
+    "Modes",
+    "ParzenScore",
+    "Samples",
+    "Settings",
+    "Support",
+    "classifier_for",
+    "classifier_score",
+    "diversity",
+    "evaluate",
+    "frechet_distance",
+    "hold_out",
+    "kernel_distance",
+    "kl",
+    "kmeans_centres",
+    "label_accuracy",
+    "label_entropy",
+    "label_histogram",
+    "log_densities",
+    "log_density",
+    "memorisation",
+    "metrics_for",
+    "mixture_modes",
+    "modes_present",
+    "near_duplicate_distance",
+    "nearest_neighbour_accuracy",
+    "parzen_score",
+    "prdc",
+    "splits",
+    "squared_mmd",
+    "stacked_labels",
+    "stacked_modes",
+    "support",
+    "table",
+    "train_classifier",
+]

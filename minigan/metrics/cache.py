@@ -1,0 +1,118 @@
+"""Classifiers in the user's cache: each is trained once, and read from then on.
+
+MINIGAN_CACHE_DIR may name another folder than the system's for caches. A file is safetensors, with what is
+known of the classifier as JSON in its metadata under "minigan".
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from minigan.data import Dataset, load
+from minigan.data.download import URLS
+from minigan.errors import MiniganError
+from minigan.files import write_atomically
+
+from .classifier import SETTINGS, Classifier, Settings, build, description, train_classifier
+
+
+def classifier_for(
+    train: Dataset,
+    test: Dataset,
+    settings: Settings = SETTINGS,
+    say=print,
+    progress=None,
+) -> Classifier:
+    """The classifier of `train`, from the cache or trained now; `say` gets a line where it is trained.
+
+    Found by a hash of the samples and labels of both sets, the architecture and the settings. A damaged file
+    is replaced; a cache that cannot be written costs the training each time, and a line. progress and
+    MiniganError: see train_classifier.
+    """
+    build(train, settings)  # refuses unfit data before anything is said
+    facts = {"train": digest(train), "test": digest(test), "settings": description(settings)}
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    path = cache_folder() / f"{_file_name(train.name)}-{key}.safetensors"
+    if path.exists():
+        try:
+            return _read(path, train, settings)
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            say(f"the classifier in {path} is damaged ({error}); it is trained anew")
+    shape = "x".join(map(str, train.shape))
+    say(f"training a classifier of {train.name}, {len(train):,} images of {shape}; it is then kept")
+    classifier = train_classifier(train, test, settings, progress)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, classifier, facts)
+    except OSError as error:
+        say(f"the classifier cannot be kept in {path}, and will be trained again: {error}")
+    say(f"the classifier is right on {classifier.accuracy:.2%} of {len(test):,} test images")
+    return classifier
+
+
+def cache_folder() -> Path:
+    """Where classifiers are kept."""
+    import pooch
+
+    return Path(os.environ.get("MINIGAN_CACHE_DIR") or pooch.os_cache("minigan")) / "classifiers"
+
+
+def digest(data: Dataset) -> str:
+    """16 hex digits of a dataset's samples and labels."""
+    h = hashlib.sha256(repr(data.samples.shape).encode())
+    for array in (data.samples, data.labels):
+        if array is not None:
+            h.update(np.ascontiguousarray(array))
+    return h.hexdigest()[:16]
+
+
+def splits(name: str, size: int | None = None, data_dir=None) -> tuple[Dataset, Dataset]:
+    """(train, test) of the dataset `name`; where it has no test split, every fifth sample is held out."""
+    if name in URLS:
+        return load(name, size, data_dir), load(name, size, data_dir, split="test")
+    return hold_out(load(name, size, data_dir))
+
+
+def hold_out(data: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
+    """The data without every fifth sample, and those. MiniganError for fewer than five samples."""
+    if len(data) < every:
+        raise MiniganError(f"{data.name} has {len(data)} samples; to hold some out takes at least {every}")
+    held = np.arange(len(data)) % every == every - 1
+    parts = (~held, held)
+    labels = (None if data.labels is None else data.labels[part] for part in parts)
+    return tuple(
+        replace(data, samples=data.samples[part], labels=y) for part, y in zip(parts, labels, strict=True)
+    )
+
+
+def _write(path, classifier, facts):
+    arrays = {name: np.ascontiguousarray(a) for name, a in classifier.network.state_dict().items()}
+    known = {name: getattr(classifier, name) for name in ("data", "classes", "lowest", "accuracy", "hash")}
+    state = {**known, "shape": list(classifier.shape), **facts}
+    write_atomically(path, save(arrays, metadata={"minigan": json.dumps(state)}))
+
+
+def _read(path, data, settings):
+    with safe_open(path, framework="numpy") as file:
+        known = json.loads((file.metadata() or {})["minigan"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    network = build(data, settings)
+    network.load_state_dict(arrays)
+    shape, accuracy = tuple(known["shape"]), float(known["accuracy"])
+    classifier = Classifier(network, known["data"], shape, known["classes"], known["lowest"], accuracy)
+    if classifier.hash != known["hash"]:
+        raise ValueError(f"its weights have the hash {classifier.hash}, not {known['hash']}")
+    return classifier
+
+
+def _file_name(name):
+    """A dataset's name as a part of a file's: folder:/home/me/Cats -> folder-Cats."""
+    kind, _, path = name.partition(":")
+    tail = "".join(c for c in Path(path).name if c.isascii() and (c.isalnum() or c in "-_"))[:40]
+    return f"{kind}-{tail}" if tail else kind

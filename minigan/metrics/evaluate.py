@@ -1,0 +1,136 @@
+"""Measure a model: every quantity with its error, beside what real data would get."""
+
+import math
+
+import numpy as np
+
+from minigan.errors import MiniganError, did_you_mean
+from minigan.random import Generator
+
+from .evaluation_data import EvaluationData, Samples
+from .measures import METRICS
+
+COLUMNS = "quantity", "value", "error", "real data", "samples"
+
+
+def evaluate(
+    sampler,
+    data: EvaluationData,
+    names=None,
+    n: int | None = None,
+    draws: int = 3,
+    seed: int = 0,
+    say=print,
+) -> dict:
+    """{quantity: {"value", "error", "floor", "n"}} of what `sampler` makes, and {"classifier": …} or None.
+
+    sampler(n, seed, labels=None): float32 samples (n, *shape), images in [-1, 1]; conditional models are
+        given int64 labels (n,).
+    names: of METRICS; by default all that make sense for the data.
+    n: samples a draw, by default 10,000. Less are taken where a metric's protocol or the training data
+        have less; 26,000 by default where the protocol has that.
+    draws: independent sets of samples. value is the mean over them, error its standard error, None for one.
+    floor: the same of as many real training samples, against the same real test samples; None where that
+        says nothing.
+
+    All is JSON-able; None stands for infinity. The same seed gives the same numbers.
+    MiniganError for an unknown metric, one that cannot be had of the data, too few samples, or bad samples.
+    """
+    if draws < 1:
+        raise MiniganError(f"an evaluation needs at least 1 draw, got {draws}")
+    counts = _counts(names, data, n)
+    rng, most = Generator(seed), max(counts.values())
+    real = data.real(data.test, most, rng)
+    measured: dict[str, list] = {}
+    floors: dict[str, list] = {}
+    numbers = {}
+
+    def measure(into, name, samples):
+        metric, count = METRICS[name], counts[name]
+        for quantity, value in metric.measure(samples.first(count), real.first(count)).items():
+            into.setdefault(quantity, []).append(value)
+            numbers[quantity] = count
+
+    for draw in range(draws):
+        say(f"draw {draw + 1} of {draws}: {most:,} samples")
+        samples = _draw(sampler, data, most, rng)
+        for name in counts:
+            measure(measured, name, samples)
+    say("the same of real data")
+    train = data.real(data.train, most, rng)
+    for name, count in counts.items():
+        metric = METRICS[name]
+        if metric.floor:
+            among = metric.floor_of
+            measure(floors, name, data.real(data.train, count, rng, among) if among else train)
+        if metric.beside:
+            for quantity, value in metric.beside(data, count).items():
+                measured[quantity], numbers[quantity] = [value], count
+    result = {
+        quantity: {**_summary(values), "floor": _summary(floors[quantity])["value"], "n": numbers[quantity]}
+        if quantity in floors
+        else {**_summary(values), "floor": None, "n": numbers[quantity]}
+        for quantity, values in measured.items()
+    }
+    return {**result, "classifier": data.classifier_facts()}
+
+
+def metrics_for(data: EvaluationData) -> list[str]:
+    """The names of the metrics that make sense for `data`."""
+    return [name for name, metric in METRICS.items() if metric.refusal(data) is None]
+
+
+def table(result: dict) -> list[tuple[str, ...]]:
+    """The rows of `evaluate`'s result as text, COLUMNS first."""
+    rows = [
+        (quantity, _text(row["value"]), _text(row["error"]), _text(row["floor"]), f"{row['n']:,}")
+        for quantity, row in result.items()
+        if quantity != "classifier"
+    ]
+    return [COLUMNS, *rows]
+
+
+def _counts(names, data, n):
+    """{name: number of samples} of the metrics asked for."""
+    if n is not None and n < 1:
+        raise MiniganError(f"an evaluation needs at least 1 sample, got {n}")
+    names = metrics_for(data) if names is None else list(names)
+    if not names:
+        raise MiniganError(f"no metric was asked for; there are: {', '.join(METRICS)}")
+    counts = {}
+    for name in names:
+        if name not in METRICS:
+            raise MiniganError(f"unknown metric {name!r}; {did_you_mean(name, METRICS)}")
+        metric = METRICS[name]
+        if reason := metric.refusal(data):
+            raise MiniganError(f"{name} {reason}")
+        counts[name] = min(metric.count(n), len(data.train))
+        if counts[name] <= metric.more_than:
+            raise MiniganError(f"{name} needs more than {metric.more_than} samples, got {counts[name]}")
+    return counts
+
+
+def _draw(sampler, data, n, rng):
+    seed = int(rng.integers(0, 2**31))
+    labels = data.labels_to_make(n, rng) if data.conditional else None
+    values = np.asarray(sampler(n, seed) if labels is None else sampler(n, seed, labels=labels))
+    if len(values) != n:
+        raise MiniganError(f"the sampler was asked for {n} samples and made {len(values)}")
+    return Samples(values, labels, data)
+
+
+def _summary(values):
+    """The mean of a quantity over the draws, and its error: as measured, or from how the draws differ."""
+    pairs = [value if isinstance(value, tuple) else (value, None) for value in values]
+    means = [float(value) for value, _ in pairs]
+    error = None
+    if pairs[0][1] is not None:
+        error = float(np.mean([error for _, error in pairs]))
+    elif len(means) > 1 and np.isfinite(means).all():
+        error = float(np.std(means, ddof=1) / math.sqrt(len(means)))
+    value = float(np.mean(means))
+    return {"value": value if math.isfinite(value) else None, "error": error}
+
+
+def _text(number):
+    return "" if number is None else f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"

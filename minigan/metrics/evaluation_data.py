@@ -1,0 +1,120 @@
+"""What an evaluation compares with: real data seen and unseen, and the classifier of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from minigan.data import Dataset
+from minigan.errors import MiniganError
+
+from . import checks
+from .cache import classifier_for, splits
+from .classifier import Classifier, softmax
+
+
+@dataclass(eq=False)
+class EvaluationData:
+    """train: what the model learned from. test: real samples that it is compared with. conditional: whether
+    the model makes what a label asks for.
+
+    `EvaluationData.load(name)` makes one of a dataset's name. The classifier is trained, or read from the
+    cache, when the first metric asks for it. MiniganError for a conditional model of data without labels, or
+    train and test of different shapes.
+    """
+
+    train: Dataset
+    test: Dataset
+    conditional: bool = False
+    given_classifier: Classifier | None = field(default=None, repr=False)
+    digits: tuple[Dataset, Dataset] | None = field(default=None, repr=False)
+    say: Callable[[str], None] = field(default=print, repr=False)
+
+    def __post_init__(self):
+        if self.train.shape != self.test.shape:
+            raise MiniganError(
+                f"train has samples of shape {self.train.shape}, test has samples of shape {self.test.shape}"
+            )
+        if self.conditional and self.train.labels is None:
+            raise MiniganError(f"a conditional model needs labels, {self.train.name} has none")
+
+    @classmethod
+    def load(cls, name: str, size=None, data_dir=None, conditional=False, say=print) -> "EvaluationData":
+        """The dataset `name` at `size` pixels: its train and test split, or every fifth sample held out."""
+        train, test = splits(name, size, data_dir)
+        # MNIST at the same size labels the channels of stacked digits.
+        digits = splits("mnist", train.shape[-1], data_dir) if name == "stacked-mnist" else None
+        return cls(train, test, conditional, digits=digits, say=say)
+
+    @property
+    def name(self) -> str:
+        return self.train.name
+
+    @property
+    def images(self) -> bool:
+        """Images, not points of the plane."""
+        return len(self.train.shape) == 3
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """Of the data; of stacked digits, that of MNIST, for one channel."""
+        return self.given_classifier or classifier_for(
+            *(self.digits or (self.train, self.test)), say=self.say
+        )
+
+    def classifier_facts(self) -> dict | None:
+        """Which classifier was used, JSON-able; None if none was."""
+        if "classifier" not in self.__dict__:
+            return None
+        return {name: getattr(self.classifier, name) for name in ("accuracy", "hash", "data")}
+
+    def real(self, data: Dataset, n: int, rng, among: int | None = None) -> "Samples":
+        """At most n real samples of `data`, or of the first `among` of it, each once."""
+        chosen = rng.permutation(min(len(data), among or len(data)))[:n]
+        labels = None if data.labels is None else data.labels[chosen]
+        return Samples(data.batch(chosen), labels, self)
+
+    def labels_to_make(self, n: int, rng) -> np.ndarray:
+        """int64 (n,), as often as in the training data."""
+        return self.train.labels[rng.integers(0, len(self.train), n)]
+
+
+class Samples:
+    """Samples to be measured, and what the classifier sees in them, computed when asked for.
+
+    values: float32 (N, *shape). labels: int64 (N,) or None. MiniganError for another shape or range.
+    """
+
+    def __init__(self, values, labels, data: EvaluationData):
+        lowest = float(data.train.samples.min()) / 127.5 - 1 if data.images else -1.0
+        checks.samples("the samples", values, data.train.shape, lowest)
+        self.values, self.labels, self.data = values, labels, data
+
+    def __len__(self):
+        return len(self.values)
+
+    def first(self, n: int) -> "Samples":
+        """The first n of them."""
+        if n >= len(self):
+            return self
+        part = object.__new__(Samples)
+        part.values, part.data = self.values[:n], self.data
+        part.labels = None if self.labels is None else self.labels[:n]
+        if "features" in self.__dict__:
+            part.features = self.features[:n]
+        return part
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """The classifier's: (N, 64)."""
+        return self.data.classifier.features(self.values)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        return softmax(self.data.classifier.logits_of(self.features))
+
+    @property
+    def recognised(self) -> np.ndarray:
+        """int64 (N,): the classes that the classifier sees."""
+        return self.probabilities.argmax(axis=1)

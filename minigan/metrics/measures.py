@@ -1,0 +1,222 @@
+"""The metrics by their names: what each measures, of how many samples, and on which data it can."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minigan.data.mixtures import MIXTURES
+
+from .classifier import FEATURES
+from .evaluation_data import EvaluationData, Samples
+from .frechet import frechet_distance
+from .kernel import kernel_distance
+from .manifold import prdc
+from .modes import mixture_modes, stacked_labels, stacked_modes
+from .neighbours import (
+    diversity,
+    memorisation,
+    near_duplicate_distance,
+    nearest_neighbour_accuracy,
+    support,
+)
+from .parzen import kmeans_centres, parzen_score
+from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
+
+SAMPLES = 10_000
+PARZEN_TRAIN = 50_000  # training images that Parzen windows may be put around; 1,000 after them choose σ
+
+Quantities = dict[str, float | tuple[float, float]]  # by name: a number, or one with its standard error
+
+
+@dataclass(frozen=True)
+class Metric:
+    """measure(samples, real): the quantities, against real test samples. line: what they tell.
+    refusal(data): why it cannot be had of the data, or None. more_than: samples it needs more of.
+    at_most: where more are of no use, or the protocol has a number. floor: whether real training samples
+    can be measured in place of generated ones; of the first `floor_of` only. beside(data, n): quantities of
+    another kind to compare with, taken once.
+    """
+
+    line: str
+    measure: Callable[[Samples, Samples], Quantities] = field(repr=False)
+    refusal: Callable[[EvaluationData], str | None] = field(repr=False)
+    more_than: int = 0
+    at_most: int | None = None
+    floor: bool = True
+    floor_of: int | None = None
+    beside: Callable[[EvaluationData, int], Quantities] | None = field(default=None, repr=False)
+
+    def count(self, n: int | None) -> int:
+        """How many samples it takes where the user asks for n."""
+        return min(x for x in (n, self.at_most) if x) if n or self.at_most else SAMPLES
+
+
+# Measures
+
+
+def _fcd(samples, real):
+    return {"fcd": frechet_distance(samples.features, real.features)}
+
+
+def _kernel_distance(samples, real):
+    size = min(1000, len(samples), len(real))
+    return {"kernel-distance": kernel_distance(samples.features, real.features, size)[0]}
+
+
+def _precision_recall(samples, real):
+    return vars(prdc(real.features, samples.features))
+
+
+def _classifier_score(samples, real):
+    return {"classifier-score": classifier_score(samples.probabilities)[0]}
+
+
+def _label_modes(samples, real):
+    data = samples.data.train
+    shares = label_histogram(samples.recognised, data.classes)
+    return {
+        "label-modes": modes_present(shares),
+        "label-entropy": label_entropy(shares),
+        "label-kl": kl(shares, label_histogram(data.labels, data.classes)),
+    }
+
+
+def _label_accuracy(samples, real):
+    return {"label-accuracy": label_accuracy(samples.labels, samples.recognised)}
+
+
+def _one_nn(samples, real):
+    return {
+        "one-nn": nearest_neighbour_accuracy(samples.values, samples.labels, real.values, real.labels),
+    }
+
+
+def _parzen(samples, real):
+    return _parzen_row("parzen", _unit(samples.values), samples.data)
+
+
+def _parzen_kmeans(data, n):
+    train = _unit(data.train.batch(np.arange(PARZEN_TRAIN)))
+    return _parzen_row("parzen-k-means", kmeans_centres(train, n), data)
+
+
+def _parzen_row(name, windows, data):
+    validation = _unit(data.train.batch(np.arange(PARZEN_TRAIN, PARZEN_TRAIN + 1000)))
+    score = parzen_score(windows, validation, _unit(data.test.batch(np.arange(len(data.test)))))
+    return {name: (score.mean, score.error)}
+
+
+def _unit(images):
+    """Pixels in [0, 1] of the 28x28 images in the middle, as rows (N, 784): a black border is no feat."""
+    border = (images.shape[-1] - 28) // 2
+    images = images[:, :, border : border + 28, border : border + 28]
+    return (images.reshape(len(images), -1) + 1) / 2
+
+
+def _modes(samples, real):
+    modes = mixture_modes(samples.values, MIXTURES[samples.data.name])
+    return {"modes": modes.found, "high-quality": modes.high_quality, "reverse-kl": modes.reverse_kl}
+
+
+def _stacked_modes(samples, real):
+    found, reverse_kl = stacked_modes(stacked_labels(samples.values, samples.data.classifier))
+    return {"stacked-modes": found, "stacked-kl": reverse_kl}
+
+
+def _neighbours(samples, real):
+    data = samples.data.train
+    return {"memorisation": memorisation(samples.values, data.batch(np.arange(len(data))), real.values)}
+
+
+def _support(samples, real):
+    found = support(samples.values, near_duplicate_distance(real.values))
+    return {"support": found.size, "near-duplicates": found.pairs}
+
+
+def _diversity(samples, real):
+    return {"diversity": diversity(samples.values, real.values)}
+
+
+# Refusals
+
+
+def _any(data):
+    return None
+
+
+def _labelled(data):
+    if not data.images:
+        return f"looks at images through a classifier, and {data.name} has points"
+    if data.train.labels is None:
+        return f"needs a classifier, which cannot learn {data.name} without labels"
+    if data.digits:
+        return f"needs a classifier of {data.name}, which has 1,000 classes; there is stacked-modes"
+    return None
+
+
+def _fcd_data(data):
+    if (reason := _labelled(data)) is None and len(data.test) <= FEATURES:
+        return f"needs more than {FEATURES} real test samples, and {data.name} has {len(data.test)}"
+    return reason
+
+
+def _conditional(data):
+    return None if data.conditional else "needs a model that makes what a label asks for"
+
+
+def _told(data):
+    return _conditional(data) or _labelled(data)
+
+
+def _parzen_data(data):
+    sides = set(data.train.shape[1:])
+    if data.name not in ("mnist", "fashion-mnist") or len(data.train) < PARZEN_TRAIN + 1000:
+        return f"follows a protocol for the 60,000 images of mnist or fashion-mnist, not for {data.name}"
+    if not sides <= {28, 30, 32}:
+        return f"is of 28x28 pixels, with a border or without, not {'x'.join(map(str, sorted(sides)))}"
+    return None
+
+
+def _mixture(data):
+    return None if data.name in MIXTURES else f"is counted in {' and '.join(MIXTURES)}, not {data.name}"
+
+
+def _stacked(data):
+    return None if data.digits else f"is counted in stacked-mnist, not {data.name}"
+
+
+METRICS = {
+    "fcd": Metric("Frechet distance of the classifier's features", _fcd, _fcd_data, more_than=FEATURES),
+    "kernel-distance": Metric("squared MMD of the features", _kernel_distance, _labelled, more_than=1),
+    "precision-recall": Metric(
+        "precision, recall, density and coverage", _precision_recall, _labelled, more_than=5
+    ),
+    "classifier-score": Metric(
+        "sure of each, fond of all: from 1 to the classes", _classifier_score, _labelled, more_than=9
+    ),
+    "label-modes": Metric("classes that are there, and how evenly", _label_modes, _labelled),
+    "label-accuracy": Metric("samples recognised as what was asked for", _label_accuracy, _told),
+    "one-nn": Metric("accuracy of 1-NN that learned from samples", _one_nn, _conditional),
+    "modes": Metric("modes of the mixture, samples within 3 sigma", _modes, _mixture, at_most=2500),
+    "stacked-modes": Metric("of the 1,000 stacked digits", _stacked_modes, _stacked, at_most=26_000),
+    "neighbours": Metric(
+        "distance to the training data; 0 is copies, 1 as new as real ones",
+        _neighbours,
+        _any,
+        at_most=2000,
+        floor=False,
+    ),
+    "support": Metric("different samples, from near-duplicates", _support, _any, more_than=1, at_most=2000),
+    "diversity": Metric(
+        "how far apart, compared with real ones", _diversity, _any, more_than=1, at_most=2000
+    ),
+    "parzen": Metric(
+        "log-likelihood of test images, in nats",
+        _parzen,
+        _parzen_data,
+        at_most=SAMPLES,
+        floor_of=PARZEN_TRAIN,
+        beside=_parzen_kmeans,
+    ),
+}

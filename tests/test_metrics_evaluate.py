@@ -1,0 +1,239 @@
+"""Evaluations: the table of metrics, what is measured of a model, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minigan.data import Dataset
+from minigan.errors import MiniganError
+from minigan.metrics import (
+    COLUMNS,
+    METRICS,
+    EvaluationData,
+    Settings,
+    evaluate,
+    metrics_for,
+    splits,
+    table,
+    train_classifier,
+)
+
+QUICK = Settings(steps=60, batch_size=64, width=16)
+TRAIN, TEST = splits("digits")
+
+
+def quiet(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return train_classifier(TRAIN, TEST, QUICK)
+
+
+@pytest.fixture
+def digits(classifier):
+    return EvaluationData(TRAIN, TEST, given_classifier=classifier)
+
+
+@pytest.fixture
+def conditional(classifier):
+    return EvaluationData(TRAIN, TEST, conditional=True, given_classifier=classifier)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    return EvaluationData.load("ring8")
+
+
+def copier(data):
+    """A model that remembers: samples of the training data, of the class asked for."""
+
+    def sampler(n, seed, labels=None):
+        rng = np.random.default_rng(seed)
+        if labels is None:
+            return data.batch(rng.integers(0, len(data), n))
+        by_class = [np.flatnonzero(data.labels == c) for c in range(data.classes)]
+        return data.batch(np.array([rng.choice(by_class[c]) for c in labels]))
+
+    return sampler
+
+
+def collapsed(n, seed, labels=None):
+    noise = np.random.default_rng(seed).normal(size=(n, 1, 8, 8))
+    return np.clip(TRAIN.batch([0]) + 0.05 * noise, -1, 1).astype(np.float32)
+
+
+def test_all_that_makes_sense(digits):
+    said = []
+    result = evaluate(copier(TRAIN), digits, draws=2, say=said.append)
+    assert said == ["draw 1 of 2: 1,438 samples", "draw 2 of 2: 1,438 samples", "the same of real data"]
+    quantities = result.keys() - {"classifier"}
+    assert quantities == {
+        *("fcd", "kernel-distance", "precision", "recall", "density", "coverage", "classifier-score"),
+        *("label-modes", "label-entropy", "label-kl"),
+        *("memorisation", "support", "near-duplicates", "diversity"),
+    }
+    for row in (result[name] for name in quantities):
+        assert row.keys() == {"value", "error", "floor", "n"}
+        assert row["n"] == 1438
+        assert row["error"] >= 0
+    assert result["memorisation"]["value"] == 0
+    assert result["memorisation"]["floor"] is None
+    assert result["label-modes"] == {"value": 10, "error": 0, "floor": 10, "n": 1438}
+    classifier = digits.classifier
+    facts = {"accuracy": classifier.accuracy, "hash": classifier.hash, "data": "digits"}
+    assert result["classifier"] == facts
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_collapse_is_seen(digits):
+    result = evaluate(collapsed, digits, draws=1, say=quiet)
+    value, floor = ({name: row[kind] for name, row in result.items() if name != "classifier"}
+                    for kind in ("value", "floor"))  # fmt: skip
+    assert value["fcd"] > 5 * floor["fcd"]
+    assert value["kernel-distance"] > 5 * floor["kernel-distance"]
+    assert value["precision"] > 0.8
+    assert value["recall"] < 0.1 < floor["recall"]
+    assert value["label-modes"] <= 2
+    assert value["diversity"] < 0.2
+    assert value["support"] == 1
+    assert all(row["error"] is None for name, row in result.items() if name != "classifier")
+
+
+def test_a_range_that_is_not_that_of_the_data_is_refused(digits):
+    """The trap: samples in [0, 1] beside real images in [-1, 1]."""
+    real = copier(TRAIN)
+    with pytest.raises(MiniganError, match=r"the samples should lie in \[-1, 1\], but these seem to be made"):
+        evaluate(lambda n, seed: (real(n, seed) + 1) / 2, digits, ["diversity"], say=quiet)
+
+
+def test_conditional_metrics(conditional):
+    names = ["label-accuracy", "one-nn"]
+    right = evaluate(copier(TRAIN), conditional, names, draws=1, say=quiet)
+    assert right["label-accuracy"]["value"] > 0.9
+    assert right["one-nn"]["value"] == pytest.approx(right["one-nn"]["floor"], abs=0.05)
+
+    def deaf(n, seed, labels):
+        return copier(TRAIN)(n, seed)
+
+    wrong = evaluate(deaf, conditional, names, draws=1, say=quiet)
+    assert wrong["label-accuracy"]["value"] < 0.2
+    assert wrong["one-nn"]["value"] < 0.3
+
+
+def test_mixtures(ring):
+    result = evaluate(copier(ring.train), ring, say=quiet)
+    assert result["classifier"] is None
+    assert result["modes"] == {"value": 8, "error": 0, "floor": 8, "n": 2500}
+    assert result["high-quality"]["value"] == pytest.approx(0.989, abs=0.01)
+    lost = evaluate(lambda n, seed: np.full((n, 2), 9.0, np.float32), ring, ["modes"], draws=2, say=quiet)
+    assert lost["reverse-kl"]["value"] is None  # infinite
+    assert json.dumps(lost, allow_nan=False)
+
+
+def test_stacked_digits(classifier):
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(0, len(TRAIN), (1500, 3))
+    labels = TRAIN.labels[chosen] @ [100, 10, 1]
+    stacked = Dataset("stacked-mnist", TRAIN.samples[chosen, 0], labels)
+    data = EvaluationData(stacked, stacked, digits=(TRAIN, TEST), given_classifier=classifier)
+    assert "fcd" not in metrics_for(data)
+    result = evaluate(copier(stacked), data, ["stacked-modes"], draws=1, say=quiet)
+    row = result["stacked-modes"]
+    assert row["n"] == 1500
+    assert row["value"] == pytest.approx(1000 * (1 - np.exp(-1.5)) * (1 - np.exp(-1)), abs=250)
+    assert row["value"] < row["floor"] < 1000
+    assert result["stacked-kl"]["value"] > result["stacked-kl"]["floor"]
+
+
+def test_the_same_seed_gives_the_same_numbers(ring):
+    one, two, other = (evaluate(copier(ring.train), ring, ["modes"], seed=s, say=quiet) for s in (1, 1, 2))
+    assert one == two
+    assert one != other
+
+
+def test_parzen(monkeypatch):
+    """The protocol, on a small set that calls itself MNIST."""
+    monkeypatch.setattr("minigan.metrics.measures.PARZEN_TRAIN", 300)
+    monkeypatch.setitem(METRICS, "parzen", replace(METRICS["parzen"], at_most=200, floor_of=300))
+    images = np.random.default_rng(0).integers(0, 256, (1300, 1, 28, 28)).astype(np.uint8)
+    train, test = (Dataset("mnist", part) for part in (images, images[:100]))
+    data = EvaluationData(train, test)
+    result = evaluate(copier(train), data, ["parzen"], draws=2, say=quiet)
+    assert result.keys() == {"parzen", "parzen-k-means", "classifier"}
+    assert result["parzen"]["n"] == 200
+    assert result["parzen"]["error"] > 0
+    assert result["parzen-k-means"]["floor"] is None
+    # A border that was put around the images changes nothing; other sizes have no published numbers.
+    padded = EvaluationData(train.to_size(32), test.to_size(32))
+    again = evaluate(copier(padded.train), padded, ["parzen"], draws=2, say=quiet)
+    assert again["parzen"]["value"] == pytest.approx(result["parzen"]["value"])
+    half = EvaluationData(train.to_size(16), test.to_size(16))
+    with pytest.raises(MiniganError, match="parzen is of 28x28 pixels, with a border or without, not 16"):
+        evaluate(copier(half.train), half, ["parzen"], say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("names", "n", "message"),
+    [
+        (["fcd"], 50, "fcd needs more than 64 samples, got 50"),
+        (["precision-recall"], 5, "precision-recall needs more than 5 samples, got 5"),
+        (["fdc"], None, r"unknown metric 'fdc'; did you mean 'fcd'\?"),
+        (["one-nn"], None, "one-nn needs a model that makes what a label asks for"),
+        (["parzen"], None, "parzen follows a protocol for the 60,000 images of .* not for digits"),
+        (["modes"], None, "modes is counted in ring8 and grid25, not digits"),
+        (["stacked-modes"], None, "stacked-modes is counted in stacked-mnist, not digits"),
+        ([], None, "no metric was asked for; there are: fcd, "),
+        (None, 0, "at least 1 sample, got 0"),
+    ],
+)
+def test_what_cannot_be_measured(digits, names, n, message):
+    with pytest.raises(MiniganError, match=message):
+        evaluate(copier(TRAIN), digits, names, n, say=quiet)
+
+
+def test_what_points_cannot_have(ring):
+    with pytest.raises(MiniganError, match="fcd looks at images through a classifier, and ring8 has points"):
+        evaluate(copier(ring.train), ring, ["fcd"], say=quiet)
+
+
+def test_few_test_samples_and_no_labels():
+    few = EvaluationData(TRAIN, replace(TEST, samples=TEST.samples[:64], labels=TEST.labels[:64]))
+    with pytest.raises(MiniganError, match="fcd needs more than 64 real test samples, and digits has 64"):
+        evaluate(copier(TRAIN), few, ["fcd"], say=quiet)
+    bare = EvaluationData(replace(TRAIN, labels=None), replace(TEST, labels=None))
+    assert metrics_for(bare) == ["neighbours", "support", "diversity"]
+    with pytest.raises(
+        MiniganError, match="fcd needs a classifier, which cannot learn digits without labels"
+    ):
+        evaluate(copier(TRAIN), bare, ["fcd"], say=quiet)
+    with pytest.raises(MiniganError, match="a conditional model needs labels, digits has none"):
+        replace(bare, conditional=True)
+    with pytest.raises(MiniganError, match=r"train has samples of shape \(1, 8, 8\), test has"):
+        EvaluationData(TRAIN, TEST.to_size(16))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (lambda n, seed: TRAIN.batch(np.arange(n - 1)), "asked for 20 samples and made 19"),
+        (lambda n, seed: np.zeros((n, 2), np.float32), r"shape \(N, 1, 8, 8\), got float32 \(20, 2\)"),
+        (lambda n, seed: np.full((n, 1, 8, 8), np.nan, np.float32), "the samples have pixels .* NaN"),
+    ],
+)
+def test_bad_samples(digits, sampler, message):
+    with pytest.raises(MiniganError, match=message):
+        evaluate(sampler, digits, ["diversity"], n=20, say=quiet)
+    with pytest.raises(MiniganError, match="at least 1 draw, got 0"):
+        evaluate(sampler, digits, draws=0)
+
+
+def test_table(digits):
+    rows = table(evaluate(copier(TRAIN), digits, ["neighbours", "support"], draws=1, say=quiet))
+    assert rows[0] == COLUMNS
+    assert rows[1] == ("memorisation", "0", "", "", "1,438")
+    assert [row[0] for row in rows[2:]] == ["support", "near-duplicates"]
+    assert all(len(row) == len(COLUMNS) for row in rows)
