@@ -1,4 +1,4 @@
-"""The command line: `minigan train`, `sample`, `gradcheck`, `bench`, `models`, `doctor`.
+"""The command line: `minigan train`, `sample`, `gradcheck`, `bench`, `models`, `doctor`, `study`.
 
 What a library module raises as MiniganError is printed as one sentence, with exit code 2. Libraries
 that draw or train are imported by the command that needs them, so that help comes at once.
@@ -266,6 +266,47 @@ def doctor():
     width = max(len(name) for name, _ in rows)
     for name, finding in rows:
         print(f"{name:{width}}  {finding}")
+
+
+@app.command
+def study(
+    file: Path,
+    *,
+    out: Path | None = None,
+    workers: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    table: bool = False,
+):
+    """Train and evaluate rows of settings with several seeds; print the means with their errors.
+
+    What was stopped goes on by the same command. The table is written to results.md and results.json in
+    the folder OUT, and, once no job is left, beside FILE as well.
+
+    Parameters
+    ----------
+    file
+        The study, a TOML file: title, seeds, metrics, [base] settings and [[rows]].
+    out
+        The folder of its runs; by default runs/FILE.
+    workers
+        How many jobs run at once; by default one a processor, or MINIGAN_NUM_THREADS if that is set. They
+        share the processors.
+    table
+        Train nothing: the table of what is there already.
+    """
+    from minigan.training.jobs import jobs_of
+    from minigan.training.pool import run_jobs
+    from minigan.training.results import save_results
+    from minigan.training.study import Study
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    plan = Study.read(file)
+    jobs = jobs_of(plan, out or Path("runs") / file.stem)
+    stopped = not table and not run_jobs(jobs, workers, console.print)
+    console.print(save_results(plan, jobs))
+    if stopped:
+        console.print("Stopped; the same command goes on.")
+        return 130
+    return 1 if any(job.record().get("failed") for job in jobs) else 0
 
 
 def run():

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "gans": ENGINE | {"graph", "nn", "optim"},
     "data": BASE,
     "report": TRAINING,
-    "training": TRAINING | {"__init__", "data", "report"},
+    "training": TRAINING | {"__init__", "data", "report", "doctor"},
     "doctor": BASE | {"__init__", "data"},
     "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
     "cli": TRAINING | {"__init__", "data", "report", "training", "testing", "doctor", "bench"},
