@@ -2,19 +2,18 @@
 
 import os
 import platform
-import re
 import time
 from pathlib import Path
 
 import numpy as np
 
-from minigan.doctor import processors
+from minigan.doctor import processor_name, processors
 
 
 def machine() -> dict:
     """Processor, how many of it this process may use, memory, system."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor_name(),
         "processors": processors(),
         "memory_gib": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -43,14 +42,6 @@ def _ticks(stat):
     counts = np.sum([list(map(int, counts[:8])) for name, *counts in lines if name in ours], axis=0)
     user, nice, system, idle, iowait, irq, softirq, steal = counts.tolist()
     return user + nice + system + irq + softirq + steal, idle + iowait
-
-
-def _cpu():
-    try:
-        (name, *_) = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except (OSError, ValueError):
-        return platform.processor() or platform.machine()
-    return name
 
 
 def _memory():

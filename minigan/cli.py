@@ -1,4 +1,4 @@
-"""The command line: `minigan train`, `sample`, `interpolate`, `gradcheck`, `bench`, `models`, `doctor`.
+"""The command line: `minigan train`, `sample`, `interpolate`, `evaluate`, `study` and the rest.
 
 What a library module raises as MiniganError is printed as one sentence, with exit code 2. Libraries
 that draw or train are imported by the command that needs them, so that help comes at once.
@@ -266,6 +266,81 @@ def interpolate(
 
 
 @app.command
+def evaluate(
+    run: Path,
+    *,
+    metrics: list[str] | None = None,
+    n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    draws: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+    seed: SEED = 0,
+    step: int | None = None,
+    ema: bool = True,
+    device: str = "auto",
+    data: str | None = None,
+    size: int | None = None,
+    data_dir: Path | None = None,
+):
+    """Measure a trained generator; the table is written to evaluation.json in the run folder, too.
+
+    Images are compared with real ones by the features of a classifier that is trained on the data first, and
+    kept. Each number stands beside its error and beside what real data get.
+
+    Parameters
+    ----------
+    run
+        A run folder; or a .npz of `samples`, of any program, with --data. Then evaluation.json is beside it.
+    metrics
+        Which, once each: --metrics fcd --metrics parzen. By default all that make sense for the data.
+    n
+        Samples of a draw; by default 10,000, or what a metric's protocol says.
+    draws
+        How many times to draw, for the error.
+    seed
+        Seed of all that is drawn.
+    step
+        Take the checkpoint of this step; by default the newest.
+    ema
+        Take the moving average of the weights, if the run has one.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
+    data
+        The data to compare a .npz with; a run has its own.
+    size
+        Pixels a side of the images in a .npz.
+    data_dir
+        Folder with the files of mnist or fashion-mnist; otherwise where the run found them.
+    """
+    from minigan.training import Run, evaluate_archive, evaluate_run
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    how = {"names": metrics, "n": n, "draws": draws, "seed": seed, "say": console.print}
+    if run.suffix == ".npz":
+        result, path = evaluate_archive(run, data, size, data_dir, **how)
+    else:
+        if data is not None or size is not None:
+            raise MiniganError(
+                "--data and --size are for a .npz; a run is compared with what it learned from"
+            )
+        result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
+    _print_table(console, result)
+    print(path)
+
+
+def _print_table(console, result):
+    from minigan.metrics import table
+
+    rows = table(result)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for quantity, *numbers in rows:
+        cells = (f"{number:>{width}}" for number, width in zip(numbers, widths[1:], strict=True))
+        console.print(f"{quantity:{widths[0]}}  {'  '.join(cells)}")
+    if facts := result["classifier"]:
+        console.print(
+            f"classifier {facts['hash']} of {facts['data']}, right on {facts['accuracy']:.2%} of test images"
+        )
+
+
+@app.command
 def gradcheck(
     *ops: str,
     order: Annotated[int, Parameter(validator=Number(gte=1, lte=4))] = 2,
@@ -353,6 +428,47 @@ def doctor():
     width = max(len(name) for name, _ in rows)
     for name, finding in rows:
         print(f"{name:{width}}  {finding}")
+
+
+@app.command
+def study(
+    file: Path,
+    *,
+    out: Path | None = None,
+    workers: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    table: bool = False,
+):
+    """Train and evaluate rows of settings with several seeds; print the means with their errors.
+
+    What was stopped goes on by the same command. The table is written to results.md and results.json in
+    the folder OUT, and, once no job is left, beside FILE as well.
+
+    Parameters
+    ----------
+    file
+        The study, a TOML file: title, seeds, metrics, [base] settings and [[rows]].
+    out
+        The folder of its runs; by default runs/FILE.
+    workers
+        How many jobs run at once; by default one a processor, or MINIGAN_NUM_THREADS if that is set. They
+        share the processors.
+    table
+        Train nothing: the table of what is there already.
+    """
+    from minigan.training.jobs import jobs_of
+    from minigan.training.pool import run_jobs
+    from minigan.training.results import save_results
+    from minigan.training.study import Study
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    plan = Study.read(file)
+    jobs = jobs_of(plan, out or Path("runs") / file.stem)
+    stopped = not table and not run_jobs(jobs, workers, console.print)
+    console.print(save_results(plan, jobs))
+    if stopped:
+        console.print("Stopped; the same command goes on.")
+        return 130
+    return 1 if any(job.record().get("failed") for job in jobs) else 0
 
 
 def run():

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import minigan_kernels as kernels
 from minigan import __version__, backend
@@ -39,6 +41,15 @@ def findings() -> list[tuple[str, str]]:
 def processors() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """The model of the processor, as the system calls it."""
+    try:
+        (name, *_) = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except (OSError, ValueError):  # another system
+        return platform.processor() or platform.machine()
+    return name
 
 
 def _version(package):

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "data": BASE,
     "metrics": ENGINE | {"files", "nn", "optim", "data"},
     "report": TRAINING,
-    "training": TRAINING | {"__init__", "data", "metrics", "report"},
+    "training": TRAINING | {"__init__", "data", "doctor", "metrics", "report"},
     "doctor": BASE | {"__init__", "data"},
     "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
     "cli": TRAINING | {"__init__", "data", "metrics", "report", "training", "testing", "doctor", "bench"},

@@ -22,7 +22,7 @@ def evaluate(
     seed: int = 0,
     say=print,
 ) -> dict:
-    """{quantity: {"value", "error", "floor", "n"}} of what `sampler` makes, and {"classifier": …} or None.
+    """{"metrics": {quantity: {"value", "error", "floor", "n"}}, "classifier": …} of what `sampler` makes.
 
     sampler(n, seed, labels=None): float32 samples (n, *shape), images in [-1, 1]; conditional models are
         given int64 labels (n,).
@@ -72,7 +72,7 @@ def evaluate(
         else {**_summary(values), "floor": None, "n": numbers[quantity]}
         for quantity, values in measured.items()
     }
-    return {**result, "classifier": data.classifier_facts()}
+    return {"metrics": result, "classifier": data.classifier_facts()}
 
 
 def metrics_for(data: EvaluationData) -> list[str]:
@@ -84,8 +84,7 @@ def table(result: dict) -> list[tuple[str, ...]]:
     """The rows of `evaluate`'s result as text, COLUMNS first."""
     rows = [
         (quantity, _text(row["value"]), _text(row["error"]), _text(row["floor"]), f"{row['n']:,}")
-        for quantity, row in result.items()
-        if quantity != "classifier"
+        for quantity, row in result["metrics"].items()
     ]
     return [COLUMNS, *rows]
 

@@ -1,5 +1,6 @@
 """What every run shares: its folder, the runner, checkpoints, progress, samples, evaluation, studies."""
 
+from .evaluation import evaluate_archive, evaluate_run
 from .interpolate import interpolate
 from .options import Options
 from .run import Run
@@ -7,4 +8,14 @@ from .runner import resume, train
 from .sampler import Sampler
 from .session import Session
 
-__all__ = ["Options", "Run", "Sampler", "Session", "interpolate", "resume", "train"]
+__all__ = [
+    "Options",
+    "Run",
+    "Sampler",
+    "Session",
+    "evaluate_archive",
+    "evaluate_run",
+    "interpolate",
+    "resume",
+    "train",
+]

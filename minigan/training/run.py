@@ -91,7 +91,7 @@ class Run:
     def _settings(self, kind, section):
         hints, values = typing.get_type_hints(kind), self.config[section]
         for name, value in values.items():
-            if name not in hints or not _is_a(value, hints[name]):
+            if name not in hints or not is_a(value, hints[name]):
                 raise MiniganError(f"{self.path}/config.toml: {name} = {value!r} does not fit")
         return kind(**{k: Path(v) if Path in typing.get_args(hints[k]) else v for k, v in values.items()})
 
@@ -162,12 +162,12 @@ def _step_of(path: Path) -> int:
     return int(digits) if digits.isdigit() else -1
 
 
-def _is_a(value, hint) -> bool:
+def is_a(value, hint) -> bool:
     """Whether a value read from TOML is one of the type `hint`."""
     if typing.get_origin(hint) is typing.Literal:
         return value in typing.get_args(hint)
     if typing.get_args(hint):
-        return any(_is_a(value, part) for part in typing.get_args(hint))
+        return any(is_a(value, part) for part in typing.get_args(hint))
     return type(value) in {float: (float, int), Path: (str,)}.get(hint, (hint,))
 
 

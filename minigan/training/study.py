@@ -1,0 +1,200 @@
+"""A study: rows of settings, each trained with several seeds and evaluated; `minigan study FILE.toml`.
+
+    title = "Ring of 8 and grid of 25"
+    seeds = [0, 1, 2, 3, 4]
+    metrics = ["modes"]         # as `minigan evaluate` calls them
+    n = 2500                    # samples of an evaluation, and how often they are drawn;
+    draws = 1                   # both may be left out
+
+    [base]                      # settings that all rows share; a row's own win
+    model = "gan"
+    steps = 40000
+
+    [[rows]]
+    name = "GAN, ring of 8"
+    data = "ring8"
+    lr = [1e-4, 2e-4]           # a list stands for a row for each of its values
+
+    [[rows]]                    # another program, scored alike
+    name = "PyTorch"
+    command = ["{python}", "-m", "bench.studies.pytorch", "--steps", "{steps}", "--seed", "{seed}",
+               "--out", "{out}"]
+    data = "mnist"
+    size = 32
+
+A setting is a flag of `minigan train MODEL`, with underscores. A command's words may name, in braces, the
+seed, the folder `out` where it puts `samples.npz`, this Python, and any setting of its row or of the base.
+"""
+
+import itertools
+import re
+import string
+import tomllib
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+from minigan.data import NAMES
+from minigan.errors import MiniganError, did_you_mean
+from minigan.gans import model_named
+
+from .options import Options
+from .run import is_a
+
+METRICS = (  # what `minigan evaluate --metrics` takes
+    *("fcd", "kernel-distance", "precision-recall", "classifier-score", "label-modes", "label-accuracy"),
+    *("one-nn", "modes", "stacked-modes", "neighbours", "support", "diversity", "parzen"),
+)
+OF_SAMPLES = {"data": str, "size": int, "data_dir": Path}  # what is to be known of a program's samples
+FILLED_IN = ("python", "seed", "out")  # in a command's words, by the job
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a model with its settings, or a command and what is known of its samples."""
+
+    name: str
+    settings: dict
+    model: str | None = None
+    command: tuple[str, ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of a path."""
+        return re.sub(r"[^a-z0-9.]+", "-", self.name.lower()).strip("-.")
+
+    def training(self) -> dict:
+        """All that decides how its samples come out, but for the seed."""
+        made_by = {"command": list(self.command)} if self.command else {"model": self.model}
+        return made_by | self.settings
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file says."""
+
+    path: Path
+    title: str
+    seeds: tuple[int, ...]
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    n: int | None = None
+    draws: int | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "Study":
+        """The study in the file `path`. MiniganError, with the key, for what it cannot be told."""
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls(path, **{"title": path.stem} | _checked(content))
+        except FileNotFoundError:
+            raise MiniganError(f"there is no study {path}") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, MiniganError) as error:
+            raise MiniganError(f"{path}: {error}") from error
+
+    def evaluation(self) -> dict:
+        """All that decides how samples are judged."""
+        return {"metrics": list(self.metrics), "n": self.n, "draws": self.draws}
+
+
+# Checking, from the whole to its parts
+
+KINDS = {
+    **{"title": str, "seeds": list, "metrics": list, "n": int | None, "draws": int | None},
+    **{"base": dict, "rows": list},
+}
+
+
+def _checked(content: dict) -> dict:
+    """What a study file holds, as the fields of a Study. MiniganError for what it cannot hold."""
+    _check_kinds(content, KINDS)
+    for key in ("seeds", "metrics", "rows"):
+        if not content.get(key):
+            raise MiniganError(f"{key}: a study needs at least one")
+    seeds = content["seeds"]
+    if not all(type(seed) is int and 0 <= seed < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise MiniganError(f"seeds: expected different whole numbers from 0 on, got {seeds}")
+    for metric in content["metrics"]:
+        if metric not in METRICS:
+            raise MiniganError(f"metrics: unknown metric {metric!r}; {did_you_mean(str(metric), METRICS)}")
+    for key in ("n", "draws"):
+        if content.get(key, 1) < 1:
+            raise MiniganError(f"{key} must be at least 1, got {content[key]}")
+    base = content.get("base", {})
+    rows = [row for table in content["rows"] for row in _rows(base, table)]
+    for a, b in itertools.combinations(rows, 2):
+        if a.slug == b.slug:
+            raise MiniganError(f"rows {a.name!r} and {b.name!r}: the names are too much alike")
+    fields = {key: value for key, value in content.items() if key != "base"}
+    return fields | {"seeds": tuple(seeds), "metrics": tuple(content["metrics"]), "rows": tuple(rows)}
+
+
+def _rows(base, table):
+    """The rows that one [[rows]] stands for: a list of values is a row for each."""
+    name = table.get("name") if isinstance(table, dict) else None
+    if not isinstance(name, str) or not re.search("[a-zA-Z0-9]", name):
+        raise MiniganError("rows: each needs a name with letters")
+    own = {key: value for key, value in table.items() if key != "name"}
+    try:
+        if "command" in own:
+            yield _command_row(name, base, own)
+            return
+        lists = {key: values for key, values in (base | own).items() if isinstance(values, list)}
+        for values in itertools.product(*lists.values()):
+            chosen = dict(zip(lists, values, strict=True))
+            full_name = ", ".join([name, *(f"{key} {value}" for key, value in chosen.items())])
+            yield _model_row(full_name, base | own | chosen)
+    except MiniganError as error:
+        raise MiniganError(f"row {name!r}: {error}") from error
+
+
+def _model_row(name, settings):
+    model = settings.pop("model", None)
+    if not isinstance(model, str):
+        raise MiniganError("model: expected the name of a model" + (f", got {model!r}" if model else ""))
+    config = model_named(model).Config
+    of_config, of_options = typing.get_type_hints(config), typing.get_type_hints(Options)
+    if "seed" in settings:
+        raise MiniganError("seed: the seeds are those of the whole study")
+    _check_kinds(settings, {key: kind for key, kind in (of_options | of_config).items() if key != "seed"})
+    _check_data(settings)
+    config(**{key: value for key, value in settings.items() if key in of_config})
+    Options(**{key: value for key, value in settings.items() if key not in of_config})
+    return Row(name, settings, model)
+
+
+def _command_row(name, base, own):
+    command = own.pop("command")
+    if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
+        raise MiniganError("command: expected a list of words")
+    try:
+        named = {field for word in command for _, field, _, _ in string.Formatter().parse(word) if field}
+    except ValueError as error:
+        raise MiniganError(f"command: {error}") from error
+    known = {**base, **own}
+    for field in sorted(named - {*known, *FILLED_IN}):
+        raise MiniganError(f"command: {{{field}}} is unknown; {did_you_mean(field, {*known, *FILLED_IN})}")
+    for key in sorted(own.keys() - named - {*OF_SAMPLES}):
+        raise MiniganError(f"{key}: no word of the command names it")
+    settings = {key: value for key, value in known.items() if key in named or key in OF_SAMPLES}
+    _check_kinds({key: settings[key] for key in OF_SAMPLES if key in settings}, OF_SAMPLES)
+    if "data" not in settings:
+        raise MiniganError("data: say what its samples are of")
+    _check_data(settings)
+    return Row(name, settings, command=tuple(command))
+
+
+def _check_data(settings):
+    name = settings.get("data", Options.data)
+    if name not in NAMES and not name.startswith("folder:"):
+        raise MiniganError(f"data: unknown dataset {name!r}; {did_you_mean(name, NAMES)}")
+
+
+def _check_kinds(settings, kinds):
+    """MiniganError unless every key is known and its value is of that kind."""
+    for key, value in settings.items():
+        if key not in kinds:
+            raise MiniganError(f"{key} is unknown; {did_you_mean(key, kinds)}")
+        if not is_a(value, kinds[key]):
+            kind = getattr(kinds[key], "__name__", str(kinds[key])).replace("typing.", "")
+            raise MiniganError(f"{key}: expected {kind}, got {value!r}")

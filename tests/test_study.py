@@ -1,0 +1,448 @@
+"""Studies: the file, the jobs, the table. The jobs run a stand-in for `minigan`."""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from minigan.cli import main
+from minigan.errors import MiniganError
+from minigan.training import jobs, pool
+from minigan.training.results import mean_and_error, with_error
+from minigan.training.study import Study
+
+# It "trains" by writing a checkpoint every 10 ms; the modes it "finds" are latent + seed². With batch_size 13
+# it fails, with sample_every 2 it waits until two of its kind are there at once.
+STAND_IN = """
+import json, os, signal, sys, time
+from pathlib import Path
+
+command, what, *flags = sys.argv[1:]
+given = dict(flag[2:].split("=", 1) if "=" in flag else (flag[2:], True) for flag in flags)
+if command == "train":
+    folder = Path(given.get("out") or given["resume"])
+    if "out" in given:
+        folder.mkdir()  # an error if it is there
+        (folder / "checkpoints").mkdir()
+        threads = os.environ["MINIGAN_NUM_THREADS"]
+        (folder / "given.json").write_text(json.dumps(given | {"threads": threads}))
+    given = json.loads((folder / "given.json").read_text())
+    stopped = []
+    signal.signal(signal.SIGINT, lambda number, frame: stopped.append(number))
+    if given.get("batch-size") == "13":
+        print("it all went well until here")
+        sys.exit("no good")
+    if given.get("sample-every") == "2":
+        (folder / "here").touch()
+        for _ in range(1000):
+            if len(list(folder.parent.glob("*/here"))) == 2:
+                break
+            time.sleep(0.01)
+        else:
+            sys.exit("alone")
+    steps = int(given["steps"])
+    for step in range(len(list((folder / "checkpoints").iterdir())), steps):
+        (folder / "checkpoints" / f"step-{step + 1:06d}.safetensors").touch()
+        if stopped:
+            sys.exit(130)
+        time.sleep(0.01)
+else:
+    if what.endswith(".npz"):
+        folder, value = Path(what).parent, float(Path(what).read_text())
+    else:
+        folder = Path(what)
+        given_to_train = json.loads((folder / "given.json").read_text())
+        value = int(given_to_train.get("latent", 100)) + int(given_to_train["seed"]) ** 2
+    found = {"value": value, "error": None, "floor": 8.0, "n": int(given.get("n", 10))}
+    (folder / "evaluation.json").write_text(json.dumps({"metrics": {"modes": found}, "classifier": None}))
+"""
+
+STUDY = """
+title = "Modes found"
+seeds = [0, 1, 2]
+metrics = ["modes"]
+n = 2500
+
+[base]
+model = "gan"
+data = "ring8"
+steps = 2
+
+[[rows]]
+name = "GAN, ring of 8"
+latent = 2
+
+[[rows]]
+name = "GAN, with more noise"
+latent = 20
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A function that runs STUDY, or the text given, and returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pool, "LOOK_EVERY", 0.005)
+    Path("stand_in.py").write_text(STAND_IN)
+    monkeypatch.setattr(jobs, "MINIGAN", (sys.executable, "-S", "stand_in.py"))
+
+    def run(*flags, text=STUDY):
+        Path("modes.toml").write_text(text)
+        return main(["study", "modes.toml", *flags])
+
+    return run
+
+
+def log(name):
+    return Path("runs/modes", f"{name}.log").read_text()
+
+
+def checkpoints(name):
+    return len(list(Path("runs/modes", name, "checkpoints").glob("*")))
+
+
+@contextlib.contextmanager
+def once(condition, act):
+    """While the block runs, call `act` as soon as condition() holds."""
+
+    def watch():
+        while not condition() and not over.is_set():
+            time.sleep(0.005)
+        if not over.is_set():
+            act()
+
+    over = threading.Event()
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def interrupt(times=1):
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+
+
+# The table
+
+
+def test_a_study_ends_in_a_table(study, capsys):
+    assert study() == 0
+    printed = capsys.readouterr().out
+    assert (
+        """
+|                      | modes      | seeds |
+| -------------------- | ---------- | ----- |
+| GAN, ring of 8       | 3.7 ± 1.2  | 3     |
+| GAN, with more noise | 21.7 ± 1.2 | 3     |
+| real data, ring8     | 8          |       |
+"""
+        in printed
+    )
+    page = Path("modes.md").read_text()
+    assert page == Path("runs/modes/results.md").read_text()
+    assert page.startswith("# Modes found\n\nMade by `minigan study modes.toml`, ")
+    assert "Mean ± standard error over the seeds 0, 1, 2.\nAn evaluation: 2500 samples a draw.\n" in page
+    assert "- GAN, ring of 8: gan, data ring8, steps 2, latent 2\n" in page
+    found = json.loads(Path("modes.json").read_text())
+    first = found["rows"][0]
+    assert [first["seeds"][seed]["metrics"]["modes"]["value"] for seed in "012"] == [2, 3, 6]
+    assert first["means"]["modes"] == {
+        "mean": pytest.approx(11 / 3),
+        "error": pytest.approx(math.sqrt(13) / 3),
+    }
+    assert found["command"] == "minigan study modes.toml"
+    assert found["machine"]
+
+
+def test_standard_error_by_hand():
+    # mean 4; squares of the differences 4 + 0 + 4 = 8; over n - 1 = 2 gives s = 2; over √3
+    assert mean_and_error([2.0, 4.0, 6.0]) == {"mean": 4.0, "error": pytest.approx(2 / math.sqrt(3))}
+    assert mean_and_error([2.0, None]) == {"mean": None, "error": None}
+    assert mean_and_error([5.0]) == {"mean": 5.0, "error": None}
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "text"),
+    [
+        (3.66667, 1.2018, "3.7 ± 1.2"),
+        (0.0123456, 0.000345, "0.01235 ± 0.00034"),
+        (1234.5, 67.8, "1234 ± 68"),
+        (8.0, 0.0, "8 ± 0"),
+        (8.123456, None, "8.123"),
+        (None, None, "∞"),
+    ],
+)
+def test_errors_have_two_digits(mean, error, text):
+    assert with_error(mean, error) == text
+
+
+def test_a_single_seed_has_no_error(study, capsys):
+    assert study(text=STUDY.replace("[0, 1, 2]", "[1]")) == 0
+    assert "±" not in capsys.readouterr().out
+
+
+def test_the_table_of_what_is_there_is_partial_and_stays_out_of_the_study_s_folder(study, capsys):
+    study(text=STUDY.replace("[0, 1, 2]", "[0, 2]"))
+    Path("modes.md").unlink()
+    capsys.readouterr()
+    assert study("--table") == 0
+    printed = capsys.readouterr().out
+    assert "4.0 ± 2.0" in printed
+    assert "2 of 3" in printed
+    assert not Path("runs/modes/gan-ring-of-8-seed1").exists()
+    assert not Path("modes.md").exists()
+
+
+# The jobs
+
+
+def test_a_finished_job_is_not_run_again(study, capsys):
+    assert study() == 0
+    before = log("gan-ring-of-8-seed0")
+    capsys.readouterr()
+    assert study() == 0
+    assert "begun" not in capsys.readouterr().out
+    assert log("gan-ring-of-8-seed0") == before
+
+
+def test_more_seeds_and_rows_are_added(study, capsys):
+    assert study(text=STUDY.replace("[0, 1, 2]", "[0]")) == 0
+    capsys.readouterr()
+    more = STUDY.replace("[0, 1, 2]", "[0, 1]") + '\n[[rows]]\nname = "GAN"\nlr = [1e-4, 2e-4]'
+    assert study(text=more) == 0
+    assert "6 of 8 jobs to do" in capsys.readouterr().out
+    assert json.loads(Path("runs/modes/gan-lr-0.0001-seed1/given.json").read_text())["lr"] == "0.0001"
+
+
+def test_another_evaluation_trains_nothing(study, capsys):
+    assert study() == 0
+    assert study(text=STUDY.replace("2500", "500")) == 0
+    assert log("gan-ring-of-8-seed0").count(" train ") == 1
+    assert log("gan-ring-of-8-seed0").count(" evaluate ") == 2
+    assert '"n": 500' in Path("modes.json").read_text()
+
+
+def test_a_job_that_was_begun_with_other_settings_is_refused(study, capsys):
+    assert study() == 0
+    capsys.readouterr()
+    assert study(text=STUDY.replace("steps = 2", "steps = 3")) == 2
+    error = capsys.readouterr().err
+    assert "modes.toml: GAN, ring of 8, seed 0 was begun with steps = 2, now 3; undo that" in error
+    assert study("--out=others", text=STUDY.replace("steps = 2", "steps = 3")) == 0
+
+
+def test_a_failed_job_is_told_and_the_others_go_on(study, capsys):
+    text = STUDY.replace("latent = 20", "batch_size = 13")
+    assert study(text=text) == 1
+    printed = capsys.readouterr().out
+    assert "exit code 1; the end of runs/modes/gan-with-more-noise-seed0.log:\n" in printed
+    assert "it all went well until here\n         no good\n" in printed
+    squeezed = " ".join(printed.split())
+    assert "| GAN, with more noise | failed | 0 of 3, 3 failed |" in squeezed
+    assert "| GAN, ring of 8 | 3.7 ± 1.2 | 3 |" in squeezed
+    assert study("--table", text=text) == 1
+
+
+def test_a_program_that_is_not_there_is_a_failure(study, capsys):
+    text = STUDY + '\n[[rows]]\nname = "other"\ncommand = ["no-such-program"]\n'
+    assert study(text=text) == 1
+    assert "cannot start no-such-program: No such file or directory" in capsys.readouterr().out
+
+
+def test_samples_of_another_program_are_scored_alike(study, capsys):
+    program = "import sys; open(sys.argv[1] + '/samples.npz', 'w').write(sys.argv[2] + sys.argv[3])"
+    words = json.dumps(["{python}", "-c", program, "{out}", "{seed}", "{steps}"])
+    text = STUDY + f'\n[[rows]]\nname = "other"\nsize = 32\ncommand = {words}\n'
+    assert study(text=text) == 0
+    assert " evaluate runs/modes/other-seed1/samples.npz --data=ring8 --size=32 --metrics=modes" in log(
+        "other-seed1"
+    )
+    assert "| other                  | 12.0 ± 5.8" in capsys.readouterr().out
+    assert json.loads(Path("modes.json").read_text())["rows"][2]["settings"]["command"][0] == "{python}"
+
+
+def test_two_jobs_run_at_once_and_share_the_threads(study, monkeypatch):
+    monkeypatch.setenv("MINIGAN_NUM_THREADS", "6")
+    text = STUDY.replace("[0, 1, 2]", "[0]").replace("steps = 2", "steps = 2\nsample_every = 2")
+    assert study("--workers=2", text=text) == 0
+    assert json.loads(Path("runs/modes/gan-ring-of-8-seed0/given.json").read_text())["threads"] == "3"
+
+
+def test_one_worker_takes_one_after_another(study, capsys):
+    assert study("--workers=1") == 0
+    said = [
+        line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith(("begun", "done"))
+    ]
+    assert said == ["begun", "done"] * 6
+
+
+# Stopping, and going on
+
+
+LONG = STUDY.replace("steps = 2", "steps = 200").replace("[0, 1, 2]", "[0]")
+
+
+def test_ctrl_c_stops_all_and_the_same_command_goes_on(study, capsys):
+    names = ["gan-ring-of-8-seed0", "gan-with-more-noise-seed0"]
+    with once(lambda: all(checkpoints(name) > 2 for name in names), interrupt):
+        assert study("--workers=2", text=LONG) == 130
+    printed = capsys.readouterr().out
+    assert printed.count("stopped  ") == 2
+    assert "0 of 1" in printed
+    assert "Stopped; the same command goes on." in printed
+    assert not Path("modes.md").exists()
+    done = [checkpoints(name) for name in names]
+    assert all(2 < steps < 200 for steps in done)
+    assert study("--workers=2", text=LONG) == 0
+    assert all(f"--resume=runs/modes/{name}" in log(name) for name in names)
+    assert [checkpoints(name) for name in names] == [200, 200]
+
+
+def test_no_job_is_begun_after_ctrl_c(study, capsys):
+    with once(lambda: checkpoints("gan-ring-of-8-seed0") > 2, interrupt):
+        assert study("--workers=1", text=LONG) == 130
+    assert capsys.readouterr().out.count("begun") == 1
+
+
+def test_a_second_ctrl_c_kills_what_does_not_stop(study):
+    stubborn = "import signal, time; signal.signal(2, signal.SIG_IGN); open('ready', 'w'); time.sleep(60)"
+    words = json.dumps(["{python}", "-c", stubborn])
+    text = STUDY.partition("[[rows]]")[0] + f'\n[[rows]]\nname = "stubborn"\ncommand = {words}\n'
+    began = time.monotonic()
+    with once(Path("ready").exists, lambda: interrupt(2)):
+        assert study("--workers=1", text=text) == 130
+    assert time.monotonic() - began < 30
+
+
+def test_a_job_that_was_killed_goes_on_from_its_checkpoint(study, capsys):
+    name = "gan-ring-of-8-seed0"
+
+    def kill():
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                words = process.read_text()
+                if "stand_in.py" in words and name in words and os.getpid() == _parent(process.parent):
+                    os.kill(int(process.parent.name), signal.SIGKILL)
+
+    if not Path("/proc").exists():
+        pytest.skip("looks for the process in /proc")
+    with once(lambda: checkpoints(name) > 2, kill):
+        assert study("--workers=2", text=LONG) == 1
+    assert "exit code -9" in capsys.readouterr().out
+    assert study(text=LONG) == 0
+    assert f"--resume=runs/modes/{name}" in log(name)
+    assert "failed" not in capsys.readouterr().out
+
+
+def _parent(process):
+    return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_job_killed_before_its_first_checkpoint_begins_anew(study):
+    folder = Path("runs/modes/gan-ring-of-8-seed0")
+    assert study() == 0
+    record = json.loads(folder.with_suffix(".json").read_text())
+    folder.with_suffix(".json").write_text(json.dumps({"training": record["training"]}))
+    for checkpoint in (folder / "checkpoints").iterdir():
+        checkpoint.unlink()
+    assert study() == 0
+    assert log("gan-ring-of-8-seed0").count("--out=") == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_what_a_killed_study_left_running_is_waited_for(study, capsys):
+    """Two processes must not train in one folder."""
+    Path("modes.toml").write_text(LONG)
+    code = (
+        "import sys; from minigan.training import jobs; from minigan.cli import main\n"
+        "jobs.MINIGAN = (sys.executable, '-S', 'stand_in.py')\n"
+        "main(['study', 'modes.toml', '--workers=1'])"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    while not checkpoints("gan-ring-of-8-seed0"):
+        assert killed.poll() is None
+        time.sleep(0.005)
+    killed.kill()
+    killed.wait()
+    assert study(text=LONG) == 2
+    assert "runs/modes is in use" in capsys.readouterr().err
+    for _ in range(200):
+        if (code := study(text=LONG)) != 2:
+            break
+        time.sleep(0.05)
+    assert code == 0
+    assert checkpoints("gan-ring-of-8-seed0") == 200
+
+
+# The file
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "message"),
+    [
+        (
+            'metrics = ["modes"]',
+            'metrics = ["mode"]',
+            "metrics: unknown metric 'mode'; did you mean 'modes'?",
+        ),
+        ('metrics = ["modes"]', "metrics = []", "metrics: a study needs at least one"),
+        ('metrics = ["modes"]', 'metrics = "modes"', "metrics: expected list, got 'modes'"),
+        ("seeds = [0, 1, 2]", "", "seeds: a study needs at least one"),
+        ("seeds = [0, 1, 2]", "seeds = [0, 0]", "seeds: expected different whole numbers from 0 on"),
+        ("seeds = [0, 1, 2]", "seeds = [-1]", "seeds: expected different whole numbers from 0 on"),
+        ("n = 2500", "n = 0", "n must be at least 1, got 0"),
+        ("n = 2500", "m = 2500", "m is unknown"),
+        ('model = "gan"', 'model = "gam"', "row 'GAN, ring of 8': unknown model 'gam'; did you mean 'gan'?"),
+        ('model = "gan"', "", "row 'GAN, ring of 8': model: expected the name of a model"),
+        ('data = "ring8"', 'data = "ring9"', "data: unknown dataset 'ring9'; did you mean 'ring8'?"),
+        ("steps = 2", "step = 2", "step is unknown; did you mean 'steps'?"),
+        ("steps = 2", 'steps = "2"', "steps: expected int, got '2'"),
+        ("steps = 2", "steps = 0", "row 'GAN, ring of 8': steps must be at least 1, got 0"),
+        ("steps = 2", "seed = 2", "seed: the seeds are those of the whole study"),
+        ('name = "GAN, ring of 8"', "", "rows: each needs a name with letters"),
+        ('name = "GAN, ring of 8"', 'name = "gan with more noise"', "the names are too much alike"),
+        ("latent = 20", "latent = [true]", "latent: expected int, got True"),
+        ("latent = 20", "latent = ", "modes.toml: Invalid value"),
+        ("latent = 20", 'command = ["x", "{outt}"]', "command: {outt} is unknown; did you mean 'out'?"),
+        ("latent = 20", 'command = "x"', "command: expected a list of words"),
+        ("latent = 20", 'command = ["x"]\nlatent = 3', "latent: no word of the command names it"),
+        ("latent = 20", 'command = ["{"]', "row 'GAN, with more noise': command: "),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_sentence_with_the_key(study, capsys, was, now, message):
+    assert was in STUDY
+    assert study(text=STUDY.replace(was, now)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("minigan: modes.toml: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_a_study_without_rows_or_file_is_refused(study, capsys):
+    assert study(text="") == 2
+    assert "modes.toml: seeds: a study needs at least one" in capsys.readouterr().err
+    assert study(text=STUDY.partition("[[rows]]")[0]) == 2
+    assert "modes.toml: rows: a study needs at least one" in capsys.readouterr().err
+    with pytest.raises(MiniganError, match="there is no study nowhere"):
+        Study.read(Path("nowhere.toml"))
+
+
+def test_flags_are_typed_as_the_command_line_takes_them():
+    settings = {"batch_size": 8, "lr": 1e-4, "graph": False, "detect_anomaly": True, "data": "folder:a b"}
+    assert jobs.flags(settings) == [
+        *("--batch-size=8", "--lr=0.0001", "--no-graph", "--detect-anomaly", "--data=folder:a b")
+    ]
