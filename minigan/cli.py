@@ -318,9 +318,7 @@ def evaluate(
         result, path = evaluate_archive(run, data, size, data_dir, **how)
     else:
         if data is not None or size is not None:
-            raise MiniganError(
-                "--data and --size are for a .npz; a run is compared with what it learned from"
-            )
+            raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
         result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
     _print_table(console, result)
     print(path)

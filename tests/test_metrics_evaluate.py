@@ -68,15 +68,15 @@ def collapsed(n, seed, labels=None):
 
 def test_all_that_makes_sense(digits):
     said = []
-    result = evaluate(copier(TRAIN), digits, draws=2, say=said.append)
+    evaluation = evaluate(copier(TRAIN), digits, draws=2, say=said.append)
+    result = evaluation["metrics"]
     assert said == ["draw 1 of 2: 1,438 samples", "draw 2 of 2: 1,438 samples", "the same of real data"]
-    quantities = result.keys() - {"classifier"}
-    assert quantities == {
+    assert set(result) == {
         *("fcd", "kernel-distance", "precision", "recall", "density", "coverage", "classifier-score"),
         *("label-modes", "label-entropy", "label-kl"),
         *("memorisation", "support", "near-duplicates", "diversity"),
     }
-    for row in (result[name] for name in quantities):
+    for row in result.values():
         assert row.keys() == {"value", "error", "floor", "n"}
         assert row["n"] == 1438
         assert row["error"] >= 0
@@ -85,14 +85,13 @@ def test_all_that_makes_sense(digits):
     assert result["label-modes"] == {"value": 10, "error": 0, "floor": 10, "n": 1438}
     classifier = digits.classifier
     facts = {"accuracy": classifier.accuracy, "hash": classifier.hash, "data": "digits"}
-    assert result["classifier"] == facts
-    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert evaluation["classifier"] == facts
+    assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
 
 
 def test_collapse_is_seen(digits):
-    result = evaluate(collapsed, digits, draws=1, say=quiet)
-    value, floor = ({name: row[kind] for name, row in result.items() if name != "classifier"}
-                    for kind in ("value", "floor"))  # fmt: skip
+    result = evaluate(collapsed, digits, draws=1, say=quiet)["metrics"]
+    value, floor = ({name: row[kind] for name, row in result.items()} for kind in ("value", "floor"))
     assert value["fcd"] > 5 * floor["fcd"]
     assert value["kernel-distance"] > 5 * floor["kernel-distance"]
     assert value["precision"] > 0.8
@@ -100,7 +99,7 @@ def test_collapse_is_seen(digits):
     assert value["label-modes"] <= 2
     assert value["diversity"] < 0.2
     assert value["support"] == 1
-    assert all(row["error"] is None for name, row in result.items() if name != "classifier")
+    assert all(row["error"] is None for row in result.values())
 
 
 def test_a_range_that_is_not_that_of_the_data_is_refused(digits):
@@ -112,24 +111,26 @@ def test_a_range_that_is_not_that_of_the_data_is_refused(digits):
 
 def test_conditional_metrics(conditional):
     names = ["label-accuracy", "one-nn"]
-    right = evaluate(copier(TRAIN), conditional, names, draws=1, say=quiet)
+    right = evaluate(copier(TRAIN), conditional, names, draws=1, say=quiet)["metrics"]
     assert right["label-accuracy"]["value"] > 0.9
     assert right["one-nn"]["value"] == pytest.approx(right["one-nn"]["floor"], abs=0.05)
 
     def deaf(n, seed, labels):
         return copier(TRAIN)(n, seed)
 
-    wrong = evaluate(deaf, conditional, names, draws=1, say=quiet)
+    wrong = evaluate(deaf, conditional, names, draws=1, say=quiet)["metrics"]
     assert wrong["label-accuracy"]["value"] < 0.2
     assert wrong["one-nn"]["value"] < 0.3
 
 
 def test_mixtures(ring):
-    result = evaluate(copier(ring.train), ring, say=quiet)
+    result = evaluate(copier(ring.train), ring, say=quiet)["metrics"]
     assert result["classifier"] is None
     assert result["modes"] == {"value": 8, "error": 0, "floor": 8, "n": 2500}
     assert result["high-quality"]["value"] == pytest.approx(0.989, abs=0.01)
-    lost = evaluate(lambda n, seed: np.full((n, 2), 9.0, np.float32), ring, ["modes"], draws=2, say=quiet)
+    lost = evaluate(lambda n, seed: np.full((n, 2), 9.0, np.float32), ring, ["modes"], draws=2, say=quiet)[
+        "metrics"
+    ]
     assert lost["reverse-kl"]["value"] is None  # infinite
     assert json.dumps(lost, allow_nan=False)
 
@@ -141,7 +142,7 @@ def test_stacked_digits(classifier):
     stacked = Dataset("stacked-mnist", TRAIN.samples[chosen, 0], labels)
     data = EvaluationData(stacked, stacked, digits=(TRAIN, TEST), given_classifier=classifier)
     assert "fcd" not in metrics_for(data)
-    result = evaluate(copier(stacked), data, ["stacked-modes"], draws=1, say=quiet)
+    result = evaluate(copier(stacked), data, ["stacked-modes"], draws=1, say=quiet)["metrics"]
     row = result["stacked-modes"]
     assert row["n"] == 1500
     assert row["value"] == pytest.approx(1000 * (1 - np.exp(-1.5)) * (1 - np.exp(-1)), abs=250)
@@ -162,14 +163,14 @@ def test_parzen(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (1300, 1, 28, 28)).astype(np.uint8)
     train, test = (Dataset("mnist", part) for part in (images, images[:100]))
     data = EvaluationData(train, test)
-    result = evaluate(copier(train), data, ["parzen"], draws=2, say=quiet)
+    result = evaluate(copier(train), data, ["parzen"], draws=2, say=quiet)["metrics"]
     assert result.keys() == {"parzen", "parzen-k-means", "classifier"}
     assert result["parzen"]["n"] == 200
     assert result["parzen"]["error"] > 0
     assert result["parzen-k-means"]["floor"] is None
     # A border that was put around the images changes nothing; other sizes have no published numbers.
     padded = EvaluationData(train.to_size(32), test.to_size(32))
-    again = evaluate(copier(padded.train), padded, ["parzen"], draws=2, say=quiet)
+    again = evaluate(copier(padded.train), padded, ["parzen"], draws=2, say=quiet)["metrics"]
     assert again["parzen"]["value"] == pytest.approx(result["parzen"]["value"])
     half = EvaluationData(train.to_size(16), test.to_size(16))
     with pytest.raises(MiniganError, match="parzen is of 28x28 pixels, with a border or without, not 16"):

@@ -52,7 +52,7 @@ def adam(net, job, **form):
 def networks(job):
     """The networks of a job by name, with its weights, in its memory format."""
     if job["model"] == "wgan-gp":
-        nets = {"D": dcgan_discriminator(job, lambda n: nn.InstanceNorm2d(n, affine=True))}
+        nets = {"D": dcgan_discriminator(job, instance_norm)}
     elif job["model"] == "dcgan":
         nets = {"G": dcgan_generator(job), "D": dcgan_discriminator(job, nn.BatchNorm2d)}
     else:
@@ -86,6 +86,10 @@ def dcgan_discriminator(job, norm):
         layers += [nn.Conv2d(n, m, 4, stride=2, padding=1, bias=False), norm(m)]
         layers += [nn.LeakyReLU(0.2, inplace=True)]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4), nn.Flatten())
+
+
+def instance_norm(channels):
+    return nn.InstanceNorm2d(channels, affine=True)
 
 
 def mlps(job):

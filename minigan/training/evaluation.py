@@ -22,7 +22,8 @@ def evaluate_run(
 ) -> tuple[dict, Path]:
     """(evaluation, the path of evaluation.json in the run folder) of what the run's generator makes.
 
-    step, place, average: see `Sampler.of`. data_dir: where the data are now. how: see `minigan.metrics.evaluate`.
+    step, place, average: see `Sampler.of`. data_dir: where the data are now. how: those of
+    `minigan.metrics.evaluate`.
     MiniganError for data of another shape than the run's, or what cannot be measured.
     """
     sampler, options = Sampler.of(run, step, place, average), run.options()

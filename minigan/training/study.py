@@ -37,14 +37,11 @@ from pathlib import Path
 from minigan.data import NAMES
 from minigan.errors import MiniganError, did_you_mean
 from minigan.gans import model_named
+from minigan.metrics import METRICS
 
 from .options import Options
 from .run import is_a
 
-METRICS = (  # what `minigan evaluate --metrics` takes
-    *("fcd", "kernel-distance", "precision-recall", "classifier-score", "label-modes", "label-accuracy"),
-    *("one-nn", "modes", "stacked-modes", "neighbours", "support", "diversity", "parzen"),
-)
 OF_SAMPLES = {"data": str, "size": int, "data_dir": Path}  # what is to be known of a program's samples
 FILLED_IN = ("python", "seed", "out")  # in a command's words, by the job
 

@@ -1,0 +1,1 @@
+"""Studies: what the models reach, over several seeds. `minigan study bench/studies/NAME.toml` runs one."""

@@ -1,0 +1,144 @@
+"""DCGAN and WGAN-GP in PyTorch, as a study compares them with minigan's: the same first weights, batches,
+settings and number of steps, with noise of PyTorch's own. Needs the extra `bench`.
+
+    python -m bench.studies.pytorch MODEL --data mnist --seed 0 --out FOLDER [--width 32 …]
+
+Writes FOLDER/samples.npz: 10,000 samples of the generator, or of its moving average.
+"""
+
+import copy
+import itertools
+import sys
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from cyclopts import App
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+from minigan import Generator, data
+from minigan.bench import torch_side
+from minigan.cli import call
+from minigan.files import write_npz
+from minigan.gans import model_named, wgan_gp
+
+SAMPLES = 10_000
+app = App(help="Train one of minigan's models in PyTorch.")
+
+
+@app.default
+def main(
+    model: Literal["dcgan", "wgan-gp"],
+    *,
+    out: Path,
+    data: str = "mnist",
+    data_dir: Path | None = None,
+    seed: int = 0,
+    width: int = 64,
+    steps: int = 1500,
+    ema: float = 0.0,
+):
+    """Train MODEL with `minigan.gans`' settings but for those given."""
+    cfg, dataset, nets = prepared(model, data, data_dir, seed, width, steps)
+    torch.manual_seed(seed)
+    batches = tensors(dataset, cfg, seed)
+    loop = {"dcgan": dcgan_loop, "wgan-gp": wgan_gp_loop}[model](*nets, batches, cfg)
+    average = copy.deepcopy(nets[0])
+    for step, losses in enumerate(itertools.islice(loop, steps)):
+        follow(average, nets[0], min(ema, (1 + step) / (10 + step)))
+        if step % 100 == 0:
+            print(step, " ".join(f"{name} {value.item():.3f}" for name, value in losses.items()), flush=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_npz(out / "samples.npz", samples=drawn(average.eval(), cfg))
+
+
+def prepared(model, name, data_dir, seed, width, steps):
+    """The settings, the data and both networks, with the first weights of minigan's run of this seed."""
+    module = model_named(model)
+    dataset = data.load(name, None, data_dir)
+    cfg = module.Config(width=width, steps=steps).fitted(dataset.shape, dataset.classes)
+    dataset = dataset.to_size(cfg.size)
+    first = module.networks(
+        cfg, dataset.shape, Generator(seed).spawn()
+    )  # as `minigan.training.Session` draws
+    job = {"shape": dataset.shape, "settings": {"width": width, "latent": cfg.latent}}
+    norm = torch.nn.BatchNorm2d if model == "dcgan" else torch_side.instance_norm
+    nets = torch_side.dcgan_generator(job), torch_side.dcgan_discriminator(job, norm)
+    for net, own in zip(nets, first, strict=True):
+        net.load_state_dict(
+            {key: torch.from_numpy(a.copy()) for key, a in own.state_dict().items()}, strict=False
+        )
+        net.to(memory_format=torch.channels_last)
+    return cfg, dataset, nets
+
+
+def tensors(dataset, cfg, seed):
+    """The batches that minigan's run of this seed is given."""
+    for batch in data.Batches(dataset, cfg.batch_size, seed):
+        yield torch.from_numpy(batch)
+
+
+def dcgan_loop(G, D, batches, cfg):
+    opt_g, opt_d = (adam(net, cfg) for net in (G, D))
+    for real in batches:
+        fake = G(noise(cfg, len(real)))
+        judged = D(real), D(fake.detach())
+        d_loss = bce(judged[0], torch.ones_like(judged[0])) + bce(judged[1], torch.zeros_like(judged[1]))
+        take(opt_d, d_loss)
+        judged = D(fake)
+        g_loss = bce(judged, torch.ones_like(judged))
+        take(opt_g, g_loss)
+        yield {"d_loss": d_loss, "g_loss": g_loss}
+
+
+def wgan_gp_loop(G, D, batches, cfg):
+    opt_g, opt_d = (adam(net, cfg) for net in (G, D))
+    for i, real in enumerate(batches, start=1):
+        with torch.no_grad():
+            fake = G(noise(cfg, len(real)))
+        u = torch.rand(len(real), 1, 1, 1)
+        mixed = (u * real + (1 - u) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
+        penalty = ((slope.square().sum((1, 2, 3)) + wgan_gp.EPS).sqrt() - 1).square().mean()
+        d_loss = D(fake).mean() - D(real).mean() + cfg.penalty * penalty
+        take(opt_d, d_loss)
+        if i % cfg.n_critic == 0:
+            g_loss = -D(G(noise(cfg, len(real)))).mean()
+            take(opt_g, g_loss)
+            yield {"d_loss": d_loss, "g_loss": g_loss}
+
+
+def adam(net, cfg):
+    return torch.optim.Adam(net.parameters(), cfg.lr, (cfg.beta1, cfg.beta2), fused=True)
+
+
+def take(optimizer, loss):
+    """One step, along the gradient in the optimiser's own parameters alone."""
+    params = optimizer.param_groups[0]["params"]
+    for p, g in zip(params, torch.autograd.grad(loss, params), strict=True):
+        p.grad = g
+    optimizer.step()
+
+
+def noise(cfg, n):
+    return torch.randn(n, cfg.latent)
+
+
+@torch.no_grad()
+def follow(average, net, decay):
+    """As `minigan.optim.ExponentialMovingAverage`."""
+    for mine, its in zip(average.parameters(), net.parameters(), strict=True):
+        mine.lerp_(its, 1 - decay)
+    for mine, its in zip(average.buffers(), net.buffers(), strict=True):
+        mine.copy_(its)
+
+
+@torch.no_grad()
+def drawn(G, cfg):
+    """float32 (SAMPLES, C, H, W)."""
+    return np.concatenate([G(noise(cfg, 500)).numpy() for _ in range(SAMPLES // 500)])
+
+
+if __name__ == "__main__":
+    sys.exit(call(app, None))
