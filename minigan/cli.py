@@ -439,7 +439,7 @@ def study(
     """Train and evaluate rows of settings with several seeds; print the means with their errors.
 
     What was stopped goes on by the same command. The table is written to results.md and results.json in
-    the folder OUT, and, once no job is left, beside FILE as well.
+    the folder OUT, and once no job is left as FILE.md and FILE.json beside FILE.toml.
 
     Parameters
     ----------

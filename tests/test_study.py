@@ -256,6 +256,12 @@ def test_a_failed_job_is_told_and_the_others_go_on(study, capsys):
     assert study("--table", text=text) == 1
 
 
+def test_a_study_that_failed_whole_leaves_its_last_results(study):
+    Path("modes.md").write_text("as they were")
+    assert study(text=STUDY.replace("steps = 2", "batch_size = 13")) == 1
+    assert Path("modes.md").read_text() == "as they were"
+
+
 def test_a_program_that_is_not_there_is_a_failure(study, capsys):
     text = STUDY + '\n[[rows]]\nname = "other"\ncommand = ["no-such-program"]\n'
     assert study(text=text) == 1
@@ -419,7 +425,7 @@ def test_what_a_killed_study_left_running_is_waited_for(study, capsys):
         ("latent = 20", 'command = ["x", "{outt}"]', "command: {outt} is unknown; did you mean 'out'?"),
         ("latent = 20", 'command = "x"', "command: expected a list of words"),
         ("latent = 20", 'command = ["x"]\nlatent = 3', "latent: no word of the command names it"),
-        ("latent = 20", 'command = ["{"]', "row 'GAN, with more noise': command: "),
+        ("latent = 20", "latent = []", "row 'GAN, with more noise': latent: the list is empty"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_sentence_with_the_key(study, capsys, was, now, message):

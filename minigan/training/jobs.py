@@ -14,7 +14,7 @@ from minigan.errors import MiniganError
 from minigan.files import write_atomically
 
 from .run import Run
-from .study import OF_SAMPLES, Row, Study
+from .study import IN_BRACES, OF_SAMPLES, Row, Study
 
 MINIGAN = (sys.executable, "-m", "minigan")
 
@@ -91,14 +91,13 @@ def commands(job: Job) -> Iterator[list[str]]:
         yield sampling_command(job)
         job.note(trained=True)
     yield evaluate_command(job)
-    job.note(evaluated=job.study.evaluation())
 
 
 def sampling_command(job: Job) -> list[str]:
     """What makes the samples: training, from its newest checkpoint if there is one, or the row's program."""
     if job.row.command:
         words = {"python": sys.executable, "seed": job.seed, "out": job.folder, **job.row.settings}
-        return [word.format(**words) for word in job.row.command]
+        return [IN_BRACES.sub(lambda name: str(words[name[1]]), word) for word in job.row.command]
     if Run(job.folder, {}).checkpoint_steps():
         return [*MINIGAN, "train", job.row.model, f"--resume={job.folder}"]
     return [

@@ -173,7 +173,9 @@ class Worker:
 
     def end(self, outcome, failure=""):
         self.outcome, self.failure = outcome, failure
+        done = {"evaluated": self.job.study.evaluation()} if outcome == "done" else {}
         self.job.note(
+            **done,
             failed=outcome == "FAILED",
             seconds=round(self.seconds, 1),
             threads=self.threads,

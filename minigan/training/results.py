@@ -43,7 +43,8 @@ def save_results(study: Study, jobs: list[Job]) -> str:
     found = results(study, jobs)
     texts = {".md": markdown(found), ".json": json.dumps(found, indent=1, ensure_ascii=False) + "\n"}
     places = [jobs[0].out / "results"]
-    if all(len(row["seeds"]) + row["failed"] == len(study.seeds) for row in found["rows"]):
+    over = all(len(row["seeds"]) + row["failed"] == len(study.seeds) for row in found["rows"])
+    if over and any(row["seeds"] for row in found["rows"]):
         places.append(study.path.with_suffix(""))
     for place in places:
         try:

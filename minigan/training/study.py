@@ -28,7 +28,6 @@ seed, the folder `out` where it puts `samples.npz`, this Python, and any setting
 
 import itertools
 import re
-import string
 import tomllib
 import typing
 from dataclasses import dataclass
@@ -43,7 +42,8 @@ from .options import Options
 from .run import is_a
 
 OF_SAMPLES = {"data": str, "size": int, "data_dir": Path}  # what is to be known of a program's samples
-FILLED_IN = ("python", "seed", "out")  # in a command's words, by the job
+IN_BRACES = re.compile(r"\{(\w+)\}")  # in a command's words
+FILLED_IN = ("python", "seed", "out")  # there by the job
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,8 @@ def _rows(base, table):
             yield _command_row(name, base, own)
             return
         lists = {key: values for key, values in (base | own).items() if isinstance(values, list)}
+        for key in [key for key, values in lists.items() if not values]:
+            raise MiniganError(f"{key}: the list is empty")
         for values in itertools.product(*lists.values()):
             chosen = dict(zip(lists, values, strict=True))
             full_name = ", ".join([name, *(f"{key} {value}" for key, value in chosen.items())])
@@ -164,13 +166,10 @@ def _command_row(name, base, own):
     command = own.pop("command")
     if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
         raise MiniganError("command: expected a list of words")
-    try:
-        named = {field for word in command for _, field, _, _ in string.Formatter().parse(word) if field}
-    except ValueError as error:
-        raise MiniganError(f"command: {error}") from error
+    named = {name for word in command for name in IN_BRACES.findall(word)}
     known = {**base, **own}
-    for field in sorted(named - {*known, *FILLED_IN}):
-        raise MiniganError(f"command: {{{field}}} is unknown; {did_you_mean(field, {*known, *FILLED_IN})}")
+    for word in sorted(named - {*known, *FILLED_IN}):
+        raise MiniganError(f"command: {{{word}}} is unknown; {did_you_mean(word, {*known, *FILLED_IN})}")
     for key in sorted(own.keys() - named - {*OF_SAMPLES}):
         raise MiniganError(f"{key}: no word of the command names it")
     settings = {key: value for key, value in known.items() if key in named or key in OF_SAMPLES}
