@@ -8,6 +8,7 @@ Writes FOLDER/samples.npz: 10,000 samples of the generator, or of its moving ave
 
 import copy
 import itertools
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -18,10 +19,13 @@ from cyclopts import App
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from minigan import Generator, data
-from minigan.bench import torch_side
 from minigan.cli import call
+from minigan.doctor import processors
 from minigan.files import write_npz
 from minigan.gans import model_named, wgan_gp
+
+os.environ.setdefault("OMP_NUM_THREADS", str(processors()))  # which `torch_side` asks for
+from minigan.bench import torch_side
 
 SAMPLES = 10_000
 app = App(help="Train one of minigan's models in PyTorch.")
