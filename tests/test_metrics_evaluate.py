@@ -124,8 +124,9 @@ def test_conditional_metrics(conditional):
 
 
 def test_mixtures(ring):
-    result = evaluate(copier(ring.train), ring, say=quiet)["metrics"]
-    assert result["classifier"] is None
+    evaluation = evaluate(copier(ring.train), ring, say=quiet)
+    result = evaluation["metrics"]
+    assert evaluation["classifier"] is None
     assert result["modes"] == {"value": 8, "error": 0, "floor": 8, "n": 2500}
     assert result["high-quality"]["value"] == pytest.approx(0.989, abs=0.01)
     lost = evaluate(lambda n, seed: np.full((n, 2), 9.0, np.float32), ring, ["modes"], draws=2, say=quiet)[
@@ -164,7 +165,7 @@ def test_parzen(monkeypatch):
     train, test = (Dataset("mnist", part) for part in (images, images[:100]))
     data = EvaluationData(train, test)
     result = evaluate(copier(train), data, ["parzen"], draws=2, say=quiet)["metrics"]
-    assert result.keys() == {"parzen", "parzen-k-means", "classifier"}
+    assert result.keys() == {"parzen", "parzen-k-means"}
     assert result["parzen"]["n"] == 200
     assert result["parzen"]["error"] > 0
     assert result["parzen-k-means"]["floor"] is None

@@ -1,6 +1,7 @@
 """Measure a model: every quantity with its error, beside what real data would get."""
 
 import math
+from collections import defaultdict
 
 import numpy as np
 
@@ -20,6 +21,7 @@ def evaluate(
     n: int | None = None,
     draws: int = 3,
     seed: int = 0,
+    floors: bool = True,
     say=print,
 ) -> dict:
     """{"metrics": {quantity: {"value", "error", "floor", "n"}}, "classifier": …} of what `sampler` makes.
@@ -30,8 +32,8 @@ def evaluate(
     n: samples a draw, by default 10,000. Less are taken where a metric's protocol or the training data
         have less; 26,000 by default where the protocol has that.
     draws: independent sets of samples. value is the mean over them, error its standard error, None for one.
-    floor: the same of as many real training samples, against the same real test samples; None where that
-        says nothing.
+    floors: whether to measure as many real training samples, against the same real test samples, too: the
+        "floor". It is None where that says nothing, or was not asked for.
 
     All is JSON-able; None stands for infinity. The same seed gives the same numbers.
     MiniganError for an unknown metric, one that cannot be had of the data, too few samples, or bad samples.
@@ -41,38 +43,39 @@ def evaluate(
     counts = _counts(names, data, n)
     rng, most = Generator(seed), max(counts.values())
     real = data.real(data.test, most, rng)
-    measured: dict[str, list] = {}
-    floors: dict[str, list] = {}
-    numbers = {}
+    measured, of_real, numbers = defaultdict(list), defaultdict(list), {}
 
-    def measure(into, name, samples):
+    def measure(name, samples, into):
         metric, count = METRICS[name], counts[name]
         for quantity, value in metric.measure(samples.first(count), real.first(count)).items():
-            into.setdefault(quantity, []).append(value)
+            into[quantity].append(value)
             numbers[quantity] = count
 
     for draw in range(draws):
         say(f"draw {draw + 1} of {draws}: {most:,} samples")
         samples = _draw(sampler, data, most, rng)
         for name in counts:
-            measure(measured, name, samples)
-    say("the same of real data")
-    train = data.real(data.train, most, rng)
-    for name, count in counts.items():
-        metric = METRICS[name]
-        if metric.floor:
-            among = metric.floor_of
-            measure(floors, name, data.real(data.train, count, rng, among) if among else train)
-        if metric.beside:
-            for quantity, value in metric.beside(data, count).items():
-                measured[quantity], numbers[quantity] = [value], count
-    result = {
-        quantity: {**_summary(values), "floor": _summary(floors[quantity])["value"], "n": numbers[quantity]}
-        if quantity in floors
-        else {**_summary(values), "floor": None, "n": numbers[quantity]}
+            measure(name, samples, measured)
+    if floors:
+        say("the same of real data")
+        train = data.real(data.train, most, rng)
+        for name, count in counts.items():
+            metric = METRICS[name]
+            if metric.floor:
+                among = metric.floor_of
+                measure(name, data.real(data.train, count, rng, among) if among else train, of_real)
+            if metric.beside:
+                for quantity, value in metric.beside(data, count).items():
+                    measured[quantity], numbers[quantity] = [value], count
+    found = {
+        quantity: {
+            **_summary(values),
+            "floor": _summary(of_real[quantity])["value"] if quantity in of_real else None,
+            "n": numbers[quantity],
+        }
         for quantity, values in measured.items()
     }
-    return {"metrics": result, "classifier": data.classifier_facts()}
+    return {"metrics": found, "classifier": data.classifier_facts()}
 
 
 def metrics_for(data: EvaluationData) -> list[str]:

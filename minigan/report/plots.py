@@ -10,7 +10,8 @@ from minigan.files import write_atomically
 
 
 def save_losses(path: Path, metrics: list[dict]):
-    """The losses over the steps, and what D thinks of real and generated samples, as a PNG.
+    """The losses over the steps, and below them what else a step says, as a PNG: how likely D takes real and
+    generated samples for real, or what a critic knows.
 
     metrics: the records of metrics.jsonl. Each curve is drawn as it is, faintly, and as its running
     mean over a fiftieth of the run.
@@ -19,7 +20,7 @@ def save_losses(path: Path, metrics: list[dict]):
     names = [name for name in (metrics[0] if metrics else {}) if name != "step"]
     panels = [[n for n in names if n.endswith("loss")], [n for n in names if not n.endswith("loss")]]
     fig, axes = figure(8, 6, rows=2)
-    for ax, names, label in zip(axes, panels, ("loss", "probability of being real"), strict=True):
+    for ax, names, label in zip(axes, panels, ("loss", _second_label(panels[1])), strict=True):
         for name in names:
             values = np.array([record[name] for record in metrics], float)
             (line,) = ax.plot(steps, values, alpha=0.25, linewidth=0.8)
@@ -31,6 +32,10 @@ def save_losses(path: Path, metrics: list[dict]):
             ax.legend(loc="upper right")
     axes[-1].set_xlabel("step")
     write_atomically(path, _png(fig))
+
+
+def _second_label(names):
+    return "probability of being real" if "d_real" in names else ", ".join(names)
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -59,19 +59,25 @@ def evaluate_archive(
     return _written(path.with_name("evaluation.json"), evaluate(archive, data, say=say, **how), facts, how)
 
 
-def evaluate_session(session, n: int, data: EvaluationData) -> dict[str, float]:
-    """The quick metrics of a model in training, one draw each."""
-    names = quick_metrics(data)
-    found = evaluate(session.sampler, data, names, n, draws=1, say=lambda line: None)["metrics"]
-    return {quantity: row["value"] for quantity, row in found.items()}
+class Examiner:
+    """The quick metrics of a model in training: one draw, always of the same noise and the same real data.
 
+    MiniganError if the data have none.
+    """
 
-def quick_metrics(data: EvaluationData) -> list[str]:
-    """Those that can be had of the data while training. MiniganError if there are none."""
-    names = [name for name in metrics_for(data) if name in WHILE_TRAINING]
-    if not names:
-        raise MiniganError(f"nothing can be measured while training on {data.name}: it has no labels")
-    return names
+    def __init__(self, session, say=print):
+        self.sampler, options = session.sampler, session.options
+        self.data = EvaluationData.load(
+            options.data, session.cfg.size, options.data_dir, self.sampler.conditional, say
+        )
+        self.names = [name for name in metrics_for(self.data) if name in WHILE_TRAINING]
+        if not self.names:
+            raise MiniganError(f"nothing can be measured while training on {options.data}: it has no labels")
+
+    def evaluate(self, n: int) -> dict[str, float]:
+        """The quantities, of n samples."""
+        found = evaluate(self.sampler, self.data, self.names, n, draws=1, floors=False, say=lambda line: None)
+        return {quantity: row["value"] for quantity, row in found["metrics"].items()}
 
 
 class Archive:

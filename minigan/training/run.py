@@ -2,6 +2,8 @@
 
 config.toml       the model, the data, every setting
 metrics.jsonl     one line a step: {"step": 1, "d_loss": ..., ...}
+evaluations.jsonl what the quick metrics said while training, with --evaluate-every
+evaluation.json   what `minigan evaluate` said last
 samples/          pictures of the same noise through training, and of real data
 checkpoints/      step-001000.safetensors: all that is needed to go on
 samples.gif       the samples as a film
@@ -9,6 +11,7 @@ losses.png        the losses as curves
 """
 
 import json
+import re
 import time
 import tomllib
 import typing
@@ -30,7 +33,7 @@ class Run:
 
     def __init__(self, path: Path, config: dict):
         self.path, self.config = path, config
-        self.metrics_path = path / "metrics.jsonl"
+        self.metrics_path, self.evaluations_path = path / "metrics.jsonl", path / "evaluations.jsonl"
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.gif, self.losses = path / "samples.gif", path / "losses.png"
@@ -75,6 +78,11 @@ class Run:
             raise MiniganError(f"{path} is not a run folder: it has no config.toml") from None
         except (tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError, OSError) as error:
             raise MiniganError(f"{file} cannot be read: {error}") from error
+        made_by = config.get("minigan", "")
+        if _version(made_by) > _version(__version__):
+            raise MiniganError(
+                f"{path} was made by minigan {made_by}; this is {__version__}, which may not understand it"
+            )
         return cls(Path(path), config)
 
     def model(self):
@@ -107,28 +115,26 @@ class Run:
 
     def log(self, step: int, metrics: dict[str, float]):
         """Add a line to metrics.jsonl."""
-        with open(self.metrics_path, "a") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        _add_line(self.metrics_path, step, metrics)
+
+    def log_evaluation(self, step: int, found: dict[str, float | None]):
+        """Add a line to evaluations.jsonl."""
+        _add_line(self.evaluations_path, step, found)
 
     def metrics(self) -> list[dict]:
         """The lines of metrics.jsonl; a last one that was cut off is left out."""
-        if not self.metrics_path.exists():
-            return []
-        records = []
-        for line in self.metrics_path.read_bytes().splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                break
-            if not (isinstance(record, dict) and isinstance(record.get("step"), int)):
-                break
-            records.append(record)
-        return records
+        return _lines(self.metrics_path)
+
+    def evaluations(self) -> list[dict]:
+        """Those of evaluations.jsonl."""
+        return _lines(self.evaluations_path)
 
     def forget_after(self, step: int):
-        """Drop the metrics and samples of later steps: those that a resumed run makes again."""
-        kept = [json.dumps(record) + "\n" for record in self.metrics() if record["step"] <= step]
-        write_atomically(self.metrics_path, "".join(kept).encode())
+        """Drop the metrics, evaluations and samples of later steps: those that a resumed run makes again."""
+        for path in (self.metrics_path, self.evaluations_path):
+            if path.exists():
+                kept = [json.dumps(record) + "\n" for record in _lines(path) if record["step"] <= step]
+                write_atomically(path, "".join(kept).encode())
         for picture in self.sample_paths():
             if _step_of(picture) > step:
                 picture.unlink()
@@ -155,6 +161,32 @@ class Run:
         if not steps:
             raise MiniganError(f"{self.path} has no checkpoint yet")
         return self.checkpoint_path(steps[-1])
+
+
+def _version(text) -> tuple[int, ...]:
+    """ "0.1.0" as (0, 1, 0), to be compared; what is no version is older than all."""
+    return tuple(int(part) for part in re.findall(r"\d+", str(text)))
+
+
+def _add_line(path: Path, step: int, record: dict):
+    with open(path, "a") as file:
+        file.write(json.dumps({"step": step, **record}) + "\n")
+
+
+def _lines(path: Path) -> list[dict]:
+    """The records of a file of JSON lines, up to a first one that is none."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_bytes().splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if not (isinstance(record, dict) and isinstance(record.get("step"), int)):
+            break
+        records.append(record)
+    return records
 
 
 def _step_of(path: Path) -> int:

@@ -15,6 +15,7 @@ from minigan.errors import DeviceError, MiniganError, NonFiniteError
 from minigan_kernels import on_compile
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .evaluation import Examiner
 from .options import Options
 from .progress import show_progress
 from .run import Run
@@ -88,6 +89,7 @@ class Runner:
         self.total = session.cfg.steps
         self.sample_every = session.options.sample_every or max(self.total // 50, 1)
         self.saved = session.step  # the step of the newest checkpoint; 0 for none
+        self.examiner = Examiner(session, self.say) if session.options.evaluate_every else None
 
     def go(self):
         """Train to the last step, or until the user asks to stop."""
@@ -103,6 +105,8 @@ class Runner:
                     self.sample()
                 if step % self.session.options.checkpoint_every == 0 or step == self.total:
                     self.save()
+                if self.examiner and (step % self.session.options.evaluate_every == 0 or step == self.total):
+                    self.evaluate()
         if not self.saved or self.saved < self.session.step:
             self.save()
         self.write(report.save_losses, self.run.losses, self.run.metrics())
@@ -123,6 +127,12 @@ class Runner:
     def sample(self):
         path, session = self.run.sample_path(self.session.step), self.session
         self.write(report.save_samples, path, session.shown(), session.real, session.sampler.columns())
+
+    def evaluate(self):
+        found = self.examiner.evaluate(self.session.options.evaluate_n)
+        self.write(self.run.log_evaluation, self.session.step, found)
+        values = (f"{name} {'∞' if value is None else f'{value:.4g}'}" for name, value in found.items())
+        self.say(f"step {self.session.step}: {'  '.join(values)}")
 
     def save(self):
         path, arrays = self.run.checkpoint_path(self.session.step), self.session.arrays()

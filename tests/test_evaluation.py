@@ -1,0 +1,190 @@
+"""Evaluations of runs and of archives of samples: what is written, what is said, what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minigan import cli
+from minigan.data import load
+from minigan.gans import cgan, gan
+from minigan.metrics import hold_out
+from minigan.training import Options, Run, Sampler, evaluate_run, resume, train
+
+TINY = {"steps": 4, "batch_size": 8, "latent": 6}
+
+
+@pytest.fixture(autouse=True)
+def kept_classifiers(tmp_path_factory, monkeypatch):
+    """One folder of classifiers for all tests here."""
+    folder = tmp_path_factory.getbasetemp() / "classifiers-of-evaluation"
+    monkeypatch.setenv("MINIGAN_CACHE_DIR", str(folder))
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory):
+    """The folder of a run of GAN in the plane."""
+    folder = tmp_path_factory.mktemp("runs") / "gan"
+    return train("gan", Options(data="ring8"), gan.Config(**TINY), folder).path
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """That of a run of CGAN on digits."""
+    folder = tmp_path_factory.mktemp("runs") / "cgan"
+    return train("cgan", Options(), cgan.Config(**TINY, net="mlp"), folder).path
+
+
+def minigan(*tokens):
+    return cli.main([str(token) for token in tokens])
+
+
+def written(folder):
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def test_a_run_is_evaluated_into_its_folder(points, capsys):
+    assert minigan("evaluate", points, "--draws", 2) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == str(points / "evaluation.json")
+    content = written(points)
+    assert content["checkpoint"] == "step-000004.safetensors"
+    assert (content["data"], content["draws"], content["seed"], content["n"]) == ("ring8", 2, 0, None)
+    assert set(content["metrics"]) >= {"modes", "high-quality", "reverse-kl"}
+    for quantity, row in content["metrics"].items():
+        assert quantity in out
+        assert set(row) == {"value", "error", "floor", "n"}
+    assert content["metrics"]["modes"]["floor"] == 8
+    assert content["classifier"] is None
+
+
+def test_the_same_seed_gives_the_same_evaluation(points):
+    def found(seed):
+        how = {"names": ["modes", "diversity"], "n": 500, "draws": 2, "seed": seed, "say": lambda line: None}
+        return evaluate_run(Run.open(points), **how)[0]["metrics"]
+
+    assert found(1) == found(1) != found(2)
+
+
+def test_a_conditional_run_is_asked_for_labels(labelled, capsys):
+    flags = ["--metrics", "label-accuracy", "--metrics", "fcd", "--n", 200, "--draws", 1]
+    assert minigan("evaluate", labelled, *flags) == 0
+    content = written(labelled)
+    assert 0 <= content["metrics"]["label-accuracy"]["value"] < 0.5  # after four steps
+    assert content["metrics"]["label-accuracy"]["floor"] > 0.9
+    assert content["classifier"]["accuracy"] > 0.9
+    assert f"classifier {content['classifier']['hash']} of digits" in capsys.readouterr().out
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Real digits that were held out, as another program might write them, with labels."""
+    _, test = hold_out(load("digits"))
+    path = tmp_path / "samples.npz"
+    np.savez(path, samples=test.batch(slice(None)), labels=test.labels)
+    return path
+
+
+def test_an_archive_is_evaluated_beside_itself(archive):
+    flags = ["--metrics", "label-accuracy", "--metrics", "precision-recall", "--n", 200, "--draws", 1]
+    assert minigan("evaluate", archive, "--data", "digits", *flags) == 0
+    found = written(archive.parent)["metrics"]
+    assert found["label-accuracy"]["value"] > 0.9
+    assert found["recall"]["value"] > 0.9
+
+
+def test_labels_of_an_archive_are_believed_and_can_be_wrong(archive):
+    with np.load(archive) as file:
+        np.savez(archive, samples=file["samples"], labels=(file["labels"] + 1) % 10)
+    flags = ["--metrics", "label-accuracy", "--n", 100, "--draws", 1]
+    assert minigan("evaluate", archive, "--data", "digits", *flags) == 0
+    assert written(archive.parent)["metrics"]["label-accuracy"]["value"] < 0.1
+
+
+def test_a_sampler_makes_the_archive_that_evaluate_takes(points, tmp_path):
+    path = tmp_path / "points.npz"
+    assert minigan("sample", points, "--n", 2500, "--out", path) == 0
+    assert minigan("evaluate", path, "--data", "ring8", "--metrics", "modes", "--draws", 1) == 0
+    np.testing.assert_array_equal(np.load(path)["samples"], Sampler.of(Run.open(points))(2500))
+
+
+def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
+    options = Options(data="ring8", evaluate_every=2, evaluate_n=600)
+    run = train("gan", options, gan.Config(**{**TINY, "steps": 5}), tmp_path / "run")
+    records = run.evaluations()
+    assert [record["step"] for record in records] == [2, 4, 5]
+    assert all(set(record) == {"step", "modes", "high-quality", "reverse-kl"} for record in records)
+    out = capsys.readouterr().out
+    assert out.count("modes ") == 3
+    plain = train("gan", Options(data="ring8"), gan.Config(**{**TINY, "steps": 5}), tmp_path / "plain")
+    assert run.latest_checkpoint().read_bytes() == plain.latest_checkpoint().read_bytes()  # none the wiser
+    again = resume(run.path, steps=6)
+    assert [record["step"] for record in again.evaluations()] == [2, 4, 5, 6]
+    assert again.evaluations()[:3] == records
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (["{points}", "--metrics", "fcd"], "fcd "),
+        (["{points}", "--metrics", "mode"], "unknown metric 'mode'; did you mean 'modes'?"),
+        (["{labelled}", "--metrics", "fcd", "--n", "64"], "fcd needs more than 64 samples, got 64"),
+        (["{labelled}", "--step", "3"], "no checkpoint of step 3; it has [4]"),
+        (["{points}", "--size", "16"], "--data and --size are for a .npz"),
+        (["nowhere"], "nowhere is not a run folder"),
+        (["nowhere.npz", "--data", "digits"], "there is no file nowhere.npz"),
+        (["{archive}"], "say with --data what the samples"),
+        (
+            ["{archive}", "--data", "digits", "--size", "9"],
+            "samples of shape (1, 8, 8), digits has (1, 9, 9)",
+        ),
+        (["broken.npz", "--data", "digits"], "broken.npz is not a .npz with an array `samples`"),
+        (["other.npz", "--data", "digits"], "other.npz is not a .npz with an array `samples`"),
+        (["short.npz", "--data", "digits"], "short.npz has 3 samples but 2 labels"),
+        (
+            ["{archive}", "--data", "digits", "--metrics", "one-nn", "--n", "359"],
+            "are needed: evaluate fewer with --n",
+        ),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_in_a_sentence(
+    tokens, message, points, labelled, archive, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    np.savez(tmp_path / "other.npz", images=np.zeros(3))
+    np.savez(tmp_path / "short.npz", samples=np.zeros((3, 1, 8, 8)), labels=np.zeros(2))
+    folders = {"points": points, "labelled": labelled, "archive": archive}
+    assert minigan("evaluate", *(token.format(**folders) for token in tokens)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_data_of_another_shape_than_the_run_s_is_refused(labelled, tmp_path, capsys):
+    config = (labelled / "config.toml").read_text()
+    (tmp_path / "config.toml").write_text(config.replace("size = 8", "size = 9"))
+    (tmp_path / "checkpoints").symlink_to(labelled / "checkpoints")
+    assert minigan("evaluate", tmp_path) == 2
+    assert "trained on samples of shape [1, 8, 8], digits has [1, 9, 9] now" in capsys.readouterr().err
+
+
+def test_a_run_of_a_newer_version_is_refused(points, tmp_path, capsys):
+    config = (points / "config.toml").read_text()
+    assert 'minigan = "' in config
+    (tmp_path / "config.toml").write_text(config.replace('minigan = "0.', 'minigan = "99.'))
+    assert minigan("evaluate", tmp_path) == 2
+    assert "was made by minigan 99." in capsys.readouterr().err
+
+
+def test_nothing_can_be_measured_of_a_folder_without_classes(tmp_path, capsys):
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    for i in range(20):
+        Image.new("L", (16, 16), 10 * i).save(tmp_path / "pictures" / f"{i}.png")
+    flags = ["--data", f"folder:{tmp_path / 'pictures'}", "--size", "16", "--evaluate-every", "1"]
+    assert (
+        minigan("train", "gan", *flags, "--steps", "2", "--batch-size", "4", "--out", tmp_path / "run") == 2
+    )
+    assert "nothing can be measured while training" in capsys.readouterr().err
