@@ -38,7 +38,7 @@ def test_the_loop_shown_is_the_loop_of_the_file():
 
 @pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines()])
 def test_every_command_is_there(line):
-    for command in re.findall(r"minigan (\w+)(?: (\w+))?", line):
+    for command in re.findall(r"minigan (\w+)(?: ([\w-]+))?", line):
         assert command[0] in list(app)
         if command[0] == "train":
             assert command[1] in MODELS
