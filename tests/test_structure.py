@@ -148,7 +148,7 @@ def test_every_package_is_installed():
     assert setuptools["package-dir"] == {"minigan_kernels": "kernels"}
 
 
-@pytest.mark.parametrize("module", ["minigan", "minigan.gans"])
+@pytest.mark.parametrize("module", ["minigan", "minigan.gans", "minigan.metrics"])
 def test_importing_is_light_and_silent(module):
     code = (
         f"import sys, {module}\n"

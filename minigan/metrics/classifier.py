@@ -33,11 +33,11 @@ BATCH = 500  # images at once in evaluation
 class Settings:
     """How a classifier is trained; with the data, what its cached file is found by."""
 
-    steps: int = 2500
-    batch_size: int = 128
+    steps: int = 4000
+    batch_size: int = 64
     width: int = 32
     lr: float = 2e-3
-    dropout: float = 0.3
+    dropout: float = 0.5
     seed: int = 0
 
 
