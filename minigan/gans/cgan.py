@@ -8,8 +8,8 @@ as well (figure 1), and play
 An image that looks real but is not what its label says is as easy to tell from the data as a bad
 image, so G learns to make what it is asked for. Generated images take the labels of the real batch.
 
-    --net conv      DCGAN's networks and settings (`dcgan.py`), y joined to z, and to x as one plane a
-                    class; images of 16, 32 or 64 pixels
+    --net conv      DCGAN's networks and settings (`dcgan.py`), y joined to z, and to x as a learned
+                    picture of its class; images of 16, 32 or 64 pixels
     --net mlp       the paper's, section 4.1, for images of any size
                       G: z -> 200, y -> 1000, both -> 1200 -> image, ReLU
                       D: x -> maxout 240 x 5, y -> maxout 50 x 5, both -> maxout 240 x 4 -> logit,
@@ -30,7 +30,7 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from . import dcgan
-from .conditioning import Conditional, one_hot
+from .conditioning import Conditional, label_plane, one_hot
 from .gan import mlp
 from .packing import pack, packed
 from .settings import LabelledSettings
@@ -66,9 +66,10 @@ def networks(cfg: Config, shape, rng):
         return PaperGenerator(cfg, shape, rng), PaperDiscriminator(cfg, shape, rng)
     else:
         G = dcgan.generator(cfg.latent + K, cfg.width, shape)
-        D = dcgan.discriminator(cfg.width, cfg.pack * (shape[0] + K), shape)
+        D = dcgan.discriminator(cfg.width, cfg.pack * (shape[0] + 1), shape)
         for net in (G, D):
             net.apply(lambda layer: dcgan.initialise(layer, rng))
+        return Conditional(G, K), Conditional(packed(D, cfg.pack), K, label_plane(K, shape, rng))
     return Conditional(G, K), Conditional(packed(D, cfg.pack), K)
 
 

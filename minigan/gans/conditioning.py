@@ -1,4 +1,4 @@
-"""Labels as an input of a network: one channel a class, 1 for the class that is meant.
+"""Labels as an input of a network, joined to its other input as channels.
 
 A mixture of classes is meant as well as one: a label is an integer, or a row of weights over classes.
 """
@@ -25,20 +25,30 @@ def one_hot(labels, classes):
 
 
 def join(x, y):
-    """x (N, C, ...) with the labels y (N, K) as K more channels, constant over each sample."""
-    planes = F.expand(F.reshape(y, *y.shape, *(1,) * (x.ndim - 2)), *y.shape, *x.shape[2:])
-    return F.concat([x, planes], axis=1)
+    """x (N, C, ...) with y as K more channels: y (N, K, ...), or (N, K), constant over each sample."""
+    if y.ndim < x.ndim:
+        y = F.expand(F.reshape(y, *y.shape, *(1,) * (x.ndim - 2)), *y.shape, *x.shape[2:])
+    return F.concat([x, y], axis=1)
 
 
 class Conditional(nn.Module):
-    """A network of its input and the labels, joined: (x, labels) -> net(x and one channel a class)."""
+    """A network of an input and labels, joined: (x, labels) -> net(x and what `label` makes of the labels).
 
-    def __init__(self, net, classes):
+    label: a module that takes weights (N, classes); by default they are joined as they are, a channel each.
+    """
+
+    def __init__(self, net, classes, label=None):
         super().__init__()
-        self.net, self.classes = net, classes
+        self.net, self.classes, self.label = net, classes, label or nn.Identity()
 
     def forward(self, x, labels):
-        return self.net(join(x, one_hot(labels, self.classes)))
+        return self.net(join(x, self.label(one_hot(labels, self.classes))))
+
+
+def label_plane(classes, shape, rng):
+    """A learned picture a class, of the size of images (C, H, W): weights (N, classes) -> (N, 1, H, W)."""
+    H, W = shape[1:]
+    return nn.Sequential(nn.Linear(classes, H * W, bias=False, generator=rng), nn.Unflatten(1, H, W))
 
 
 def cycle(n, classes):
