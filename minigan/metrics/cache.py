@@ -32,8 +32,8 @@ def classifier_for(
     """The classifier of `train`, from the cache or trained now; `say` gets a line where it is trained.
 
     Found by a hash of the samples and labels of both sets, the architecture and the settings. A damaged file
-    is replaced; a cache that cannot be written costs the training each time, and a line. progress and
-    MiniganError: see train_classifier.
+    is replaced; a cache that cannot be written costs the training each time, and a line. progress, by
+    default a line at each quarter, and MiniganError: see train_classifier.
     """
     build(train, settings)  # refuses unfit data before anything is said
     facts = {"train": digest(train), "test": digest(test), "settings": description(settings)}
@@ -46,7 +46,7 @@ def classifier_for(
             say(f"the classifier in {path} is damaged ({error}); it is trained anew")
     shape = "x".join(map(str, train.shape))
     say(f"training a classifier of {train.name}, {len(train):,} images of {shape}; it is then kept")
-    classifier = train_classifier(train, test, settings, progress)
+    classifier = train_classifier(train, test, settings, progress or _in_quarters(say))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, classifier, facts)
@@ -54,6 +54,16 @@ def classifier_for(
         say(f"the classifier cannot be kept in {path}, and will be trained again: {error}")
     say(f"the classifier is right on {classifier.accuracy:.2%} of {len(test):,} test images")
     return classifier
+
+
+def _in_quarters(say):
+    """A progress that says so at each quarter of the way."""
+
+    def progress(step, steps):
+        if step < steps and step % max(steps // 4, 1) == 0:
+            say(f"  {step:,} of {steps:,} steps")
+
+    return progress
 
 
 def cache_folder() -> Path:
