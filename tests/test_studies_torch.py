@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 
 @pytest.mark.parametrize("model", ["dcgan", "wgan-gp"])
 def test_both_sides_begin_with_the_same_networks_and_batches(model):
-    cfg, dataset, nets = pytorch.prepared(model, "digits", None, seed=3, width=4, steps=7)
+    cfg, dataset, nets = pytorch.prepared(model, "digits", None, seed=3, settings={"width": 4, "steps": 7})
     session = Session(model, Options(seed=3), type(cfg)(width=4, steps=7))
     assert session.cfg == cfg
     z = np.random.default_rng(0).standard_normal((5, cfg.latent)).astype(np.float32)
@@ -29,7 +29,7 @@ def test_both_sides_begin_with_the_same_networks_and_batches(model):
 @pytest.mark.parametrize("model", ["dcgan", "wgan-gp"])
 def test_both_sides_lose_alike_at_first(model, monkeypatch):
     """The first losses, with the noise and the interpolates of minigan's run."""
-    cfg, dataset, nets = pytorch.prepared(model, "digits", None, seed=3, width=4, steps=7)
+    cfg, dataset, nets = pytorch.prepared(model, "digits", None, seed=3, settings={"width": 4, "steps": 7})
     session = Session(model, Options(seed=3), type(cfg)(width=4, steps=7))
     rng = Generator(session.rng.key)
     monkeypatch.setattr(pytorch, "noise", lambda cfg, n: torch.from_numpy(rng.normal((n, cfg.latent))))

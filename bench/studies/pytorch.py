@@ -10,17 +10,19 @@ import copy
 import itertools
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from cyclopts import App
+from cyclopts import App, Parameter
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from minigan import Generator, data
 from minigan.cli import call
 from minigan.doctor import processors
+from minigan.errors import MiniganError, did_you_mean
 from minigan.files import write_npz
 from minigan.gans import model_named, wgan_gp
 
@@ -39,17 +41,17 @@ def main(
     data: str = "mnist",
     data_dir: Path | None = None,
     seed: int = 0,
-    width: int = 64,
-    steps: int = 1500,
     ema: float = 0.0,
+    **settings: Annotated[int | float, Parameter(help="A setting of the model's Config: --width 32.")],
 ):
     """Train MODEL with `minigan.gans`' settings but for those given."""
-    cfg, dataset, nets = prepared(model, data, data_dir, seed, width, steps)
+    settings = {name.replace("-", "_"): value for name, value in settings.items()}
+    cfg, dataset, nets = prepared(model, data, data_dir, seed, settings)
     torch.manual_seed(seed)
     batches = tensors(dataset, cfg, seed)
     loop = {"dcgan": dcgan_loop, "wgan-gp": wgan_gp_loop}[model](*nets, batches, cfg)
     average = copy.deepcopy(nets[0])
-    for step, losses in enumerate(itertools.islice(loop, steps)):
+    for step, losses in enumerate(itertools.islice(loop, cfg.steps)):
         follow(average, nets[0], min(ema, (1 + step) / (10 + step)))
         if step % 100 == 0:
             print(step, " ".join(f"{name} {value.item():.3f}" for name, value in losses.items()), flush=True)
@@ -57,16 +59,20 @@ def main(
     write_npz(out / "samples.npz", samples=drawn(average.eval(), cfg))
 
 
-def prepared(model, name, data_dir, seed, width, steps):
+def prepared(model, name, data_dir, seed, settings):
     """The settings, the data and both networks, with the first weights of minigan's run of this seed."""
     module = model_named(model)
+    known = [field.name for field in fields(module.Config)]
+    for setting in settings:
+        if setting not in known:
+            raise MiniganError(f"{model} has no setting {setting!r}; {did_you_mean(setting, known)}")
     dataset = data.load(name, None, data_dir)
-    cfg = module.Config(width=width, steps=steps).fitted(dataset.shape, dataset.classes)
+    cfg = module.Config(**settings).fitted(dataset.shape, dataset.classes)
     dataset = dataset.to_size(cfg.size)
     first = module.networks(
         cfg, dataset.shape, Generator(seed).spawn()
     )  # as `minigan.training.Session` draws
-    job = {"shape": dataset.shape, "settings": {"width": width, "latent": cfg.latent}}
+    job = {"shape": dataset.shape, "settings": {"width": cfg.width, "latent": cfg.latent}}
     norm = torch.nn.BatchNorm2d if model == "dcgan" else torch_side.instance_norm
     nets = torch_side.dcgan_generator(job), torch_side.dcgan_discriminator(job, norm)
     for net, own in zip(nets, first, strict=True):
