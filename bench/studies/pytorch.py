@@ -8,6 +8,7 @@ Writes FOLDER/samples.npz: 10,000 samples of the generator, or of its moving ave
 
 import copy
 import itertools
+import json
 import os
 import sys
 from dataclasses import fields
@@ -42,10 +43,10 @@ def main(
     data_dir: Path | None = None,
     seed: int = 0,
     ema: float = 0.0,
-    **settings: Annotated[int | float, Parameter(help="A setting of the model's Config: --width 32.")],
+    **settings: Annotated[str, Parameter(help="A setting of the model's Config: --width 32.")],
 ):
     """Train MODEL with `minigan.gans`' settings but for those given."""
-    settings = {name.replace("-", "_"): value for name, value in settings.items()}
+    settings = {name.replace("-", "_"): json.loads(number) for name, number in settings.items()}
     cfg, dataset, nets = prepared(model, data, data_dir, seed, settings)
     torch.manual_seed(seed)
     batches = tensors(dataset, cfg, seed)
