@@ -453,10 +453,7 @@ def study(
     table
         Train nothing: the table of what is there already.
     """
-    from minigan.training.jobs import jobs_of
-    from minigan.training.pool import run_jobs
-    from minigan.training.results import save_results
-    from minigan.training.study import Study
+    from minigan.studies import Study, jobs_of, run_jobs, save_results
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     plan = Study.read(file)

@@ -33,10 +33,12 @@ MAY_IMPORT = {
     "data": BASE,
     "metrics": ENGINE | {"files", "nn", "optim", "data"},
     "report": TRAINING,
-    "training": TRAINING | {"__init__", "data", "doctor", "metrics", "report"},
+    "training": TRAINING | {"__init__", "data", "metrics", "report"},
+    "studies": {"__init__", "data", "doctor", "errors", "files", "gans", "metrics", "training"},
     "doctor": BASE | {"__init__", "data"},
     "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
-    "cli": TRAINING | {"__init__", "data", "metrics", "report", "training", "testing", "doctor", "bench"},
+    "cli": TRAINING
+    | {"__init__", "data", "metrics", "report", "training", "studies", "testing", "doctor", "bench"},
     "__main__": {"cli"},
 }
 

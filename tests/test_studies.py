@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minigan.training.study import Study
+from minigan.studies import Study
 
 STUDIES = sorted(Path(__file__).parents[1].glob("bench/studies/*.toml"))
 WITH_RESULTS = [file for file in STUDIES if file.with_suffix(".json").exists()]

@@ -15,9 +15,8 @@ import pytest
 
 from minigan.cli import main
 from minigan.errors import MiniganError
-from minigan.training import jobs, pool
-from minigan.training.results import mean_and_error, with_error
-from minigan.training.study import Study
+from minigan.studies import Study, jobs, pool
+from minigan.studies.results import mean_and_error, with_error
 
 # It "trains" by writing a checkpoint every 10 ms; the modes it "finds" are latent + seed². With batch_size 13
 # it fails, with sample_every 2 it waits until two of its kind are there at once.
@@ -373,7 +372,7 @@ def test_what_a_killed_study_left_running_is_waited_for(study, capsys):
     """Two processes must not train in one folder."""
     Path("modes.toml").write_text(LONG)
     code = (
-        "import sys; from minigan.training import jobs; from minigan.cli import main\n"
+        "import sys; from minigan.studies import jobs; from minigan.cli import main\n"
         "jobs.MINIGAN = (sys.executable, '-S', 'stand_in.py')\n"
         "main(['study', 'modes.toml', '--workers=1'])"
     )

@@ -1,4 +1,4 @@
-"""What every run shares: its folder, the runner, checkpoints, progress, samples, evaluation, studies."""
+"""What every run shares: its folder, the runner, checkpoints, progress, samples, evaluation."""
 
 from .evaluation import evaluate_archive, evaluate_run
 from .interpolate import interpolate

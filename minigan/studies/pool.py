@@ -15,10 +15,10 @@ from statistics import fmean
 from minigan import __version__
 from minigan.doctor import processor_name, processors
 from minigan.errors import MiniganError
+from minigan.training import Run
 from minigan_kernels.engines import requested_threads
 
 from .jobs import Job, commands
-from .run import Run
 
 LOOK_EVERY = 0.1  # seconds between two looks at the processes
 LAST_LINES = 10  # of a failed job's log, that are shown

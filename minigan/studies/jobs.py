@@ -12,8 +12,8 @@ from pathlib import Path
 
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
+from minigan.training import Run
 
-from .run import Run
 from .study import IN_BRACES, OF_SAMPLES, Row, Study
 
 MINIGAN = (sys.executable, "-m", "minigan")

@@ -37,9 +37,8 @@ from minigan.data import NAMES
 from minigan.errors import MiniganError, did_you_mean
 from minigan.gans import model_named
 from minigan.metrics import METRICS
-
-from .options import Options
-from .run import is_a
+from minigan.training import Options
+from minigan.training.run import is_a
 
 OF_SAMPLES = {"data": str, "size": int, "data_dir": Path}  # what is to be known of a program's samples
 IN_BRACES = re.compile(r"\{(\w+)\}")  # in a command's words

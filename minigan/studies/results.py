@@ -9,9 +9,9 @@ from statistics import fmean, stdev
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
 from minigan.gans import model_named
+from minigan.training import Options
 
 from .jobs import Job
-from .options import Options
 from .study import Study
 
 FAILED, MISSING = "failed", "–"
