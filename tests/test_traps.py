@@ -13,10 +13,12 @@ and these are elsewhere:
     float32 * 2.0 becomes float64                       test_autograd.py: numbers_take_the_dtype_of_the_tensor
     a checker of the outputs' sum takes a softmax
     whose gradient is 0                                 test_checker.py, test_planted.py: ZeroSoftmax
-    gradient penalties                                  test_gradient_penalty.py
+    gradient penalties                                  test_gradient_penalty.py, test_wgan_gp.py
+    samples in [-1, 1] before a classifier of [0, 1]    test_metrics_classifier.py, test_metrics_evaluate.py
 """
 
 import inspect
+import itertools
 import math
 
 import numpy as np
@@ -25,7 +27,7 @@ import pytest
 import minigan_kernels as kernels
 from minigan import Generator, Tensor, grad, nn
 from minigan import functional as F
-from minigan.gans import MODELS
+from minigan.gans import MODELS, is_conditional
 from minigan.testing import assert_close
 
 # Batch norm
@@ -33,7 +35,7 @@ from minigan.testing import assert_close
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_batch_norms_of_the_models_have_pytorchs_settings(model):
-    networks = model.networks(model.Config(), (1, 16, 16), Generator(0))
+    networks = model.networks(model.Config().fitted((1, 16, 16), classes=2), (1, 16, 16), Generator(0))
     norms = [m for net in networks for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert norms
     assert {(m.eps, m.momentum) for m in norms} == {(1e-5, 0.1)}
@@ -84,15 +86,16 @@ def test_the_loss_of_a_sure_discriminator_is_finite_and_has_its_gradient(
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_generator_learns_from_a_discriminator_that_is_sure(model):
     """D calls every fake a fake, to a probability of exactly 0 in float32: G's gradient is its largest."""
-    cfg = model.Config(batch_size=4)
+    cfg = model.Config(batch_size=4).fitted((1, 16, 16), classes=2)
     G, D = model.networks(cfg, (1, 16, 16), Generator(0))
     opt_g, opt_d = model.optimizers(cfg, G, D)
     last = [p for p in D.parameters() if p.shape == (1,)][-1]
     last.data[:] = -1e4
     opt_d.lr = 0.0
     before = [p.numpy().copy() for p in G.parameters()]
-    real = np.zeros((4, 1, 16, 16), np.float32)
-    metrics = next(model.train(G, D, opt_g, opt_d, iter([real]), Generator(1), cfg))
+    real, labels = np.zeros((4, 1, 16, 16), np.float32), np.arange(4) % 2
+    data = itertools.repeat((real, labels) if is_conditional(model) else real)
+    metrics = next(model.train(G, D, opt_g, opt_d, data, Generator(1), cfg))
     assert metrics["g_loss"] == pytest.approx(1e4, rel=0.01)
     assert all(np.isfinite(p.numpy()).all() for p in G.parameters())
     assert any(np.abs(p.numpy() - b).max() > 1e-5 for p, b in zip(G.parameters(), before, strict=True))
