@@ -285,6 +285,7 @@ def test_wanted_tells_an_op_which_gradients_are_used():
 # Depth and memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [lambda y: y + 1, lambda y: y * 1.0, F.relu], ids=["add", "mul", "relu"])
 def test_a_chain_of_50000_ops(step):
     x = leaf(1.0)

@@ -418,6 +418,7 @@ def alone(folder):
     return "-p", "no:minigan", "-c", os.devnull, "--rootdir", str(folder)
 
 
+@pytest.mark.slow
 def test_after_a_fault_of_the_gpu_the_rest_of_a_file_does_not_run_but_the_next_file_does(tmp_path, clock):
     """With a CuPy whose GPU is broken by one of two errors."""
     first, second = tmp_path / "test_first.py", tmp_path / "test_second.py"
@@ -474,6 +475,7 @@ def test_a_run_of_tests_that_takes_too_long_keeps_what_it_had(tmp_path):
     assert found["error"] == f"{test}: the time was over before all tests had run"
 
 
+@pytest.mark.slow
 def test_pytest_that_does_not_run_is_an_error(clock):
     found = checks.run(clock, 1.0, ["nowhere.py"])
     assert found["error"] == "nowhere.py: pytest ended with exit code 4"

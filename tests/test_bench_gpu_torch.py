@@ -14,7 +14,7 @@ from minigan.bench.steps import job
 from minigan.bench.worker import Worker
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 SMALL = {"latent": 8, "width": 4}
 TINY = [

@@ -25,7 +25,7 @@ from minigan.bench.worker import Worker
 from minigan.cli import call, main
 
 pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 SMALL = {"latent": 8, "width": 4}
 TINY = [

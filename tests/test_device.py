@@ -495,6 +495,7 @@ def test_training_steps_are_the_same_there(gpu, model, settings):
         assert type(arrays_there[name]) is np.ndarray
 
 
+@pytest.mark.slow
 def test_a_run_on_a_gpu_goes_on_anywhere(gpu, tmp_path, capsys):
     """Trained on one GPU, resumed on the CPU and on another GPU, sampled: the same as without any."""
     runs = {}

@@ -66,6 +66,7 @@ def test_the_same_seed_gives_the_same_evaluation(points):
     assert found(1) == found(1) != found(2)
 
 
+@pytest.mark.slow
 def test_a_conditional_run_is_asked_for_labels(labelled, capsys):
     flags = ["--metrics", "label-accuracy", "--metrics", "fcd", "--n", 200, "--draws", 1]
     assert minigan("evaluate", labelled, *flags) == 0
@@ -85,6 +86,7 @@ def archive(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_an_archive_is_evaluated_beside_itself(archive):
     flags = ["--metrics", "label-accuracy", "--metrics", "precision-recall", "--n", 200, "--draws", 1]
     assert minigan("evaluate", archive, "--data", "digits", *flags) == 0
@@ -93,6 +95,7 @@ def test_an_archive_is_evaluated_beside_itself(archive):
     assert found["recall"]["value"] > 0.9
 
 
+@pytest.mark.slow
 def test_labels_of_an_archive_are_believed_and_can_be_wrong(archive):
     with np.load(archive) as file:
         np.savez(archive, samples=file["samples"], labels=(file["labels"] + 1) % 10)

@@ -42,6 +42,7 @@ def test_an_example_runs(example, run, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", [*filter(takes_steps, EXAMPLES)], ids=lambda path: path.stem)
 def test_an_example_trains_on_a_gpu(example, run, monkeypatch):
     """With the stand-in for CuPy, on its second GPU, op by op."""

@@ -171,6 +171,7 @@ def beside_others(monkeypatch, free):
     return losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", [True, False])
 def test_others_are_given_no_memory_of_a_graph(gpu, monkeypatch, free):
     eager = session(graph=False)
@@ -178,6 +179,7 @@ def test_others_are_given_no_memory_of_a_graph(gpu, monkeypatch, free):
     assert beside_others(monkeypatch, free) == expected
 
 
+@pytest.mark.slow
 def test_a_graph_without_memory_of_its_own_would_do_others_harm(gpu, monkeypatch):
     cupy = sys.modules["cupy"]
     monkeypatch.setattr(cupy.cuda, "MemoryPool", cupy.get_default_memory_pool)

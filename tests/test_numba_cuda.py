@@ -29,7 +29,8 @@ def python(*args, **kwargs):
     return subprocess.run([sys.executable, *map(str, args)], capture_output=True, text=True, **kwargs)
 
 
-@pytest.mark.parametrize("tier", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", ["not slow", "slow"])
 def test_the_kernels_in_the_simulator(tier):
     file = TESTS / "simulated_numba_cuda.py"
     done = python("-m", "pytest", "-q", "-m", tier, "-p", "no:cacheprovider", file, env=SIMULATOR)
@@ -47,6 +48,7 @@ def session():
     return [line.split("   ")[0] for line in re.findall(r"\(Pdb\) (.*)", numba_cuda.__doc__)]
 
 
+@pytest.mark.slow
 def test_a_debugger_stops_inside_a_kernel():
     done = python("-m", "pdb", EXAMPLE, input="\n".join([*session(), "q", ""]), env=SIMULATOR, timeout=60)
     shown = done.stdout.split("(Pdb) ")
@@ -56,6 +58,7 @@ def test_a_debugger_stops_inside_a_kernel():
     assert "for t in range(TILE):" in shown[5]
 
 
+@pytest.mark.slow
 def test_a_debugger_stops_inside_a_kernel_of_the_package():
     file = Path(numba_cuda.__file__).with_name("reduce.py")
     line = file.read_text("utf-8").splitlines().index("    total = totals[0]") + 1

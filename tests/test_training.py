@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 
 from minigan import files, training
 from minigan.errors import MiniganError, NonFiniteError
-from minigan.gans import dcgan, gan
+from minigan.gans import cgan, dcgan, gan, wgan_gp
 from minigan.training import Options, Run, runner
 
 TINY = dcgan.Config(steps=6, batch_size=8, width=4, latent=8)
@@ -84,9 +84,18 @@ def test_the_same_seed_gives_the_same_bits(tmp_path):
     assert metrics(one) != metrics(other)
 
 
-@pytest.mark.parametrize(("model", "cfg"), [("dcgan", TINY), ("gan", gan.Config(steps=6, batch_size=700))])
+SMALL = {"steps": 6, "batch_size": 8, "latent": 8}
+RESUMED = [
+    ("dcgan", TINY),
+    ("gan", gan.Config(steps=6, batch_size=700)),  # the third batch begins a new epoch
+    ("cgan", cgan.Config(**SMALL, width=4)),
+    ("cgan", cgan.Config(**SMALL, net="mlp", pack=2)),  # with dropout
+    ("wgan-gp", wgan_gp.Config(**SMALL, width=4, n_critic=2)),
+]
+
+
+@pytest.mark.parametrize(("model", "cfg"), RESUMED, ids=["dcgan", "gan", "cgan", "cgan-mlp", "wgan-gp"])
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
-    """The GAN's batches are so large that the third begins a new epoch."""
     whole = train(tmp_path / "whole", cfg, model=model)
     part = train(tmp_path / "part", replace(cfg, steps=4), model=model)
     training.resume(part.path, steps=6, console=quiet())

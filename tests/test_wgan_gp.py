@@ -111,6 +111,7 @@ def test_the_penalty_is_in_the_loss_and_keeps_the_slope_at_one():
         assert m["d_loss"] == pytest.approx(10 * m["penalty"] - m["wasserstein"], rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_without_the_penalty_the_slope_grows():
     """So that the test above can fail."""
     slope, _ = trained(0.0)
