@@ -17,7 +17,7 @@ from minigan import Generator, Tensor, backend, grad, graph
 from minigan import functional as F
 from minigan.bench.minigan_side import critic_step
 from minigan.errors import DeviceError, MiniganError
-from minigan.gans import dcgan, gan, wgan_gp
+from minigan.gans import cgan, dcgan, gan, is_conditional, wgan_gp
 from minigan.graph import WARM_UP, graphs
 from minigan.optim import Adam
 from minigan.testing import assert_close
@@ -42,6 +42,9 @@ def gan_run(model, cfg, shape, place):
     with kernels.engine("reference"):  # what happens on the CPU
         G, D = (net.to(place) for net in model.networks(cfg, shape, Generator(1)))
     data = batches(place, cfg.batch_size, shape)
+    if is_conditional(model):
+        labels = backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes)
+        data = ((real, labels) for real in data)
     opt_g, opt_d = model.optimizers(cfg, G, D)
     loop = model.train(G, D, opt_g, opt_d, data, Generator(2, place), cfg)
     return [G, D, opt_g, opt_d], lambda: next(loop)
@@ -57,6 +60,16 @@ def mlp(place):
 
 def images(place):
     return gan_run(dcgan, dcgan.Config(batch_size=9, latent=12, width=8), (3, 32, 32), place)
+
+
+def labelled(place):
+    cfg = cgan.Config(batch_size=9, latent=12, width=8).fitted((1, 16, 16), classes=3)
+    return gan_run(cgan, cfg, (1, 16, 16), place)
+
+
+def wasserstein(place):
+    cfg = wgan_gp.Config(batch_size=9, latent=12, width=8, n_critic=2).fitted((1, 16, 16), classes=0)
+    return gan_run(wgan_gp, cfg, (1, 16, 16), place)
 
 
 def penalty(place):
@@ -81,7 +94,7 @@ def batches(place, n, shape):
     return itertools.cycle([backend.device(place).put(a) for a in some])
 
 
-RUNS = [points, mlp, images, penalty]
+RUNS = [points, mlp, images, labelled, wasserstein, penalty]
 every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)
 
 

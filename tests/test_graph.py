@@ -55,9 +55,9 @@ def captured(f, *inputs):
     return step
 
 
-def session(**options):
-    cfg = gan.Config(batch_size=8, latent=4)
-    return Session("gan", Options(device="gpu", data="ring8", **options), cfg)
+def session(model="gan", **options):
+    cfg = MODELS[model].Config(batch_size=8, latent=4)
+    return Session(model, Options(device="gpu", data="ring8", **options), cfg)
 
 
 # Replays
@@ -86,11 +86,15 @@ def test_arrays_of_the_cpu_are_never_captured(gpu):
     assert not step.captured
 
 
-def test_replays_train_to_the_same_bits(gpu):
-    eager, replayed = session(graph=False), session()
+@pytest.mark.parametrize(
+    ("model", "launches"),
+    [("gan", 8 - WARM_UP), ("cgan", 8 - WARM_UP), ("wgan-gp", 5 * 8 - WARM_UP + 8 - WARM_UP)],
+)
+def test_replays_train_to_the_same_bits(gpu, model, launches):
+    eager, replayed = session(model, graph=False, ema=0.9), session(model, ema=0.9)
     expected = [eager.next_step() for _ in range(8)]
     assert [replayed.next_step() for _ in range(8)] == expected
-    assert gpu.calls.count("launch") == 8 - WARM_UP
+    assert gpu.calls.count("launch") == launches
     assert replayed.state() == eager.state()
     for name, a in eager.arrays().items():
         np.testing.assert_array_equal(replayed.arrays()[name], a, err_msg=name)
