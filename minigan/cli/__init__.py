@@ -1,0 +1,14 @@
+"""The command line. A command imports what draws, trains or measures when it is called, so that help comes
+at once."""
+
+import sys
+
+from . import tools, train, trained  # noqa: F401  (each adds its commands to the application)
+from .app import app, call, main
+
+__all__ = ["app", "call", "main", "run"]
+
+
+def run():
+    """The entry point of the installed command."""
+    sys.exit(main())

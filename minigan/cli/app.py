@@ -1,0 +1,62 @@
+"""The application, and how it is called: what a library module raises as MiniganError is printed as one
+sentence, with exit code 2."""
+
+import os
+import sys
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+
+from minigan import __version__
+from minigan.backend import require_engine
+from minigan.errors import MiniganError
+from minigan_kernels import num_threads
+from minigan_kernels.engines import requested_threads
+from minigan_kernels.precisions import precision_name
+
+app = App(
+    name="minigan",
+    version=__version__,
+    help="Train GANs on a from-scratch autograd engine.\n\nStart with: minigan train dcgan",
+)
+
+SEED = Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))]
+
+
+def main(tokens: list[str] | None = None) -> int:
+    """Run the command line; the exit code: 0, 1 for a wrong gradient, 2 for bad input, 130 if stopped."""
+    return call(app, tokens)
+
+
+def call(app: App, tokens: list[str] | None) -> int:
+    """Run `app`; what goes wrong by a mistake of the user's is told in one sentence."""
+    try:
+        _check_environment()
+        return app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
+    except (CycloptsError, MiniganError) as error:
+        message = " ".join(str(error).split())
+        Console(stderr=True).print(f"minigan: {message}", highlight=False, markup=False, soft_wrap=True)
+        return 2
+    except MemoryError as error:
+        print(f"minigan: there is not enough memory: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("minigan: interrupted", file=sys.stderr)
+        return 130
+
+
+def _check_environment():
+    name = os.environ.get("MINIGAN_ENGINE")
+    if name:
+        try:
+            require_engine(name)
+        except MiniganError as error:
+            raise MiniganError(f"MINIGAN_ENGINE: {error}") from error
+    try:
+        if requested_threads() is not None:
+            num_threads()
+        precision_name()
+    except ValueError as error:
+        raise MiniganError(str(error)) from error

@@ -1,0 +1,211 @@
+"""What to do with a trained model: `minigan sample`, `interpolate`, `evaluate`."""
+
+import contextlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+
+from minigan.errors import MiniganError
+
+from .app import SEED, app
+
+
+@app.command
+def sample(
+    run: Path,
+    *,
+    n: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
+    label: int | None = None,
+    seed: SEED = 0,
+    truncation: float | None = None,
+    step: int | None = None,
+    ema: bool = True,
+    device: str = "auto",
+    out: Path | None = None,
+):
+    """Draw samples from a trained generator.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    n
+        How many samples.
+    label
+        Of a conditional model: the class to make; by default every class in turn.
+    seed
+        Seed of the noise.
+    truncation
+        Keep the noise within this distance of 0: below 2, say, samples are better and less diverse.
+    step
+        Take the checkpoint of this step; by default the newest.
+    ema
+        Take the moving average of the weights, if the run has one.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
+    out
+        What to write: a .png, which is a sheet; a .npz of the array `samples`, float32 (n, *shape),
+        images in [-1, 1], and of `labels`; or a folder, for a PNG each. By default samples-SEED.png in
+        the run folder.
+    """
+    from minigan.training import Run, Sampler
+
+    sampler = Sampler.of(Run.open(run), step, device, ema)
+    out = out or run / f"samples-{seed}.png"
+    with _writing(out):
+        _save_drawn(out, sampler, n, seed, label, truncation)
+    print(out)
+
+
+def _save_drawn(out, sampler, n, seed, label, truncation):
+    from minigan import report
+    from minigan.files import write_npz
+
+    samples = sampler(n, seed, label, truncation)
+    if out.suffix == ".npz":
+        labels = {"labels": sampler.labels(n, label)} if sampler.conditional else {}
+        write_npz(out, samples=samples, **labels)
+    elif out.suffix == ".png":
+        report.save_samples(out, samples, columns=sampler.columns() if label is None else None)
+    elif out.suffix:
+        raise MiniganError(f"samples are written to a .png, a .npz or a folder, not to {out}")
+    elif samples.ndim != 4:
+        raise MiniganError(f"a point is no picture to put into a folder {out}; write a .png or a .npz")
+    else:
+        report.save_each(out, samples)
+
+
+@contextlib.contextmanager
+def _writing(out):
+    """Inside the block, a file that cannot be written is told in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+@app.command
+def interpolate(
+    run: Path,
+    *,
+    n: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
+    steps: Annotated[int, Parameter(validator=Number(gte=2))] = 10,
+    kind: Literal["spherical", "linear"] = "spherical",
+    label: list[int] | None = None,
+    seed: SEED = 0,
+    step: int | None = None,
+    ema: bool = True,
+    device: str = "auto",
+    out: Path | None = None,
+):
+    """Walk from sample to sample, through the noise or from class to class.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    n
+        How many walks.
+    steps
+        Samples of a walk, both ends among them.
+    kind
+        How to go from one noise vector to another.
+    label
+        Of a conditional model: walk through these classes, --label 3 --label 8, with the noise standing
+        still. Without any, each walk keeps a class.
+    seed
+        Seed of the noise.
+    step
+        Take the checkpoint of this step; by default the newest.
+    ema
+        Take the moving average of the weights, if the run has one.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
+    out
+        What to write: a .png, a walk a row, or a .gif. By default walk-SEED.png in the run folder.
+    """
+    from minigan import report, training
+
+    out = out or run / f"walk-{seed}.png"
+    if out.suffix not in (".png", ".gif"):
+        raise MiniganError(f"walks are written to a .png or a .gif, not to {out}")
+    sampler = training.Sampler.of(training.Run.open(run), step, device, ema)
+    with _writing(out):
+        report.save_walks(out, training.interpolate(sampler, n, steps, seed, kind, label))
+    print(out)
+
+
+@app.command
+def evaluate(
+    run: Path,
+    *,
+    metrics: list[str] | None = None,
+    n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    draws: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+    seed: SEED = 0,
+    step: int | None = None,
+    ema: bool = True,
+    device: str = "auto",
+    data: str | None = None,
+    size: int | None = None,
+    data_dir: Path | None = None,
+):
+    """Measure a trained generator; the table is written to evaluation.json in the run folder, too.
+
+    Images are compared with real ones by the features of a classifier that is trained on the data first, and
+    kept. Each number stands beside its error and beside what real data get.
+
+    Parameters
+    ----------
+    run
+        A run folder; or a .npz of `samples`, of any program, with --data. Then evaluation.json is beside it.
+    metrics
+        Which, once each: --metrics fcd --metrics parzen. By default all that make sense for the data.
+    n
+        Samples of a draw; by default 10,000, or what a metric's protocol says.
+    draws
+        How many times to draw, for the error.
+    seed
+        Seed of all that is drawn.
+    step
+        Take the checkpoint of this step; by default the newest.
+    ema
+        Take the moving average of the weights, if the run has one.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
+    data
+        The data to compare a .npz with; a run has its own.
+    size
+        Pixels a side of the images in a .npz.
+    data_dir
+        Folder with the files of mnist or fashion-mnist; otherwise where the run found them.
+    """
+    from minigan.training import Run, evaluate_archive, evaluate_run
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    how = {"names": metrics, "n": n, "draws": draws, "seed": seed, "say": console.print}
+    if run.suffix == ".npz":
+        result, path = evaluate_archive(run, data, size, data_dir, **how)
+    else:
+        if data is not None or size is not None:
+            raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
+        result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
+    _print_table(console, result)
+    print(path)
+
+
+def _print_table(console, result):
+    from minigan.metrics import table
+
+    rows = table(result)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for quantity, *numbers in rows:
+        cells = (f"{number:>{width}}" for number, width in zip(numbers, widths[1:], strict=True))
+        console.print(f"{quantity:{widths[0]}}  {'  '.join(cells)}")
+    if facts := result["classifier"]:
+        console.print(
+            f"classifier {facts['hash']} of {facts['data']}, right on {facts['accuracy']:.2%} of test images"
+        )
