@@ -397,11 +397,7 @@ def _function(function):
         _only_known(name, kwargs)
         if name in BLAS:
             _no_blas()
-        out = kwargs.pop("out", None)
-        if out is None:
-            return call(function, *args, **kwargs)
-        call(lambda o, *a: function(*a, out=o, **kwargs), out, *args, in_place=True)
-        return out
+        return call(function, *args, **kwargs)
 
     wrapper.__name__ = name
     return wrapper

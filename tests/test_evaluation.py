@@ -7,9 +7,11 @@ import pytest
 
 from minigan import cli
 from minigan.data import load
+from minigan.errors import MiniganError
 from minigan.gans import cgan, gan
 from minigan.metrics import hold_out
 from minigan.training import Options, Run, Sampler, evaluate_run, resume, train
+from minigan.training.evaluation import Archive
 
 TINY = {"steps": 4, "batch_size": 8, "latent": 6}
 
@@ -39,8 +41,8 @@ def minigan(*tokens):
     return cli.main([str(token) for token in tokens])
 
 
-def written(folder):
-    return json.loads((folder / "evaluation.json").read_text())
+def written(folder, name="evaluation.json"):
+    return json.loads((folder / name).read_text())
 
 
 def test_a_run_is_evaluated_into_its_folder(points, capsys):
@@ -90,7 +92,9 @@ def archive(tmp_path):
 def test_an_archive_is_evaluated_beside_itself(archive):
     flags = ["--metrics", "label-accuracy", "--metrics", "precision-recall", "--n", 200, "--draws", 1]
     assert minigan("evaluate", archive, "--data", "digits", *flags) == 0
-    found = written(archive.parent)["metrics"]
+    content = written(archive.parent, "samples.evaluation.json")
+    found = content["metrics"]
+    assert (content["n"], content["draws"], content["data"]) == (200, 1, "digits")
     assert found["label-accuracy"]["value"] > 0.9
     assert found["recall"]["value"] > 0.9
 
@@ -101,14 +105,31 @@ def test_labels_of_an_archive_are_believed_and_can_be_wrong(archive):
         np.savez(archive, samples=file["samples"], labels=(file["labels"] + 1) % 10)
     flags = ["--metrics", "label-accuracy", "--n", 100, "--draws", 1]
     assert minigan("evaluate", archive, "--data", "digits", *flags) == 0
-    assert written(archive.parent)["metrics"]["label-accuracy"]["value"] < 0.1
+    found = written(archive.parent, "samples.evaluation.json")["metrics"]
+    assert found["label-accuracy"]["value"] < 0.1
+
+
+def test_the_draws_from_an_archive_are_its_parts(archive):
+    archive = Archive(archive, seed=3)
+    parts = [archive(100, seed) for seed in range(3)]
+    assert len(np.unique(np.concatenate([x.reshape(100, -1) for x, _ in parts]), axis=0)) == 300
+    with pytest.raises(MiniganError, match="359 samples, 59 of them not drawn yet, and 100 are needed"):
+        archive(100, 3)
 
 
 def test_a_sampler_makes_the_archive_that_evaluate_takes(points, tmp_path):
     path = tmp_path / "points.npz"
     assert minigan("sample", points, "--n", 2500, "--out", path) == 0
     assert minigan("evaluate", path, "--data", "ring8", "--metrics", "modes", "--draws", 1) == 0
+    assert written(tmp_path, "points.evaluation.json")["metrics"]["modes"]["n"] == 2500
     np.testing.assert_array_equal(np.load(path)["samples"], Sampler.of(Run.open(points))(2500))
+
+
+def test_labels_and_all_of_an_archive_are_taken(labelled, tmp_path):
+    path = tmp_path / "a.npz"
+    assert minigan("sample", labelled, "--n", 100, "--out", path) == 0
+    assert minigan("evaluate", path, "--data", "digits", "--metrics", "one-nn") == 0
+    assert written(tmp_path, "a.evaluation.json")["n"] == 100
 
 
 def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
@@ -143,9 +164,12 @@ def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
         ),
         (["broken.npz", "--data", "digits"], "broken.npz is not a .npz with an array `samples`"),
         (["other.npz", "--data", "digits"], "other.npz is not a .npz with an array `samples`"),
-        (["short.npz", "--data", "digits"], "short.npz has 3 samples but 2 labels"),
+        (["short.npz", "--data", "digits"], "has 3 samples, and labels of dtype float64 and shape (2,)"),
+        (["bytes.npz", "--data", "digits"], "bytes.npz has samples of dtype uint8, expected floats"),
+        (["empty.npz", "--data", "digits"], "empty.npz is not a .npz with an array `samples`"),
+        (["array.npz", "--data", "digits"], "array.npz is not a .npz with an array `samples`"),
         (
-            ["{archive}", "--data", "digits", "--metrics", "one-nn", "--n", "359"],
+            ["{archive}", "--data", "digits", "--n", "200", "--draws", "2"],
             "are needed: evaluate fewer with --n",
         ),
     ],
@@ -156,6 +180,10 @@ def test_what_cannot_be_evaluated_is_told_in_a_sentence(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.npz").write_bytes(b"PK")
     np.savez(tmp_path / "other.npz", images=np.zeros(3))
+    np.savez(tmp_path / "bytes.npz", samples=np.zeros((3, 1, 8, 8), np.uint8))
+    (tmp_path / "empty.npz").touch()
+    with open(tmp_path / "array.npz", "wb") as file:
+        np.save(file, np.zeros(3))
     np.savez(tmp_path / "short.npz", samples=np.zeros((3, 1, 8, 8)), labels=np.zeros(2))
     folders = {"points": points, "labelled": labelled, "archive": archive}
     assert minigan("evaluate", *(token.format(**folders) for token in tokens)) == 2
@@ -172,10 +200,18 @@ def test_data_of_another_shape_than_the_run_s_is_refused(labelled, tmp_path, cap
     assert "trained on samples of shape [1, 8, 8], digits has [1, 9, 9] now" in capsys.readouterr().err
 
 
+def test_too_few_samples_are_told_before_training(tmp_path, capsys):
+    flags = ["--evaluate-every", "1", "--evaluate-n", "3", "--steps", "2"]
+    assert minigan("train", "gan", *flags, "--out", tmp_path / "run") == 2
+    assert "fcd needs more than 64 samples, got 3" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_a_newer_version_is_refused(points, tmp_path, capsys):
     config = (points / "config.toml").read_text()
     assert 'minigan = "' in config
-    (tmp_path / "config.toml").write_text(config.replace('minigan = "0.', 'minigan = "99.'))
+    changed = config.replace('minigan = "0.', 'minigan = "99.').replace("shape =", "form =")
+    (tmp_path / "config.toml").write_text(changed)
     assert minigan("evaluate", tmp_path) == 2
     assert "was made by minigan 99." in capsys.readouterr().err
 

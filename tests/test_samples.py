@@ -84,6 +84,9 @@ def test_a_spherical_walk_keeps_the_length():
     walk = slerp(a, b, np.array([[0.0], [0.5], [1.0]]))
     np.testing.assert_allclose(walk, [a, (half, half), b], atol=1e-12)
     np.testing.assert_allclose(slerp(a, a, 0.5), a, atol=1e-6)
+    away = slerp(np.float32([1.0]), np.float32([-2.0]), np.float32([[0.0], [0.5], [1.0]]))
+    np.testing.assert_allclose(away, [[1.0], [-0.5], [-2.0]], atol=1e-5)
+    assert away.dtype == np.float32
 
 
 def test_a_walk_through_classes_has_constant_pace():
@@ -205,6 +208,7 @@ def test_interpolate_writes_a_sheet_or_a_film(run, name, tmp_path, request):
         ("points", ["sample", "--truncation", 0], "truncation must be above 0"),
         ("points", ["sample", "--out", "s.jpg"], "written to a .png, a .npz or a folder, not to s.jpg"),
         ("points", ["sample", "--out", "folder"], "a point is no picture to put into a folder"),
+        ("points", ["interpolate", "--empty-label"], "--empty-label"),
         ("points", ["interpolate", "--out", "w.jpg"], "walks are written to a .png or a .gif, not to w.jpg"),
         ("points", ["interpolate", "--out", "missing/w.png"], "cannot write missing/w.png: No such file"),
     ],

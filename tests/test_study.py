@@ -55,13 +55,13 @@ if command == "train":
         time.sleep(0.01)
 else:
     if what.endswith(".npz"):
-        folder, value = Path(what).parent, float(Path(what).read_text())
+        folder, name, value = Path(what).parent, "samples.evaluation.json", float(Path(what).read_text())
     else:
-        folder = Path(what)
+        folder, name = Path(what), "evaluation.json"
         given_to_train = json.loads((folder / "given.json").read_text())
         value = int(given_to_train.get("latent", 100)) + int(given_to_train["seed"]) ** 2
     found = {"value": value, "error": None, "floor": 8.0, "n": int(given.get("n", 10))}
-    (folder / "evaluation.json").write_text(json.dumps({"metrics": {"modes": found}, "classifier": None}))
+    (folder / name).write_text(json.dumps({"metrics": {"modes": found}, "classifier": None}))
 """
 
 STUDY = """

@@ -17,7 +17,7 @@ from .app import SEED, app
 def sample(
     run: Path,
     *,
-    n: Annotated[int, Parameter(validator=Number(gte=1))] = 64,
+    n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     label: int | None = None,
     seed: SEED = 0,
     truncation: float | None = None,
@@ -33,7 +33,7 @@ def sample(
     run
         A run folder.
     n
-        How many samples.
+        How many samples; by default 64, or a sheet with a column a class.
     label
         Of a conditional model: the class to make; by default every class in turn.
     seed
@@ -55,6 +55,7 @@ def sample(
 
     sampler = Sampler.of(Run.open(run), step, device, ema)
     out = out or run / f"samples-{seed}.png"
+    n = n or (sampler.sheet_size() if label is None else 64)
     with _writing(out):
         _save_drawn(out, sampler, n, seed, label, truncation)
     print(out)
@@ -94,7 +95,7 @@ def interpolate(
     n: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
     steps: Annotated[int, Parameter(validator=Number(gte=2))] = 10,
     kind: Literal["spherical", "linear"] = "spherical",
-    label: list[int] | None = None,
+    label: Annotated[list[int] | None, Parameter(negative="")] = None,
     seed: SEED = 0,
     step: int | None = None,
     ema: bool = True,
@@ -112,7 +113,7 @@ def interpolate(
     steps
         Samples of a walk, both ends among them.
     kind
-        How to go from one noise vector to another.
+        How to go from one noise vector to another; from class to class the way is straight.
     label
         Of a conditional model: walk through these classes, --label 3 --label 8, with the noise standing
         still. Without any, each walk keeps a class.
@@ -142,9 +143,9 @@ def interpolate(
 def evaluate(
     run: Path,
     *,
-    metrics: list[str] | None = None,
+    metrics: Annotated[list[str] | None, Parameter(negative="")] = None,
     n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
-    draws: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+    draws: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     seed: SEED = 0,
     step: int | None = None,
     ema: bool = True,
@@ -161,13 +162,14 @@ def evaluate(
     Parameters
     ----------
     run
-        A run folder; or a .npz of `samples`, of any program, with --data. Then evaluation.json is beside it.
+        A run folder; or a .npz of `samples`, of any program, with --data. The table of FILE.npz is written to
+        FILE.evaluation.json.
     metrics
         Which, once each: --metrics fcd --metrics parzen. By default all that make sense for the data.
     n
         Samples of a draw; by default 10,000, or what a metric's protocol says.
     draws
-        How many times to draw, for the error.
+        How many times to draw, for the error; by default 3 times, from a .npz once.
     seed
         Seed of all that is drawn.
     step
@@ -181,12 +183,14 @@ def evaluate(
     size
         Pixels a side of the images in a .npz.
     data_dir
-        Folder with the files of mnist or fashion-mnist; otherwise where the run found them.
+        Folder with the files of mnist or fashion-mnist; otherwise where the run found them, or where
+        training would look for them.
     """
     from minigan.training import Run, evaluate_archive, evaluate_run
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    how = {"names": metrics, "n": n, "draws": draws, "seed": seed, "say": console.print}
+    how = {"names": metrics, "n": n, "seed": seed, "say": console.print}
+    how |= {} if draws is None else {"draws": draws}
     if run.suffix == ".npz":
         result, path = evaluate_archive(run, data, size, data_dir, **how)
     else:

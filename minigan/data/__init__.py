@@ -12,7 +12,7 @@ from minigan.data.mnist import load_mnist
 from minigan.data.stacked import load_stacked
 from minigan.errors import MiniganError, did_you_mean
 
-__all__ = ["NAMES", "Batches", "Dataset", "load"]
+__all__ = ["FROM_FILES", "NAMES", "Batches", "Dataset", "load"]
 
 NAMES = {  # with the line that the command line's help has on each
     "digits": "1,797 handwritten digits of 8x8 pixels, part of scikit-learn",
@@ -23,7 +23,7 @@ NAMES = {  # with the line that the command line's help has on each
     "grid25": "25 Gaussians on a grid in the plane",
     "folder:PATH": "the images in the folder PATH; its sub-folders are the classes",
 }
-FROM_FILES = *URLS, "stacked-mnist"
+FROM_FILES = *URLS, "stacked-mnist"  # those that have a test split
 
 
 def load(

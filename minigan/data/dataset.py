@@ -46,6 +46,11 @@ class Dataset:
         """The number of classes; 0 without labels."""
         return 0 if self.labels is None else int(self.labels.max(initial=-1)) + 1
 
+    @property
+    def lowest(self) -> float:
+        """The darkest pixel of all images as `batch` gives them, -1 at the least; of points, -1."""
+        return float(self.samples.min(initial=255)) / 127.5 - 1 if len(self.shape) == 3 else -1.0
+
     def batch(self, indices) -> np.ndarray:
         """The samples at `indices`, float32: images with 0..255 mapped to [-1, 1], points as they are.
 

@@ -71,6 +71,11 @@ def concat(tensors, axis=0):
     """Tensors joined along an axis that is there. ValueError if the others differ."""
     if not tensors:
         raise ValueError("concat: there are no tensors to join")
+    joined = axes_of(axis, tensors[0].ndim)[0]
+    others = {(x.ndim, *(n for i, n in enumerate(x.shape) if i != joined)) for x in tensors}
+    if len(others) > 1:
+        shapes = ", ".join(str(x.shape) for x in tensors)
+        raise ValueError(f"concat: shapes may differ along axis {axis} alone, got {shapes}")
     return Concat(axis)(*tensors)
 
 
@@ -138,7 +143,11 @@ class Concat(Function):
         shape = list(rows[0].shape)
         shape[axis] = sum(self.sizes)
         y = xp.empty(shape, dtype=xp.result_type(*rows))
-        return in_order(xp.concatenate(rows, axis=axis, out=y), order)
+        start = 0
+        for part, n in zip(rows, self.sizes, strict=True):
+            y[(*(slice(None),) * axis, slice(start, start + n))] = part
+            start += n
+        return in_order(y, order)
 
     def backward(self, gy):
         ends = np.cumsum(self.sizes).tolist()

@@ -10,7 +10,8 @@ image, so G learns to make what it is asked for. Generated images take the label
 
     --net conv      DCGAN's networks and settings (`dcgan.py`), y joined to z, and to x as a learned
                     picture of its class; images of 16, 32 or 64 pixels
-    --net mlp       the paper's, section 4.1, for images of any size
+    --net mlp       the paper's layers, section 4.1, for images of any size; its noise is uniform, its
+                    images end in a sigmoid
                       G: z -> 200, y -> 1000, both -> 1200 -> image, ReLU
                       D: x -> maxout 240 x 5, y -> maxout 50 x 5, both -> maxout 240 x 4 -> logit,
                       dropout 1/2
@@ -50,7 +51,7 @@ class Config(LabelledSettings):
 
     def default_size(self, pixels: int) -> int:
         """The image size to train at on data of `pixels` pixels a side."""
-        return dcgan.Config.default_size(pixels) if self.net == "conv" else pixels
+        return dcgan.default_size(pixels) if self.net == "conv" else pixels
 
 
 def networks(cfg: Config, shape, rng):
@@ -62,15 +63,14 @@ def networks(cfg: Config, shape, rng):
     if len(shape) == 1:  # points of the plane
         G = nn.Sequential(*mlp([cfg.latent + K, 128, 128, *shape], nn.ReLU(), rng))
         D = nn.Sequential(*mlp([cfg.pack * (shape[0] + K), 128, 128, 1], nn.LeakyReLU(0.2), rng))
-    elif cfg.net == "mlp":
+        return Conditional(G, K), Conditional(packed(D, cfg.pack), K)
+    if cfg.net == "mlp":
         return PaperGenerator(cfg, shape, rng), PaperDiscriminator(cfg, shape, rng)
-    else:
-        G = dcgan.generator(cfg.latent + K, cfg.width, shape)
-        D = dcgan.discriminator(cfg.width, cfg.pack * (shape[0] + 1), shape)
-        for net in (G, D):
-            net.apply(lambda layer: dcgan.initialise(layer, rng))
-        return Conditional(G, K), Conditional(packed(D, cfg.pack), K, label_plane(K, shape, rng))
-    return Conditional(G, K), Conditional(packed(D, cfg.pack), K)
+    G = dcgan.generator(cfg.latent + K, cfg.width, shape)
+    D = dcgan.discriminator(cfg.width, cfg.pack * (shape[0] + 1), shape)
+    for net in (G, D):
+        net.apply(lambda layer: dcgan.initialise(layer, rng))
+    return Conditional(G, K), Conditional(packed(D, cfg.pack), K, label_plane(K, shape, rng))
 
 
 class PaperGenerator(nn.Module):

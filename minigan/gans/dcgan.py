@@ -46,10 +46,14 @@ class Config(Settings):
         super().__post_init__()
         require(self, "width", at_least=1)
 
-    @staticmethod
-    def default_size(pixels: int) -> int:
+    def default_size(self, pixels: int) -> int:
         """The image size to train at on data of `pixels` pixels a side: the smallest it fits in."""
-        return next((s for s in SIZES if s >= pixels), SIZES[-1])
+        return default_size(pixels)
+
+
+def default_size(pixels: int) -> int:
+    """The smallest of SIZES that `pixels` fit in."""
+    return next((s for s in SIZES if s >= pixels), SIZES[-1])
 
 
 def networks(cfg: Config, shape, rng):
@@ -84,7 +88,7 @@ def layer_widths(width, shape):
     """The channels of each layer, from the image inwards. MiniganError for images of another size."""
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
         raise MiniganError(
-            f"convolutional networks make images of {SIZES} pixels a side, not samples of shape {shape}"
+            f"convolutional networks make images of 16, 32 or 64 pixels a side, not samples of shape {shape}"
         )
     return [width * 2**i for i in range(int(math.log2(shape[1] // 4)))]
 

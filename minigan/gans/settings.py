@@ -39,10 +39,11 @@ class Settings:
         shape: that of one sample, (C, H, W) or (2,). classes: how many classes the labels have, 0
         without labels. MiniganError for data that the model cannot learn.
         """
-        return replace(self, size=self.size or self.default_size(max(shape[1:]))) if shape[1:] else self
+        if len(shape) != 3:
+            return self
+        return replace(self, size=self.size or self.default_size(max(shape[1:])))
 
-    @staticmethod
-    def default_size(pixels: int) -> int:
+    def default_size(self, pixels: int) -> int:
         """The image size to train at on data of `pixels` pixels a side: its own."""
         return pixels
 

@@ -10,7 +10,8 @@ x̂ = ε x + (1 - ε) x̃ between a real sample x and a generated one x̃:
     L_G = -E[D(G(z))]
 
 The gradient of L_D holds a gradient of a gradient: `create_graph=True` records the inner one.
--(L_D - penalty), reported as `wasserstein`, falls as samples get better: a loss that can be read.
+-(L_D - penalty), reported as `wasserstein`, rises while D learns, and then falls as samples get better: a
+loss that can be read.
 
     λ 10, 5 steps of D a step of G      Algorithm 1; λ 0.1 for points, as in the authors' toy code
     Adam 1e-4, betas 0, 0.9             Algorithm 1
@@ -98,7 +99,7 @@ def gradient_penalty(D, real, fake, u, packs=1):
     real, fake: (N, ...), taken as constants. u: (N / packs, 1, ...), numbers in [0, 1], one a pack.
     packs: how many samples D judges together; the gradient is then that in all of them.
 
-    The norm is √(Σ + 1e-12), over all values of a sample. Order of derivative: any that D has.
+    The norm is √(Σ + 1e-12), over all values of a pack. Order of derivative: any that D has.
     """
     u = F.concat([u] * packs, axis=0) if packs > 1 else u
     with enable_grad():

@@ -2,7 +2,7 @@
 
 from .cache import classifier_for, hold_out, splits
 from .classifier import Classifier, Settings, train_classifier
-from .evaluate import COLUMNS, evaluate, metrics_for, table
+from .evaluate import COLUMNS, counts_of, evaluate, metrics_for, table
 from .evaluation_data import EvaluationData, Samples
 from .frechet import frechet_distance
 from .kernel import kernel_distance, squared_mmd
@@ -34,6 +34,7 @@ __all__ = [
     "Support",
     "classifier_for",
     "classifier_score",
+    "counts_of",
     "diversity",
     "evaluate",
     "frechet_distance",

@@ -14,8 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from minigan.data import Dataset, load
-from minigan.data.download import URLS
+from minigan.data import FROM_FILES, Dataset, load
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
 
@@ -84,7 +83,7 @@ def digest(data: Dataset) -> str:
 
 def splits(name: str, size: int | None = None, data_dir=None) -> tuple[Dataset, Dataset]:
     """(train, test) of the dataset `name`; where it has no test split, every fifth sample is held out."""
-    if name in URLS:
+    if name in FROM_FILES:
         return load(name, size, data_dir), load(name, size, data_dir, split="test")
     return hold_out(load(name, size, data_dir))
 

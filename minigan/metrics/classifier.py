@@ -108,8 +108,7 @@ def train_classifier(train: Dataset, test: Dataset, settings: Settings = SETTING
         schedule.step()
         if progress:
             progress(step, settings.steps)
-    lowest = float(train.samples.min()) / 127.5 - 1
-    classifier = Classifier(network, train.name, train.shape, train.classes, lowest)
+    classifier = Classifier(network, train.name, train.shape, train.classes, train.lowest)
     classifier.accuracy = _accuracy(classifier, test)
     return classifier
 

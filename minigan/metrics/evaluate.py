@@ -8,7 +8,7 @@ import numpy as np
 from minigan.errors import MiniganError, did_you_mean
 from minigan.random import Generator
 
-from .evaluation_data import EvaluationData, Samples
+from .evaluation_data import EvaluationData
 from .measures import METRICS
 
 COLUMNS = "quantity", "value", "error", "real data", "samples"
@@ -26,8 +26,8 @@ def evaluate(
 ) -> dict:
     """{"metrics": {quantity: {"value", "error", "floor", "n"}}, "classifier": …} of what `sampler` makes.
 
-    sampler(n, seed, labels=None): float32 samples (n, *shape), images in [-1, 1]; conditional models are
-        given int64 labels (n,).
+    sampler(n, seed): float32 samples (n, *shape), images in [-1, 1]; of a conditional model a pair of them
+        and of the labels they were asked for, int64 (n,).
     names: of METRICS; by default all that make sense for the data.
     n: samples a draw, by default 10,000. Less are taken where a metric's protocol or the training data
         have less; 26,000 by default where the protocol has that.
@@ -40,22 +40,16 @@ def evaluate(
     """
     if draws < 1:
         raise MiniganError(f"an evaluation needs at least 1 draw, got {draws}")
-    counts = _counts(names, data, n)
+    counts = counts_of(names, data, n)
     rng, most = Generator(seed), max(counts.values())
     real = data.real(data.test, most, rng)
-    measured, of_real, numbers = defaultdict(list), defaultdict(list), {}
-
-    def measure(name, samples, into):
-        metric, count = METRICS[name], counts[name]
-        for quantity, value in metric.measure(samples.first(count), real.first(count)).items():
-            into[quantity].append(value)
-            numbers[quantity] = count
-
+    measured = defaultdict(list)
     for draw in range(draws):
         say(f"draw {draw + 1} of {draws}: {most:,} samples")
         samples = _draw(sampler, data, most, rng)
-        for name in counts:
-            measure(name, samples, measured)
+        for quantity, value in _quantities(counts, samples, real).items():
+            measured[quantity].append(value)
+    floor = {}
     if floors:
         say("the same of real data")
         train = data.real(data.train, most, rng)
@@ -63,24 +57,22 @@ def evaluate(
             metric = METRICS[name]
             if metric.floor:
                 among = metric.floor_of
-                measure(name, data.real(data.train, count, rng, among) if among else train, of_real)
+                samples = data.real(data.train, count, rng, among) if among else train
+                floor |= _quantities({name: count}, samples, real)
             if metric.beside:
                 for quantity, value in metric.beside(data, count).items():
-                    measured[quantity], numbers[quantity] = [value], count
-    found = {
-        quantity: {
-            **_summary(values),
-            "floor": _summary(of_real[quantity])["value"] if quantity in of_real else None,
-            "n": numbers[quantity],
-        }
-        for quantity, values in measured.items()
-    }
+                    measured[quantity] = [(count, value)]
+    found = {}
+    for quantity, pairs in measured.items():
+        among_real = _summary([floor[quantity][1]])["value"] if quantity in floor else None
+        summary = _summary([value for _, value in pairs])
+        found[quantity] = {**summary, "floor": among_real, "n": pairs[0][0]}
     return {"metrics": found, "classifier": data.classifier_facts()}
 
 
 def metrics_for(data: EvaluationData) -> list[str]:
     """The names of the metrics that make sense for `data`."""
-    return [name for name, metric in METRICS.items() if metric.refusal(data) is None]
+    return [name for name, metric in METRICS.items() if metric.why_not(data) is None]
 
 
 def table(result: dict) -> list[tuple[str, ...]]:
@@ -92,8 +84,8 @@ def table(result: dict) -> list[tuple[str, ...]]:
     return [COLUMNS, *rows]
 
 
-def _counts(names, data, n):
-    """{name: number of samples} of the metrics asked for."""
+def counts_of(names, data: EvaluationData, n: int | None) -> dict[str, int]:
+    """{name: number of samples} of the metrics asked for; arguments and MiniganError as in `evaluate`."""
     if n is not None and n < 1:
         raise MiniganError(f"an evaluation needs at least 1 sample, got {n}")
     names = metrics_for(data) if names is None else list(names)
@@ -104,7 +96,7 @@ def _counts(names, data, n):
         if name not in METRICS:
             raise MiniganError(f"unknown metric {name!r}; {did_you_mean(name, METRICS)}")
         metric = METRICS[name]
-        if reason := metric.refusal(data):
+        if reason := metric.why_not(data):
             raise MiniganError(f"{name} {reason}")
         counts[name] = min(metric.count(n), len(data.train))
         if counts[name] <= metric.more_than:
@@ -113,12 +105,20 @@ def _counts(names, data, n):
 
 
 def _draw(sampler, data, n, rng):
-    seed = int(rng.integers(0, 2**31))
-    labels = data.labels_to_make(n, rng) if data.conditional else None
-    values = np.asarray(sampler(n, seed) if labels is None else sampler(n, seed, labels=labels))
+    made = sampler(n, int(rng.integers(0, 2**31)))
+    values, labels = made if data.conditional else (made, None)
     if len(values) != n:
         raise MiniganError(f"the sampler was asked for {n} samples and made {len(values)}")
-    return Samples(values, labels, data)
+    return data.samples(np.asarray(values), labels)
+
+
+def _quantities(counts, samples, real):
+    """{quantity: (how many samples, the value)} of all metrics in `counts`."""
+    return {
+        quantity: (count, value)
+        for name, count in counts.items()
+        for quantity, value in METRICS[name].measure(samples.first(count), real.first(count)).items()
+    }
 
 
 def _summary(values):

@@ -1,4 +1,4 @@
-"""What an evaluation compares with: real data seen and unseen, and the classifier of them."""
+"""What an evaluation compares with: real data, and the classifier of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from minigan.data import Dataset
+from minigan.data import FROM_FILES, Dataset
 from minigan.errors import MiniganError
 
 from . import checks
@@ -16,8 +16,8 @@ from .classifier import Classifier, softmax
 
 @dataclass(eq=False)
 class EvaluationData:
-    """train: what the model learned from. test: real samples that it is compared with. conditional: whether
-    the model makes what a label asks for.
+    """train: what the model learned from. test: real samples that it is compared with; unseen: whether it did
+    not learn from those. conditional: whether the model makes what a label asks for.
 
     `EvaluationData.load(name)` makes one of a dataset's name. The classifier is trained, or read from the
     cache, when the first metric asks for it. MiniganError for a conditional model of data without labels, or
@@ -27,6 +27,7 @@ class EvaluationData:
     train: Dataset
     test: Dataset
     conditional: bool = False
+    unseen: bool = True
     given_classifier: Classifier | None = field(default=None, repr=False)
     digits: tuple[Dataset, Dataset] | None = field(default=None, repr=False)
     say: Callable[[str], None] = field(default=print, repr=False)
@@ -41,11 +42,12 @@ class EvaluationData:
 
     @classmethod
     def load(cls, name: str, size=None, data_dir=None, conditional=False, say=print) -> "EvaluationData":
-        """The dataset `name` at `size` pixels: its train and test split, or every fifth sample held out."""
+        """The dataset `name` at `size` pixels: its train and test split. Where it has none, every fifth
+        sample is taken as the test; but a run learned from all."""
         train, test = splits(name, size, data_dir)
         # MNIST at the same size labels the channels of stacked digits.
         digits = splits("mnist", train.shape[-1], data_dir) if name == "stacked-mnist" else None
-        return cls(train, test, conditional, digits=digits, say=say)
+        return cls(train, test, conditional, name in FROM_FILES, digits=digits, say=say)
 
     @property
     def name(self) -> str:
@@ -75,6 +77,16 @@ class EvaluationData:
         labels = None if data.labels is None else data.labels[chosen]
         return Samples(data.batch(chosen), labels, self)
 
+    def samples(self, values, labels=None) -> "Samples":
+        """Samples that a model made. MiniganError for another shape, dtype or range than the data's."""
+        checks.samples("the samples", values, self.train.shape, self.lowest)
+        return Samples(values, labels, self)
+
+    @cached_property
+    def lowest(self) -> float:
+        """The darkest pixel of the training images, in [-1, 1]."""
+        return self.train.lowest
+
     def labels_to_make(self, n: int, rng) -> np.ndarray:
         """int64 (n,), as often as in the training data."""
         return self.train.labels[rng.integers(0, len(self.train), n)]
@@ -83,12 +95,10 @@ class EvaluationData:
 class Samples:
     """Samples to be measured, and what the classifier sees in them, computed when asked for.
 
-    values: float32 (N, *shape). labels: int64 (N,) or None. MiniganError for another shape or range.
+    values: float32 (N, *shape). labels: int64 (N,) or None.
     """
 
     def __init__(self, values, labels, data: EvaluationData):
-        lowest = float(data.train.samples.min()) / 127.5 - 1 if data.images else -1.0
-        checks.samples("the samples", values, data.train.shape, lowest)
         self.values, self.labels, self.data = values, labels, data
 
     def __len__(self):
@@ -98,9 +108,7 @@ class Samples:
         """The first n of them."""
         if n >= len(self):
             return self
-        part = object.__new__(Samples)
-        part.values, part.data = self.values[:n], self.data
-        part.labels = None if self.labels is None else self.labels[:n]
+        part = Samples(self.values[:n], None if self.labels is None else self.labels[:n], self.data)
         if "features" in self.__dict__:
             part.features = self.features[:n]
         return part

@@ -32,10 +32,10 @@ Quantities = dict[str, float | tuple[float, float]]  # by name: a number, or one
 @dataclass(frozen=True)
 class Metric:
     """measure(samples, real): the quantities, against real test samples. line: what they tell.
-    refusal(data): why it cannot be had of the data, or None. more_than: samples it needs more of.
-    at_most: where more are of no use, or the protocol has a number. floor: whether real training samples
-    can be measured in place of generated ones; of the first `floor_of` only. beside(data, n): quantities of
-    another kind to compare with, taken once.
+    refusal(data): why it cannot be had of the data, or None. more_than: samples it needs more of, real
+    test samples too. at_most: where more are of no use, or the protocol has a number. floor: whether real
+    training samples can be measured in place of generated ones; of the first `floor_of` only.
+    beside(data, n): quantities of another kind to compare with, taken once.
     """
 
     line: str
@@ -49,7 +49,16 @@ class Metric:
 
     def count(self, n: int | None) -> int:
         """How many samples it takes where the user asks for n."""
-        return min(x for x in (n, self.at_most) if x) if n or self.at_most else SAMPLES
+        asked = n or self.at_most or SAMPLES
+        return min(asked, self.at_most or asked)
+
+    def why_not(self, data: EvaluationData) -> str | None:
+        """Why it cannot be had of the data, or None."""
+        if reason := self.refusal(data):
+            return reason
+        if len(data.test) <= self.more_than:
+            return f"needs more than {self.more_than} real test samples, and {data.name} has {len(data.test)}"
+        return None
 
 
 # Measures
@@ -145,20 +154,20 @@ def _any(data):
     return None
 
 
+def _unseen(data):
+    return None if data.unseen else f"needs data that no model has seen, and {data.name} has no test split"
+
+
 def _labelled(data):
     if not data.images:
         return f"looks at images through a classifier, and {data.name} has points"
     if data.train.labels is None:
         return f"needs a classifier, which cannot learn {data.name} without labels"
+    if data.train.classes < 2:
+        return f"needs a classifier, which cannot learn {data.name}: all of it is of one class"
     if data.digits:
         return f"needs a classifier of {data.name}, which has 1,000 classes; there is stacked-modes"
     return None
-
-
-def _fcd_data(data):
-    if (reason := _labelled(data)) is None and len(data.test) <= FEATURES:
-        return f"needs more than {FEATURES} real test samples, and {data.name} has {len(data.test)}"
-    return reason
 
 
 def _conditional(data):
@@ -187,7 +196,7 @@ def _stacked(data):
 
 
 METRICS = {
-    "fcd": Metric("Frechet distance of the classifier's features", _fcd, _fcd_data, more_than=FEATURES),
+    "fcd": Metric("Frechet distance of the classifier's features", _fcd, _labelled, more_than=FEATURES),
     "kernel-distance": Metric("squared MMD of the features", _kernel_distance, _labelled, more_than=1),
     "precision-recall": Metric(
         "precision, recall, density and coverage", _precision_recall, _labelled, more_than=5
@@ -203,7 +212,7 @@ METRICS = {
     "neighbours": Metric(
         "distance to the training data; 0 is copies, 1 as new as real ones",
         _neighbours,
-        _any,
+        _unseen,
         at_most=2000,
         floor=False,
     ),

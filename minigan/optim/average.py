@@ -1,6 +1,6 @@
 """A moving average of the weights: it makes better samples than the weights of any one step.
 
-Yazıcı et al., "The unusual effectiveness of averaging in GAN training", 2019, equation 10.
+Yazıcı et al., "The unusual effectiveness of averaging in GAN training", 2019.
 """
 
 import copy
@@ -13,7 +13,7 @@ class ExponentialMovingAverage:
 
         average = average · decay + parameters · (1 - decay)
 
-    at each `update`, with a decay of at most (1 + n) / (10 + n) at the n-th, so that the first weights
+    at each `update`, with a decay of at most (1 + n) / (10 + n) after n updates, so that the first weights
     are soon forgotten. Buffers, such as the statistics of batch norm, are copied as they are.
 
     decay: in [0, 1). ValueError for any other.
@@ -31,7 +31,9 @@ class ExponentialMovingAverage:
         self.updates += 1
         averages = dict([*self.module.named_parameters(), *self.module.named_buffers()])
         for name, p in self.network.named_parameters():
-            with backend.beside(p.data):
-                averages[name].data += (p.data - averages[name].data) * (1 - decay)
+            average = averages[name].data
+            with backend.beside(average):
+                average += (p.data - average) * (1 - decay)
         for name, b in self.network.named_buffers():
-            averages[name].data[...] = b.data
+            with backend.beside(b.data):
+                averages[name].data[...] = b.data

@@ -41,12 +41,7 @@ class Job:
 
     def record(self) -> dict:
         """How far it is; empty before it has begun. MiniganError for a record that cannot be read."""
-        try:
-            return json.loads(self.file(".json").read_text())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise MiniganError(f"{self.file('.json')} cannot be read: {error}") from error
+        return _object_in(self.file(".json")) or {}
 
     def note(self, **changes):
         """Write `changes` into the record. OSError if the disk does not take it."""
@@ -56,12 +51,21 @@ class Job:
         """What `minigan evaluate` wrote, None if it has not yet, or was to judge otherwise then."""
         if self.record().get("evaluated") != self.study.evaluation():
             return None
-        try:
-            return json.loads((self.folder / "evaluation.json").read_text())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise MiniganError(f"{self.folder / 'evaluation.json'} cannot be read: {error}") from error
+        name = "samples.evaluation.json" if self.row.command else "evaluation.json"
+        return _object_in(self.folder / name)
+
+
+def _object_in(path: Path) -> dict | None:
+    """The JSON object in a file, None if there is no file. MiniganError for a file without one."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise MiniganError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise MiniganError(f"{path} cannot be read: it holds no JSON object")
+    return content
 
 
 def jobs_of(study: Study, out: Path) -> list[Job]:

@@ -9,7 +9,8 @@ import numpy as np
 from minigan import __version__
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
-from minigan.metrics import EvaluationData, evaluate, metrics_for
+from minigan.metrics import EvaluationData, counts_of, evaluate, metrics_for
+from minigan.random import Generator
 
 from .run import Run
 from .sampler import Sampler
@@ -35,82 +36,102 @@ def evaluate_run(
             f"{run.path} was trained on samples of shape {run.config['shape']}, {options.data} has "
             f"{list(data.train.shape)} now"
         )
-    path = run.latest_checkpoint() if step is None else run.checkpoint_path(step)
-    facts = {"checkpoint": path.name, "data": options.data}
-    return _written(run.path / "evaluation.json", evaluate(sampler, data, say=say, **how), facts, how)
+    facts = {"checkpoint": sampler.checkpoint.name, "ema": bool(average and options.ema)}
+    result = evaluate(_drawer(sampler, data), data, say=say, **how)
+    return _written(run.path / "evaluation.json", result, {**facts, "data": options.data}, how)
 
 
 def evaluate_archive(
-    path: Path, name: str | None, size=None, data_dir=None, say=print, **how
+    path: Path, name: str | None, size=None, data_dir=None, say=print, n=None, draws=1, **how
 ) -> tuple[dict, Path]:
-    """The same of the `samples` in the .npz `path`, float32 (n, *shape), images in [-1, 1], against the
-    dataset `name`; with `labels`, int64 (n,), if they were asked for by label."""
+    """The same of the samples in the file `path` (see `Archive`) against the dataset `name`; written to
+    STEM.evaluation.json beside it. The draws share no samples: by default they have all of them."""
     if name is None:
         raise MiniganError(f"say with --data what the samples in {path} are to be compared with")
-    archive = Archive(path)
+    archive = Archive(path, how.get("seed", 0))
     data = EvaluationData.load(name, size, data_dir, archive.labels is not None, say)
-    if archive.samples.shape[1:] != data.train.shape:
+    shape = archive.samples.shape[1:]
+    if shape != data.train.shape:
         raise MiniganError(
-            f"{path} has samples of shape {archive.samples.shape[1:]}, {name} has {data.train.shape}; "
-            "--size sets that of images"
+            f"{path} has samples of shape {shape}, {name} has {data.train.shape}; --size sets that of images"
         )
-    how["n"] = min(how.get("n") or len(archive.samples), len(archive.samples))
-    facts = {"samples": path.name, "data": name}
-    return _written(path.with_name("evaluation.json"), evaluate(archive, data, say=say, **how), facts, how)
+    how |= {"n": n or len(archive.samples) // draws, "draws": draws}
+    result = evaluate(archive, data, say=say, **how)
+    facts = {"samples": path.name, "data": name, "size": size}
+    return _written(path.with_name(f"{path.stem}.evaluation.json"), result, facts, how)
 
 
 class Examiner:
     """The quick metrics of a model in training: one draw, always of the same noise and the same real data.
 
-    MiniganError if the data have none.
+    n: samples. MiniganError if there are no such metrics of the data, or n is too few for one of them.
     """
 
-    def __init__(self, session, say=print):
-        self.sampler, options = session.sampler, session.options
-        self.data = EvaluationData.load(
-            options.data, session.cfg.size, options.data_dir, self.sampler.conditional, say
-        )
+    def __init__(self, session, n: int, say=print):
+        sampler, options, cfg = session.sampler, session.options, session.cfg
+        self.data = EvaluationData.load(options.data, cfg.size, options.data_dir, sampler.conditional, say)
+        self.draw, self.n = _drawer(sampler, self.data), n
         self.names = [name for name in metrics_for(self.data) if name in WHILE_TRAINING]
         if not self.names:
             raise MiniganError(f"nothing can be measured while training on {options.data}: it has no labels")
+        counts_of(self.names, self.data, n)
 
-    def evaluate(self, n: int) -> dict[str, float]:
-        """The quantities, of n samples."""
-        found = evaluate(self.sampler, self.data, self.names, n, draws=1, floors=False, say=lambda line: None)
-        return {quantity: row["value"] for quantity, row in found["metrics"].items()}
+    def evaluate(self) -> dict[str, float | None]:
+        """The quantities; None for one that is infinite."""
+        how = {"draws": 1, "floors": False, "say": lambda line: None}
+        found = evaluate(self.draw, self.data, self.names, self.n, **how)["metrics"]
+        return {quantity: row["value"] for quantity, row in found.items()}
+
+
+def _drawer(sampler, data):
+    """What `evaluate` draws with: of a conditional model, classes as often as in the training data."""
+    if not sampler.conditional:
+        return sampler
+
+    def draw(n, seed):
+        labels = data.train.labels[Generator(seed).integers(0, len(data.train), n)]
+        return sampler(n, seed, labels), labels
+
+    return draw
 
 
 class Archive:
-    """Samples in a file, drawn from it as from a generator. MiniganError for a file that has none."""
+    """Samples in a .npz, handed out in random order, each once, as if they were drawn.
 
-    def __init__(self, path: Path):
+    `samples`: floats (n, *shape), images in [-1, 1]. `labels`: integers (n,) that they were asked for by, or
+    None. MiniganError for a file that has none, or fewer than are asked for.
+    """
+
+    def __init__(self, path: Path, seed: int = 0):
         self.path = path
         try:
             with np.load(path, allow_pickle=False) as file:
                 self.samples = file["samples"]
-                self.labels = file["labels"].astype(np.int64) if "labels" in file else None
+                self.labels = file.get("labels")
         except FileNotFoundError:
             raise MiniganError(f"there is no file {path}") from None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise MiniganError(f"{path} is not a .npz with an array `samples`: {error}") from error
-        if self.labels is not None and self.labels.shape != self.samples.shape[:1]:
-            raise MiniganError(f"{path} has {len(self.samples)} samples but {self.labels.size} labels")
+        if self.samples.dtype.kind != "f":
+            raise MiniganError(f"{path} has samples of dtype {self.samples.dtype}, expected floats")
+        if self.labels is not None and (
+            self.labels.shape != self.samples.shape[:1] or self.labels.dtype.kind not in "iu"
+        ):
+            raise MiniganError(
+                f"{path} has {len(self.samples)} samples, and labels of dtype {self.labels.dtype} and shape "
+                f"{self.labels.shape}; expected an integer for each"
+            )
+        self.left = np.random.default_rng(seed).permutation(len(self.samples))
 
-    def __call__(self, n, seed, labels=None):
-        """n of the samples, none twice, by the seed; with labels, those of each class in their order."""
-        order = np.random.default_rng(seed).permutation(len(self.samples))
-        if labels is None:
-            return self.samples[order[:n]].astype(np.float32)
-        chosen = np.empty(n, np.int64)
-        for label in np.unique(labels):
-            places, found = np.flatnonzero(labels == label), order[self.labels[order] == label]
-            if len(found) < len(places):
-                raise MiniganError(
-                    f"{self.path} has {len(found)} samples with label {label}, {len(places)} are needed: "
-                    "evaluate fewer with --n"
-                )
-            chosen[places] = found[: len(places)]
-        return self.samples[chosen].astype(np.float32)
+    def __call__(self, n, seed):
+        if n > len(self.left):
+            raise MiniganError(
+                f"{self.path} has {len(self.samples)} samples, {len(self.left)} of them not drawn yet, and "
+                f"{n} are needed: evaluate fewer with --n or --draws"
+            )
+        chosen, self.left = self.left[:n], self.left[n:]
+        samples = self.samples[chosen].astype(np.float32)
+        return samples if self.labels is None else (samples, self.labels[chosen].astype(np.int64))
 
 
 def _written(path, result, facts, how):

@@ -12,7 +12,7 @@ def interpolate(
 ) -> np.ndarray:
     """n walks of `steps` samples each, both ends among them: float32 (n, steps, *shape).
 
-    kind: "spherical" (`slerp`) or "linear", between two noise vectors.
+    kind: "spherical" (`slerp`) or "linear", between two noise vectors; between classes it is always linear.
     labels: of a conditional model, the classes to walk through in this order, with the noise standing
         still; without any, each walk keeps a class, the first one the first, and walks in the noise.
     MiniganError for labels that are no classes, or for any where there are none.
@@ -46,8 +46,10 @@ def slerp(a, b, t):
     """
     lengths = (np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b))
     cosine = (a * b).sum(-1, keepdims=True) / np.prod(list(lengths), axis=0)
-    angle = np.maximum(np.arccos(np.clip(cosine, -1, 1)), 1e-4)  # of parallel vectors: then this is `lerp`
-    return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    sine = np.sin(angle)
+    arc = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.where(sine > 1e-3, sine, 1)
+    return np.where(sine > 1e-3, arc, lerp(a, b, t))  # between parallel vectors no circle is the one
 
 
 def path(corners, t):

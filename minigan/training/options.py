@@ -14,8 +14,8 @@ class Options:
     data: str = "digits"
     """What to learn: digits, mnist, fashion-mnist, stacked-mnist, ring8, grid25 or folder:PATH."""
     data_dir: Path | None = None
-    """Folder with the files of mnist or fashion-mnist; otherwise they are looked for in
-    MINIGAN_DATA_DIR and the cache, and downloaded."""
+    """Folder with the files of mnist (of which stacked-mnist is made) or fashion-mnist; otherwise they are
+    looked for in MINIGAN_DATA_DIR and the cache, and downloaded."""
     device: str = "auto"
     """Where to train: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one."""
     seed: int = 0

@@ -71,18 +71,20 @@ class Run:
         file = Path(path) / "config.toml"
         try:
             config = tomllib.loads(file.read_text())
-            for name, kind in (("model", str), ("shape", list), ("run", dict), ("hyperparameters", dict)):
-                if not isinstance(config[name], kind):
-                    raise MiniganError(f"{file}: {name} is not a {kind.__name__}")
         except (FileNotFoundError, NotADirectoryError):
             raise MiniganError(f"{path} is not a run folder: it has no config.toml") from None
-        except (tomllib.TOMLDecodeError, KeyError, UnicodeDecodeError, OSError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise MiniganError(f"{file} cannot be read: {error}") from error
         made_by = config.get("minigan", "")
         if _version(made_by) > _version(__version__):
             raise MiniganError(
                 f"{path} was made by minigan {made_by}; this is {__version__}, which may not understand it"
             )
+        for name, kind in (("model", str), ("shape", list), ("run", dict), ("hyperparameters", dict)):
+            if name not in config:
+                raise MiniganError(f"{file} cannot be read: it has no {name}")
+            if not isinstance(config[name], kind):
+                raise MiniganError(f"{file}: {name} is not a {kind.__name__}")
         return cls(Path(path), config)
 
     def model(self):

@@ -4,6 +4,7 @@ import contextlib
 import shlex
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,11 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     what the user can mend, NonFiniteError for a loss that is not finite: then the last checkpoint is
     good.
     """
-    options = options.resolved()
+    options, console = options.resolved(), console or Console()
     session = Session(model, options, cfg)
+    examiner = _examiner(session, console)  # which may refuse, before there is a folder
     run = Run.create(out, model, options, session.cfg, session.shape)
-    runner = Runner(run, session, console or Console())
+    runner = Runner(run, session, console, examiner)
     runner.write(report.save_samples, run.samples / "real.png", session.real)
     with _compiling(runner.say):
         runner.sample()
@@ -58,7 +60,8 @@ def resume(
     session.restore(*load_checkpoint(checkpoint))
     if session.cfg.steps < session.step:
         raise MiniganError(f"{path} has taken {session.step} steps already, more than {session.cfg.steps}")
-    runner = Runner(run, session, console or Console())
+    console = console or Console()
+    runner = Runner(run, session, console, _examiner(session, console))
     if steps is not None or device is not None:
         runner.write(run.save_config)  # now that the run is known to go on
     runner.write(run.forget_after, session.step)
@@ -68,6 +71,12 @@ def resume(
             runner.sample()
         runner.go()
     return run
+
+
+def _examiner(session, console):
+    options = session.options
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    return Examiner(session, options.evaluate_n, say) if options.evaluate_every else None
 
 
 def _place_to_resume(run, device):
@@ -84,12 +93,11 @@ def _place_to_resume(run, device):
 
 
 class Runner:
-    def __init__(self, run: Run, session: Session, console: Console):
-        self.run, self.session, self.console = run, session, console
+    def __init__(self, run: Run, session: Session, console: Console, examiner: Examiner | None = None):
+        self.run, self.session, self.console, self.examiner = run, session, console, examiner
         self.total = session.cfg.steps
         self.sample_every = session.options.sample_every or max(self.total // 50, 1)
         self.saved = session.step  # the step of the newest checkpoint; 0 for none
-        self.examiner = Examiner(session, self.say) if session.options.evaluate_every else None
 
     def go(self):
         """Train to the last step, or until the user asks to stop."""
@@ -129,7 +137,7 @@ class Runner:
         self.write(report.save_samples, path, session.shown(), session.real, session.sampler.columns())
 
     def evaluate(self):
-        found = self.examiner.evaluate(self.session.options.evaluate_n)
+        found = self.examiner.evaluate()
         self.write(self.run.log_evaluation, self.session.step, found)
         values = (f"{name} {'∞' if value is None else f'{value:.4g}'}" for name, value in found.items())
         self.say(f"step {self.session.step}: {'  '.join(values)}")

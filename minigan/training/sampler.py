@@ -1,6 +1,7 @@
 """A trained generator, to draw samples from."""
 
 import math
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -22,8 +23,11 @@ SHEET = 64  # images of a sheet, or a few more where each class has a column
 class Sampler:
     """Samples of the generator G of a model, in evaluation mode, on the device G lies on.
 
-    conditional: whether it takes labels, integers from 0 to `classes` - 1.
+    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint: the path that G's
+    weights are from, None for a G that is in training.
     """
+
+    checkpoint: Path | None = None
 
     def __init__(self, model: ModuleType, cfg, G, place="cpu"):
         self.model, self.cfg, self.G, self.device = model, cfg, G, device(place)
@@ -50,7 +54,9 @@ class Sampler:
             G.load_state_dict(weights)
         except ValueError as error:
             raise MiniganError(f"{path} does not fit this run: {error}") from error
-        return cls(model, cfg, G.to(place), place)
+        sampler = cls(model, cfg, G.to(place), place)
+        sampler.checkpoint = path
+        return sampler
 
     def __call__(self, n: int, seed: int = 0, labels=None, truncation: float | None = None) -> np.ndarray:
         """n samples, float32 (n, *shape): the same for the same seed, on every device to rounding.
@@ -106,8 +112,8 @@ class Sampler:
         return SHEET if columns is None else columns * math.ceil(SHEET / columns)
 
     def columns(self) -> int | None:
-        """The columns of a sheet: one a class, if they are few; None for a square."""
-        return self.classes if 1 < self.classes <= SHEET // 4 else None
+        """The columns of a sheet: the same number for each class, if there are few; None for a square."""
+        return self.classes * max(10 // self.classes, 1) if 1 < self.classes <= SHEET // 4 else None
 
 
 def truncated(z: np.ndarray, limit: float) -> np.ndarray:
