@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from bench.studies import pytorch  # noqa: E402
 from minigan import Generator, Tensor  # noqa: E402
+from minigan.cli import call  # noqa: E402
 from minigan.testing import assert_close  # noqa: E402
 from minigan.training import Options, Session  # noqa: E402
 
@@ -63,3 +64,17 @@ def test_its_moving_average_is_minigan_s():
         pytorch.follow(average, net, decay)
         expected = decay * expected + (1 - decay) * net.weight.detach().numpy()
     np.testing.assert_allclose(average.weight.detach().numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--norm", "layer"], "the settings are numbers, got 'layer'"),
+        (["--pack", "2"], "dcgan has no setting 'pack' here"),
+        (["--stps", "2"], "did you mean 'steps'?"),
+        (["--data", "mnst"], "did you mean 'mnist'?"),
+    ],
+)
+def test_what_it_cannot_do_is_told_in_a_sentence(flags, message, tmp_path, capsys):
+    assert call(pytorch.app, ["dcgan", "--out", str(tmp_path / "out"), *flags]) == 2
+    assert message in capsys.readouterr().err

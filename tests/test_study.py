@@ -270,11 +270,9 @@ def test_a_program_that_is_not_there_is_a_failure(study, capsys):
 def test_samples_of_another_program_are_scored_alike(study, capsys):
     program = "import sys; open(sys.argv[1] + '/samples.npz', 'w').write(sys.argv[2] + sys.argv[3])"
     words = json.dumps(["{python}", "-c", program, "{out}", "{seed}", "{steps}"])
-    text = STUDY + f'\n[[rows]]\nname = "other"\nsize = 32\ncommand = {words}\n'
+    text = STUDY + f'\n[[rows]]\nname = "other"\ncommand = {words}\n'
     assert study(text=text) == 0
-    assert " evaluate runs/modes/other-seed1/samples.npz --data=ring8 --size=32 --metrics=modes" in log(
-        "other-seed1"
-    )
+    assert " evaluate runs/modes/other-seed1/samples.npz --data=ring8 --metrics=modes" in log("other-seed1")
     assert "| other                  | 12.0 ± 5.8" in capsys.readouterr().out
     assert json.loads(Path("modes.json").read_text())["rows"][2]["settings"]["command"][0] == "{python}"
 
@@ -453,3 +451,19 @@ def test_flags_are_typed_as_the_command_line_takes_them():
     assert jobs.flags(settings) == [
         *("--batch-size=8", "--lr=0.0001", "--no-graph", "--detect-anomaly", "--data=folder:a b")
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('metrics = ["modes"]', "modes is counted in ring8 and grid25, not digits"),
+        ('metrics = ["label-accuracy"]', "label-accuracy needs a model that makes what a label asks for"),
+        ('metrics = ["fcd"]\nn = 50', "fcd needs more than 64 samples, got 50"),
+    ],
+)
+def test_what_cannot_be_judged_is_told_before_anything_is_trained(change, message, tmp_path, capsys):
+    file = tmp_path / "study.toml"
+    file.write_text(f'seeds = [0]\n{change}\n[[rows]]\nname = "GAN"\nmodel = "gan"\nsteps = 2\n')
+    assert main(["study", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -31,6 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", str(processors()))  # which `torch_side
 from minigan.bench import torch_side
 
 SAMPLES = 10_000
+SETTINGS = "steps", "batch_size", "width", "latent", "lr", "beta1", "beta2", "n_critic", "penalty"
 app = App(help="Train one of minigan's models in PyTorch.")
 
 
@@ -46,7 +47,7 @@ def main(
     **settings: Annotated[str, Parameter(help="A setting of the model's Config: --width 32.")],
 ):
     """Train MODEL with `minigan.gans`' settings but for those given."""
-    settings = {name.replace("-", "_"): json.loads(number) for name, number in settings.items()}
+    settings = {name.replace("-", "_"): number(text) for name, text in settings.items()}
     cfg, dataset, nets = prepared(model, data, data_dir, seed, settings)
     torch.manual_seed(seed)
     batches = tensors(dataset, cfg, seed)
@@ -60,13 +61,20 @@ def main(
     write_npz(out / "samples.npz", samples=drawn(average.eval(), cfg))
 
 
+def number(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise MiniganError(f"the settings are numbers, got {text!r}") from None
+
+
 def prepared(model, name, data_dir, seed, settings):
     """The settings, the data and both networks, with the first weights of minigan's run of this seed."""
     module = model_named(model)
-    known = [field.name for field in fields(module.Config)]
+    known = [field.name for field in fields(module.Config) if field.name in SETTINGS]
     for setting in settings:
         if setting not in known:
-            raise MiniganError(f"{model} has no setting {setting!r}; {did_you_mean(setting, known)}")
+            raise MiniganError(f"{model} has no setting {setting!r} here; {did_you_mean(setting, known)}")
     dataset = data.load(name, None, data_dir)
     cfg = module.Config(**settings).fitted(dataset.shape, dataset.classes)
     dataset = dataset.to_size(cfg.size)

@@ -133,6 +133,8 @@ def study(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     plan = Study.read(file)
     jobs = jobs_of(plan, out or Path("runs") / file.stem)
+    if not table:
+        plan.check_data()
     stopped = not table and not run_jobs(jobs, workers, console.print)
     console.print(save_results(plan, jobs))
     if stopped:

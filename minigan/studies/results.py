@@ -59,10 +59,8 @@ def save_results(study: Study, jobs: list[Job]) -> str:
 def markdown(found: dict) -> str:
     """The page: title, where the numbers come from, the table, the settings of each row."""
     seeds = ", ".join(map(str, found["seeds"]))
-    how = {"n": "samples a draw", "draws": "draws"}
-    evaluation = [
-        f"{found['evaluation'][key]} {word}" for key, word in how.items() if found["evaluation"][key]
-    ]
+    n, draws = found["evaluation"]["n"], found["evaluation"]["draws"]
+    evaluation = [f"{n} samples a draw"] * bool(n) + [f"{draws} draw{'s' * (draws != 1)}"] * bool(draws)
     made = f"Made by `{found['command']}`"
     if found["date"]:
         versions, machines = ", ".join(found["minigan"]), "; ".join(found["machine"])

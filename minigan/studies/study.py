@@ -30,13 +30,13 @@ import itertools
 import re
 import tomllib
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from minigan.data import NAMES
+from minigan.data import NAMES, load
 from minigan.errors import MiniganError, did_you_mean
-from minigan.gans import model_named
-from minigan.metrics import METRICS
+from minigan.gans import is_conditional, model_named
+from minigan.metrics import METRICS, EvaluationData, counts_of
 from minigan.training import Options
 from minigan.training.run import is_a
 
@@ -63,6 +63,18 @@ class Row:
         """All that decides how its samples come out, but for the seed."""
         made_by = {"command": list(self.command)} if self.command else {"model": self.model}
         return made_by | self.settings
+
+    def judged(self) -> tuple:
+        """What its samples are judged by: data, size, folder, and whether they are asked for by label."""
+        data, folder, size = (self.settings.get(key) for key in ("data", "data_dir", "size"))
+        data = data or Options.data
+        if self.command:
+            return data, size, folder, False
+        model = model_named(self.model)
+        known = {field.name for field in fields(model.Config)}
+        cfg = model.Config(**{key: value for key, value in self.settings.items() if key in known})
+        dataset = load(data, size, folder)
+        return data, cfg.fitted(dataset.shape, dataset.classes).size, folder, is_conditional(model)
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,15 @@ class Study:
     def evaluation(self) -> dict:
         """All that decides how samples are judged."""
         return {"metrics": list(self.metrics), "n": self.n, "draws": self.draws}
+
+    def check_data(self):
+        """MiniganError if a row's data are not there, cannot be learned or cannot be judged by the metrics:
+        better told before the hours that its training takes."""
+        for what in dict.fromkeys(row.judged() for row in self.rows):
+            try:
+                counts_of(self.metrics, EvaluationData.load(*what), self.n)
+            except MiniganError as error:
+                raise MiniganError(f"{self.path}: {error}") from error
 
 
 # Checking, from the whole to its parts
