@@ -273,7 +273,7 @@ def test_samples_of_another_program_are_scored_alike(study, capsys):
     text = STUDY + f'\n[[rows]]\nname = "other"\ncommand = {words}\n'
     assert study(text=text) == 0
     assert " evaluate runs/modes/other-seed1/samples.npz --data=ring8 --metrics=modes" in log("other-seed1")
-    assert "| other                  | 12.0 ± 5.8" in capsys.readouterr().out
+    assert "| other                | 12.0 ± 5.8" in capsys.readouterr().out
     assert json.loads(Path("modes.json").read_text())["rows"][2]["settings"]["command"][0] == "{python}"
 
 
