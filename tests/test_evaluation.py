@@ -169,8 +169,8 @@ def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
         (["empty.npz", "--data", "digits"], "empty.npz is not a .npz with an array `samples`"),
         (["array.npz", "--data", "digits"], "array.npz is not a .npz with an array `samples`"),
         (
-            ["{archive}", "--data", "digits", "--n", "200", "--draws", "2"],
-            "are needed: evaluate fewer with --n",
+            ["{archive}", "--data", "digits", "--metrics", "diversity", "--n", "200", "--draws", "2"],
+            "are needed: evaluate fewer with --n or --draws",
         ),
     ],
 )

@@ -88,7 +88,11 @@ def test_arrays_of_the_cpu_are_never_captured(gpu):
 
 @pytest.mark.parametrize(
     ("model", "launches"),
-    [("gan", 8 - WARM_UP), ("cgan", 8 - WARM_UP), ("wgan-gp", 5 * 8 - WARM_UP + 8 - WARM_UP)],
+    [
+        ("gan", 8 - WARM_UP),
+        ("cgan", 8 - WARM_UP),
+        pytest.param("wgan-gp", 5 * 8 - WARM_UP + 8 - WARM_UP, marks=pytest.mark.slow),
+    ],
 )
 def test_replays_train_to_the_same_bits(gpu, model, launches):
     eager, replayed = session(model, graph=False, ema=0.9), session(model, ema=0.9)
