@@ -11,14 +11,13 @@ import itertools
 import json
 import os
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from cyclopts import App, Parameter
-from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from minigan import Generator, data
 from minigan.cli import call
@@ -78,9 +77,8 @@ def prepared(model, name, data_dir, seed, settings):
     dataset = data.load(name, None, data_dir)
     cfg = module.Config(**settings).fitted(dataset.shape, dataset.classes)
     dataset = dataset.to_size(cfg.size)
-    first = module.networks(
-        cfg, dataset.shape, Generator(seed).spawn()
-    )  # as `minigan.training.Session` draws
+    weights_rng = Generator(seed).spawn()  # as a `Session` draws
+    first = module.networks(cfg, dataset.shape, weights_rng)
     job = {"shape": dataset.shape, "settings": {"width": cfg.width, "latent": cfg.latent}}
     norm = torch.nn.BatchNorm2d if model == "dcgan" else torch_side.instance_norm
     nets = torch_side.dcgan_generator(job), torch_side.dcgan_discriminator(job, norm)
@@ -99,37 +97,29 @@ def tensors(dataset, cfg, seed):
 
 
 def dcgan_loop(G, D, batches, cfg):
-    opt_g, opt_d = (adam(net, cfg) for net in (G, D))
+    nets = {"G": G, "D": D}
+    optimizers = {name: adam(net, cfg) for name, net in nets.items()}
+    targets = torch.ones(cfg.batch_size, 1), torch.zeros(cfg.batch_size, 1)
     for real in batches:
-        fake = G(noise(cfg, len(real)))
-        judged = D(real), D(fake.detach())
-        d_loss = bce(judged[0], torch.ones_like(judged[0])) + bce(judged[1], torch.zeros_like(judged[1]))
-        take(opt_d, d_loss)
-        judged = D(fake)
-        g_loss = bce(judged, torch.ones_like(judged))
-        take(opt_g, g_loss)
-        yield {"d_loss": d_loss, "g_loss": g_loss}
+        z = noise(cfg, len(real))
+        yield torch_side.gan_step(nets, optimizers, targets, torch_side.G_STEP[0], z, real)
 
 
 def wgan_gp_loop(G, D, batches, cfg):
     opt_g, opt_d = (adam(net, cfg) for net in (G, D))
+    job = {"settings": asdict(cfg), "eps": wgan_gp.EPS}
     for i, real in enumerate(batches, start=1):
         with torch.no_grad():
             fake = G(noise(cfg, len(real)))
-        u = torch.rand(len(real), 1, 1, 1)
-        mixed = (u * real + (1 - u) * fake).requires_grad_()
-        (slope,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
-        penalty = ((slope.square().sum((1, 2, 3)) + wgan_gp.EPS).sqrt() - 1).square().mean()
-        d_loss = D(fake).mean() - D(real).mean() + cfg.penalty * penalty
-        take(opt_d, d_loss)
+        losses = torch_side.critic_step(job, D, opt_d, torch.rand(len(real), 1, 1, 1), real, fake)
         if i % cfg.n_critic == 0:
             g_loss = -D(G(noise(cfg, len(real)))).mean()
             take(opt_g, g_loss)
-            yield {"d_loss": d_loss, "g_loss": g_loss}
+            yield {"d_loss": losses["d_loss"], "g_loss": g_loss}
 
 
 def adam(net, cfg):
-    return torch.optim.Adam(net.parameters(), cfg.lr, (cfg.beta1, cfg.beta2), fused=True)
+    return torch_side.adam(net, {"settings": asdict(cfg)}, fused=True)
 
 
 def take(optimizer, loss):

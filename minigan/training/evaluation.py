@@ -89,7 +89,7 @@ def _drawer(sampler, data):
         return sampler
 
     def draw(n, seed):
-        labels = data.train.labels[Generator(seed).integers(0, len(data.train), n)]
+        labels = data.labels_to_make(n, Generator(seed))
         return sampler(n, seed, labels), labels
 
     return draw
