@@ -7,7 +7,7 @@ from minigan.gans.packing import pack
 
 
 def steepest(D, real, fake, u, packs: int = 1) -> float:
-    """The largest |∇D(x̂)| at the points x̂ = u · real + (1 - u) · fake: a lower bound of D's Lipschitz constant.
+    """The largest |∇D(x̂)| at the points x̂ = u · real + (1 - u) · fake: a lower bound of D's slope.
 
     real, fake: Tensors (N, ...). u: an array (N / packs, 1, ...) of numbers in [0, 1]. packs: how many
     samples D judges together; the slope is that in all of them.

@@ -1,6 +1,9 @@
 """The doctor of a run: when it looks, and all that it sees in one look."""
 
 import contextlib
+from collections import deque
+
+import numpy as np
 
 from minigan.autograd import Tensor
 from minigan.graph import graphs
@@ -9,9 +12,12 @@ from minigan.random import Generator
 from .critic import steepest
 from .look import look, rounded
 from .samples import Reference
+from .verdict import verdict
 
 LOOKS = 100  # of a run
-LEAST = 25  # steps from one look to the next: a look costs up to three quarters of a step
+LEAST = 25  # steps from one look to the next, whatever the run's length: a look may cost most of a step
+WINDOW = 10  # looks whose steps tell of oscillation
+BLOCKS = 50  # that the losses of a window are averaged in
 
 
 def every_by_default(steps: int) -> int:
@@ -34,6 +40,36 @@ class Doctor:
         self.key = Generator(session.options.seed).spawn().spawn().key
         self.dataset = session.batches.dataset
         self.reference = Reference(self.dataset, self.random(0))
+        self.looks, self.losses = [], deque(maxlen=WINDOW * every)
+
+    def remember(self, looks: list[dict], metrics: list[dict]):
+        """Go on from what a run has recorded before."""
+        self.looks = list(looks)
+        self.losses.extend(record["d_loss"] for record in metrics[-self.losses.maxlen :])
+
+    def verdict(self) -> dict | None:
+        """On all that was seen so far: see `verdict`."""
+        return verdict(self.looks)
+
+    def note(self, step: int, metrics: dict, seen: dict | None = None) -> dict | None:
+        """Take note of a step, and of what was seen if it was looked at: the whole look then."""
+        self.losses.append(metrics["d_loss"])
+        if seen is None:
+            return None
+        since = min(self.every, len(self.losses))
+        loss = rounded(float(np.mean(np.abs(list(self.losses)[-since:]))))
+        self.looks.append({"step": step, **seen, "loss": loss, "oscillation": self.oscillation()})
+        return self.looks[-1]
+
+    def oscillation(self) -> float | None:
+        """The deviation of D's loss, averaged over blocks of a fiftieth of the window, over its mean size;
+        None before the window is full."""
+        if len(self.losses) < self.losses.maxlen:
+            return None
+        x = np.array(self.losses)
+        blocks = x[: len(x) // BLOCKS * BLOCKS].reshape(BLOCKS, -1).mean(axis=1)
+        size = float(np.abs(x).mean())
+        return rounded(float(blocks.std()) / size) if size else None
 
     def due(self, step: int) -> bool:
         """Whether to look at the step that comes to be number `step`, counted from 1."""

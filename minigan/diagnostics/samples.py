@@ -79,7 +79,11 @@ class Reference:
 
     def support(self, apart):
         pairs, size = birthday(apart, self.duplicate)
-        return {"pairs": pairs, "size": rounded(size), "real": rounded(birthday(self.apart, self.duplicate)[1])}
+        return {
+            "pairs": pairs,
+            "size": rounded(size),
+            "real": rounded(birthday(self.apart, self.duplicate)[1]),
+        }
 
     def modes_of_mixture(self, x):
         """A point belongs to a mode if it is nearer to that than half way to the next one."""

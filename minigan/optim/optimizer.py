@@ -70,8 +70,8 @@ class Optimizer:
             hook(self, gradients)
 
     def register_step_pre_hook(self, hook):
-        """Call `hook(optimizer, gradients)` before each step, `gradients` a list of Tensors or None as long
-        as `params`. Returns a function that removes the hook. A launched graph (`minigan.graph`) calls none."""
+        """Call `hook(optimizer, gradients)` before each step; gradients: a list as long as `params`, of
+        Tensors or None. Returns a function that removes the hook. A launched graph calls none."""
         self._pre_hooks.append(hook)
         return lambda: self._pre_hooks.remove(hook)
 
