@@ -32,13 +32,15 @@ MAY_IMPORT = {
     "gans": ENGINE | {"graph", "nn", "optim"},
     "data": BASE,
     "metrics": ENGINE | {"files", "nn", "optim", "data"},
+    "diagnostics": ENGINE | {"graph", "nn", "gans", "data", "metrics"},
     "report": TRAINING,
-    "training": TRAINING | {"__init__", "data", "metrics", "report"},
+    "training": TRAINING | {"__init__", "data", "diagnostics", "metrics", "report"},
     "studies": {"__init__", "data", "doctor", "errors", "files", "gans", "metrics", "training"},
     "doctor": BASE | {"__init__", "data"},
     "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
     "cli": TRAINING
-    | {"__init__", "data", "metrics", "report", "training", "studies", "testing", "doctor", "bench"},
+    | {"__init__", "data", "diagnostics", "metrics", "report", "training", "studies", "testing"}
+    | {"doctor", "bench"},
     "__main__": {"cli"},
 }
 

@@ -27,7 +27,7 @@ SEED = Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))]
 
 def main(tokens: list[str] | None = None) -> int:
     """Run the command line; the exit code: 0, 1 for a wrong gradient or a failed job of a study, 2 for
-    bad input, 130 if stopped."""
+    bad input, 3 for a run that --stop-on ended, 130 if stopped."""
     return call(app, tokens)
 
 

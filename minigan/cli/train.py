@@ -47,7 +47,7 @@ def _train_command(name, module):
             run = training.train(name, options, cfg, out)
         else:
             run = training.resume(resume, **_changes(name, resume, options, cfg, given))
-        return 0 if run.finished() else 130
+        return 3 if run.stopped_on else 0 if run.finished() else 130
 
     train.__doc__ = summary(module)
     return train

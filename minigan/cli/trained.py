@@ -213,3 +213,27 @@ def _print_table(console, result):
         console.print(
             f"classifier {facts['hash']} of {facts['data']}, right on {facts['accuracy']:.2%} of test images"
         )
+
+
+@app.command
+def diagnose(run: Path):
+    """Say how the training of a run went: the doctor's verdict, its evidence, and what to try.
+
+    Parameters
+    ----------
+    run
+        A run folder that has a diagnostics.jsonl: any but one that was trained with --diagnose-every 0.
+    """
+    from minigan.diagnostics import verdict
+    from minigan.training import Run
+
+    folder = Run.open(run)
+    looks = folder.diagnostics()
+    found = folder.verdict() or verdict(looks)
+    if found is None:
+        raise MiniganError(f"{run} has {len(looks)} looks of the doctor, too few for a verdict")
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{found['verdict']}, at step {found['step']}, after {len(looks)} looks")
+    for finding in found["findings"]:
+        console.print(f"  {finding['name']}, since step {finding['since']}: {finding['evidence']}")
+        console.print(f"    {finding['advice']}")

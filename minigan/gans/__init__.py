@@ -32,4 +32,9 @@ def is_conditional(model: ModuleType) -> bool:
     return any(field.name == "classes" for field in fields(model.Config))
 
 
-__all__ = ["MODELS", "cgan", "dcgan", "gan", "is_conditional", "model_named", "wgan_gp"]
+def is_critic(model: ModuleType) -> bool:
+    """Whether the model's D is a critic: it gives numbers, not the logits of being real."""
+    return any(field.name == "penalty" for field in fields(model.Config))
+
+
+__all__ = ["MODELS", "cgan", "dcgan", "gan", "is_conditional", "is_critic", "model_named", "wgan_gp"]

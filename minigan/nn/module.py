@@ -22,6 +22,7 @@ class Module:
     """
 
     training = True
+    _forward_hooks: list | tuple = ()
 
     def __init__(self):
         self._parameters: dict[str, Parameter] = {}
@@ -34,7 +35,16 @@ class Module:
     def __call__(self, *inputs, **settings):
         if backend.capturing():
             backend.depends_on(f"the training mode of {type(self).__name__}", lambda: self.training)
-        return self.forward(*inputs, **settings)
+        output = self.forward(*inputs, **settings)
+        for hook in self._forward_hooks:
+            hook(self, inputs, output)
+        return output
+
+    def register_forward_hook(self, hook):
+        """Call `hook(module, inputs, output)` after each call of this module; what it returns is not used.
+        Returns a function that removes the hook. A launched graph (`minigan.graph`) calls none."""
+        self._forward_hooks = [*self._forward_hooks, hook]
+        return lambda: setattr(self, "_forward_hooks", [h for h in self._forward_hooks if h is not hook])
 
     def __setattr__(self, name, value):
         if "_modules" not in self.__dict__ and isinstance(value, (Parameter, Module)):

@@ -39,6 +39,7 @@ class Optimizer:
             )
         self._check(lr=lr, weight_decay=weight_decay)
         self.lr, self.weight_decay = lr, weight_decay
+        self._pre_hooks, self._post_hooks = [], []
         self.device = backend.one_device(type(self).__name__, (p.data for p in self.params))
         with self.device.active():
             self._flatten()
@@ -52,6 +53,8 @@ class Optimizer:
         that do not fit the parameters.
         """
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
+        for hook in self._pre_hooks:
+            hook(self, gradients)
         backend.depends_on(f"the settings of {type(self).__name__}", self.settings)
         with self.device.active():
             runs = self._gather(gradients)
@@ -63,6 +66,19 @@ class Optimizer:
         for p, g in zip(self.params, gradients, strict=True):
             if g is not None:
                 p.bump()
+        for hook in self._post_hooks:
+            hook(self, gradients)
+
+    def register_step_pre_hook(self, hook):
+        """Call `hook(optimizer, gradients)` before each step; gradients: a list as long as `params`, of
+        Tensors or None. Returns a function that removes the hook. A launched graph calls none."""
+        self._pre_hooks.append(hook)
+        return lambda: self._pre_hooks.remove(hook)
+
+    def register_step_post_hook(self, hook):
+        """The same after each step."""
+        self._post_hooks.append(hook)
+        return lambda: self._post_hooks.remove(hook)
 
     @property
     def steps(self) -> int:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minigan.backend import device
-from minigan.errors import require
+from minigan.diagnostics.verdict import STOPS
+from minigan.errors import MiniganError, did_you_mean, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,11 @@ class Options:
     """Steps between two evaluations, as by `minigan evaluate`, into evaluations.jsonl; by default none."""
     evaluate_n: int = 2000
     """Samples of such an evaluation."""
+    diagnose_every: int | None = None
+    """Steps between two looks of the doctor, into diagnostics.jsonl; by default a hundredth of the run and at
+    least 25, 0 for never."""
+    stop_on: str | None = None
+    """End the run when the doctor finds this: collapse, diverged, or collapse,diverged."""
     graph: bool = True
     """On a GPU, launch a step as one CUDA graph; --no-graph launches it op by op."""
     detect_anomaly: bool = False
@@ -49,3 +55,11 @@ class Options:
         require(self, "seed", below=2**64)
         require(self, "sample_every", "checkpoint_every", "evaluate_every", "evaluate_n", at_least=1)
         require(self, "ema", below=1)
+        require(self, "diagnose_every")
+        for name in self.stops():
+            if name not in STOPS:
+                raise MiniganError(f"stop_on: {name!r} is nothing to stop on; {did_you_mean(name, STOPS)}")
+
+    def stops(self) -> list[str]:
+        """What to stop on."""
+        return [name.strip() for name in self.stop_on.split(",")] if self.stop_on else []

@@ -3,6 +3,8 @@
 config.toml       the model, the data, every setting
 metrics.jsonl     one line a step: {"step": 1, "d_loss": ..., ...}
 evaluations.jsonl what the quick metrics said while training, with --evaluate-every
+diagnostics.jsonl what the doctor saw, a line a look: see `minigan.diagnostics`
+verdict.json      what it makes of that: {"step", "verdict", "findings"}
 evaluation.json   what `minigan evaluate` said last
 samples/          pictures of the same noise through training, and of real data
 checkpoints/      step-001000.safetensors: all that is needed to go on
@@ -29,11 +31,17 @@ from .options import Options
 
 
 class Run:
-    """A run folder. `Run.create` makes a new one, `Run.open` an existing one."""
+    """A run folder. `Run.create` makes a new one, `Run.open` an existing one.
+
+    stopped_on: what the doctor found and the run was told to stop on, while it was driven by this object.
+    """
+
+    stopped_on: str | None = None
 
     def __init__(self, path: Path, config: dict):
         self.path, self.config = path, config
         self.metrics_path, self.evaluations_path = path / "metrics.jsonl", path / "evaluations.jsonl"
+        self.diagnostics_path, self.verdict_path = path / "diagnostics.jsonl", path / "verdict.json"
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.gif, self.losses = path / "samples.gif", path / "losses.png"
@@ -131,9 +139,32 @@ class Run:
         """Those of evaluations.jsonl."""
         return _lines(self.evaluations_path)
 
+    def log_diagnostics(self, step: int, look: dict):
+        """Add a line to diagnostics.jsonl."""
+        _add_line(self.diagnostics_path, step, look)
+
+    def diagnostics(self) -> list[dict]:
+        """Those of diagnostics.jsonl."""
+        return _lines(self.diagnostics_path)
+
+    def save_verdict(self, verdict: dict | None):
+        """Write verdict.json; remove it where there is no verdict."""
+        if verdict is None:
+            self.verdict_path.unlink(missing_ok=True)
+        else:
+            write_atomically(self.verdict_path, json.dumps(verdict, indent=1).encode())
+
+    def verdict(self) -> dict | None:
+        """That of verdict.json; None where there is none, or it cannot be read."""
+        try:
+            content = json.loads(self.verdict_path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) and "verdict" in content else None
+
     def forget_after(self, step: int):
         """Drop the metrics, evaluations and samples of later steps: those that a resumed run makes again."""
-        for path in (self.metrics_path, self.evaluations_path):
+        for path in (self.metrics_path, self.evaluations_path, self.diagnostics_path):
             if path.exists():
                 kept = [json.dumps(record) + "\n" for record in _lines(path) if record["step"] <= step]
                 write_atomically(path, "".join(kept).encode())

@@ -15,6 +15,7 @@ from minigan.autograd import detect_anomaly
 from minigan.errors import DeviceError, MiniganError, NonFiniteError
 from minigan_kernels import on_compile
 
+from .bedside import Bedside
 from .checkpoint import load_checkpoint, save_checkpoint
 from .evaluation import Examiner
 from .options import Options
@@ -97,6 +98,7 @@ class Runner:
         self.run, self.session, self.console, self.examiner = run, session, console, examiner
         self.total = session.cfg.steps
         self.sample_every = session.options.sample_every or max(self.total // 50, 1)
+        self.bedside = Bedside(run, session, self.say)
         self.saved = session.step  # the step of the newest checkpoint; 0 for none
 
     def go(self):
@@ -108,6 +110,7 @@ class Runner:
                 metrics = self.one_step()
                 step = self.session.step
                 self.write(self.run.log, step, metrics)
+                self.write(self.bedside.note, metrics)
                 bar.update(step, metrics)
                 if step % self.sample_every == 0 or step == self.total:
                     self.sample()
@@ -115,6 +118,9 @@ class Runner:
                     self.save()
                 if self.examiner and (step % self.session.options.evaluate_every == 0 or step == self.total):
                     self.evaluate()
+                if self.run.stopped_on:
+                    break
+        self.write(self.bedside.leave)
         if not self.saved or self.saved < self.session.step:
             self.save()
         self.write(report.save_losses, self.run.losses, self.run.metrics())
@@ -123,9 +129,10 @@ class Runner:
 
     def one_step(self):
         try:
-            with detect_anomaly(every_op=self.session.options.detect_anomaly):
+            with detect_anomaly(every_op=self.session.options.detect_anomaly), self.bedside.watching():
                 return self.session.next_step()
         except NonFiniteError as error:
+            self.write(self.bedside.lost, str(error))
             kept = f" The checkpoint of step {self.saved} is kept." if self.saved else ""
             raise NonFiniteError(
                 f"step {self.session.step + 1}: {error}.{kept} Going on would repeat this: begin a new run "

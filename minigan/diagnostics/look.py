@@ -1,0 +1,185 @@
+"""A look at one training step: what its own passes and updates show, without taking any of them again.
+
+The loops are generator functions, and their files say nothing of diagnosing. So the doctor listens, for the
+one step it looks at, to what the networks, their layers and the optimisers do. It changes nothing.
+"""
+
+import contextlib
+import math
+from functools import partial
+
+import numpy as np
+
+from minigan import nn
+from minigan.backend import beside, to_numpy
+from minigan_kernels import array_module
+
+QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
+SWITCHES = nn.ReLU, nn.LeakyReLU  # activations whose units are on or off
+
+
+@contextlib.contextmanager
+def look(G, D, opt_g, opt_d, critic: bool = False):
+    """Inside the block one step of training is taken; the dict it gives is filled at the end of the block.
+
+    critic: D gives numbers, not the logits of being real. The dict is JSON-able:
+
+    accuracy          share of the real and the generated samples that D is right on; not of a critic
+    output            QUANTILES of D's probability of being real, or of a critic's numbers
+    gradient_norm     by network and parameter, in the last step of each optimiser
+    update_ratio      |change of the parameter| / |parameter| in that step
+    dead_units        share of the units that no sample of any batch turned on, of networks with SWITCHES
+    batch_norm_drift  how far batches are from the running means, in standard deviations; of networks with
+                      batch norm
+
+    The step must run op by op: within `minigan.graphs(False)`, on a GPU.
+    """
+    found = {}
+    networks = {"generator": G, "discriminator": D}
+    with contextlib.ExitStack() as hooks:
+        outputs = Outputs(G, D, hooks)
+        updates = {
+            name: Updates(networks[name], optimizer, hooks)
+            for name, optimizer in (("generator", opt_g), ("discriminator", opt_d))
+        }
+        switches = {name: Switches(network, hooks) for name, network in networks.items()}
+        drifts = {name: Drift(network, hooks) for name, network in networks.items()}
+        yield found
+    found |= outputs.found(critic)
+    found["gradient_norm"] = {name: update.gradients for name, update in updates.items()}
+    found["update_ratio"] = {name: update.ratios for name, update in updates.items()}
+    for key, parts in (("dead_units", switches), ("batch_norm_drift", drifts)):
+        known = {name: part.found() for name, part in parts.items() if part.layers}
+        found |= {key: known} if known else {}
+
+
+class Outputs:
+    """What D says of the last real batch, and of the generated one that comes next.
+
+    A batch that G made is told by its array; one that carries a gradient, and is not G's, is neither.
+    """
+
+    def __init__(self, G, D, hooks):
+        self.made, self.real, self.fake = None, None, None
+        hooks.callback(G.register_forward_hook(self.on_generator))
+        hooks.callback(D.register_forward_hook(self.on_discriminator))
+
+    def on_generator(self, G, inputs, output):
+        self.made = output.data
+
+    def on_discriminator(self, D, inputs, output):
+        x = inputs[0]
+        if x.data is self.made:
+            self.fake = output.data if self.fake is None else self.fake
+        elif not x.requires_grad:
+            self.real, self.fake = output.data, None
+
+    def found(self, critic):
+        kinds = {"real": to_numpy(self.real).ravel(), "fake": to_numpy(self.fake).ravel()}
+        if critic:
+            return {"output": {kind: quantiles(x) for kind, x in kinds.items()}}
+        right = {"real": kinds["real"] > 0, "fake": kinds["fake"] < 0}
+        return {
+            "accuracy": {kind: float(r.mean()) for kind, r in right.items()},
+            "output": {kind: quantiles(sigmoid(x)) for kind, x in kinds.items()},
+        }
+
+
+def quantiles(x):
+    return [rounded(q) for q in np.quantile(x, QUANTILES)]
+
+
+def sigmoid(x):
+    return 0.5 * (1 + np.tanh(0.5 * x.astype(np.float64)))
+
+
+class Updates:
+    """The norm of each parameter's gradient in the last step of its optimiser, and of what that changed."""
+
+    def __init__(self, network, optimizer, hooks):
+        names = {id(p): name for name, p in network.named_parameters()}
+        self.names = [names[id(p)] for p in optimizer.params]
+        self.gradients, self.ratios = {}, {}
+        hooks.callback(optimizer.register_step_pre_hook(self.before_step))
+        hooks.callback(optimizer.register_step_post_hook(self.after_step))
+
+    def before_step(self, optimizer, gradients):
+        self.before = [p.data.copy() for p in optimizer.params]
+        self.gradients = {
+            name: rounded(norm(g.data))
+            for name, g in zip(self.names, gradients, strict=True)
+            if g is not None
+        }
+
+    def after_step(self, optimizer, gradients):
+        for name, p, before in zip(self.names, optimizer.params, self.before, strict=True):
+            size = norm(before)
+            with beside(before):
+                before -= p.data
+            self.ratios[name] = rounded(norm(before) / size) if size else None  # biases begin at 0
+
+
+class Switches:
+    """Which units of a network's activations any sample turned on. A unit is a column, or a channel."""
+
+    def __init__(self, network, hooks):
+        self.layers = {layer for layer in network.modules() if isinstance(layer, SWITCHES)}
+        self.on, self.next = [], 0  # one entry an activation, in the order of a pass
+        for layer in self.layers:
+            hooks.callback(layer.register_forward_hook(self.on_layer))
+        hooks.callback(network.register_forward_hook(self.on_network))
+
+    def on_layer(self, layer, inputs, output):
+        y = output.data
+        with beside(y):
+            channels_last = y.transpose(0, *range(2, y.ndim), 1)  # as it lies in memory
+            on = channels_last.reshape(-1, y.shape[1]).max(axis=0) > 0
+            if self.next == len(self.on):
+                self.on.append(on)
+            else:  # the same activation in another pass
+                self.on[self.next] = self.on[self.next] | on
+        self.next += 1
+
+    def on_network(self, network, inputs, output):
+        self.next = 0
+
+    def found(self):
+        on = np.concatenate([to_numpy(on) for on in self.on])
+        return rounded(1 - on.mean())
+
+
+class Drift:
+    """How far the first batch that each batch norm saw lay from its running mean.
+
+    The running mean moves by `momentum` times that distance, so the distance is read from the move. The
+    root mean square over all channels; n values a channel alone make it about 1/√n.
+    """
+
+    def __init__(self, network, hooks):
+        norms = (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d))
+        self.layers = [layer for layer in norms if layer.running_mean is not None]
+        self.squares = {}
+        for layer in self.layers:
+            mean, var = layer.running_mean.data.copy(), layer.running_var.data.copy()
+            hooks.callback(layer.register_forward_hook(partial(self.on_layer, mean, var)))
+
+    def on_layer(self, mean, var, layer, inputs, output):
+        if layer not in self.squares:
+            with beside(mean):
+                moved = (layer.running_mean.data - mean) / layer.momentum
+                self.squares[layer] = moved * moved / (var + layer.eps)
+
+    def found(self):
+        squares = np.concatenate([to_numpy(a) for a in self.squares.values()])
+        return rounded(math.sqrt(squares.mean()))
+
+
+def norm(array) -> float:
+    """The square root of the sum of the squares of an array on any device."""
+    with beside(array):
+        return float(array_module(array).linalg.norm(array))
+
+
+def rounded(x) -> float | None:
+    """Five digits, which is more than is known; None for what is not finite, which JSON cannot say."""
+    return float(f"{x:.5g}") if math.isfinite(x) else None

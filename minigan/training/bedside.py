@@ -1,0 +1,97 @@
+"""The doctor at the bedside of a run: looks, writes down what it sees, and tells when the verdict changes."""
+
+import contextlib
+
+from minigan.diagnostics import STOPS, Doctor, every_by_default
+from minigan.gans import is_critic
+
+from .run import Run
+from .sampler import Sampler
+from .session import Session
+
+
+class Bedside:
+    """What the runner asks of the doctor, and nothing where that is never to look.
+
+    A run that goes on remembers what diagnostics.jsonl and metrics.jsonl say up to the session's step; a
+    finding of before does not stop it again.
+    """
+
+    def __init__(self, run: Run, session: Session, say):
+        self.run, self.session, self.say, self.seen = run, session, say, None
+        every = session.options.diagnose_every
+        every = every_by_default(session.cfg.steps) if every is None else every
+        sampler = Sampler(session.model, session.cfg, session.G, session.device)
+        self.doctor = Doctor(session, sampler, is_critic(session.model), every) if every else None
+        self.verdict = None
+        if self.doctor:
+            looks, metrics = (
+                [line for line in lines if line["step"] <= session.step]
+                for lines in (run.diagnostics(), run.metrics())
+            )
+            self.doctor.remember(looks, metrics)
+            self.verdict = self.doctor.verdict()
+
+    @contextlib.contextmanager
+    def watching(self):
+        """Around one step of the session."""
+        self.seen = None
+        if not (self.doctor and self.doctor.due(self.session.step + 1)):
+            yield
+            return
+        with self.doctor.looking() as seen:
+            yield
+        self.seen = seen
+
+    def note(self, metrics: dict):
+        """After that step. OSError if the disk does not take what was seen."""
+        look = self.doctor and self.doctor.note(self.session.step, metrics, self.seen)
+        if not look:
+            return
+        self.run.log_diagnostics(look["step"], {k: v for k, v in look.items() if k != "step"})
+        before, self.verdict = self.verdict, self.doctor.verdict()
+        if self.verdict and _names(before) != _names(self.verdict):
+            self.run.save_verdict(self.verdict)
+            self.say(f"step {look['step']}: {sentence(self.verdict)}")
+        self.stop(_names(self.verdict) - _names(before))
+
+    def stop(self, begun):
+        for name in self.session.options.stops():
+            if STOPS[name] in begun:
+                self.run.stopped_on = STOPS[name]
+                since = next(f["since"] for f in self.verdict["findings"] if f["name"] == STOPS[name])
+                good = [step for step in self.run.checkpoint_steps() if step < since]
+                last = (
+                    f"the last good checkpoint is {self.run.checkpoint_path(good[-1])}"
+                    if good
+                    else ("no checkpoint was saved before that")
+                )
+                self.say(f"Stopping on {name}: it began at step {since}; {last}")
+                return
+
+    def leave(self):
+        """At the end of the run."""
+        if self.doctor:
+            self.run.save_verdict(self.verdict and {**self.verdict, "step": self.session.step})
+            if self.verdict:
+                self.say(f"The doctor's verdict: {sentence(self.verdict)}")
+
+    def lost(self, why: str):
+        """The loss was not finite, and the run ends by that."""
+        if self.doctor:
+            step = self.session.step + 1
+            advice = "Lower the learning rate, and begin a new run."
+            finding = {"name": "diverging", "since": step, "evidence": why, "advice": advice}
+            self.run.save_verdict({"step": step, "verdict": "diverging", "findings": [finding]})
+
+
+def _names(verdict):
+    return {finding["name"] for finding in verdict["findings"]} if verdict else {None}
+
+
+def sentence(verdict: dict) -> str:
+    """A verdict in a line: its name, the evidence, what to try."""
+    if not verdict["findings"]:
+        return verdict["verdict"]
+    first = verdict["findings"][0]
+    return f"{first['name']}, since step {first['since']}: {first['evidence']}. {first['advice']}"

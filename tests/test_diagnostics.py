@@ -1,0 +1,212 @@
+"""The run doctor: what it sees in planted cases, what it makes of it, and that it changes nothing."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from minigan import Tensor, grad, nn, training
+from minigan.cli import main
+from minigan.data import Dataset, load
+from minigan.diagnostics import Reference, look, verdict
+from minigan.diagnostics.critic import steepest
+from minigan.diagnostics.verdict import PERSIST
+from minigan.gans import cgan, dcgan, gan, wgan_gp
+from minigan.optim import SGD
+from minigan.random import Generator
+from minigan.training import Options, Run
+
+
+def linear(rows, bias=None):
+    layer = nn.Linear(len(rows[0]), len(rows), bias=bias is not None)
+    layer.weight.data[...] = rows
+    if bias is not None:
+        layer.bias.data[...] = bias
+    return layer
+
+
+# What one look sees
+
+
+def test_a_look_sees_accuracy_outputs_gradients_and_updates():
+    G, D = linear([[1.0]]), linear([[1.0]])
+    opt_g, opt_d = SGD(G.parameters(), 0.5), SGD(D.parameters(), 0.25)
+    real = np.array([[2.0], [1.0], [-1.0], [3.0]], np.float32)  # right on 3 of 4
+    with look(G, D, opt_g, opt_d) as seen:
+        fake = G(Tensor(np.array([[-1.0], [1.0], [1.0], [1.0]], np.float32)))  # right on 1 of 4
+        loss = D(Tensor(real)).sum() + D(fake.detach()).sum()
+        opt_d.step(grad(loss, opt_d.params))  # the gradient is 5 + 2
+        opt_g.step(grad(D(fake).sum(), opt_g.params))  # (1 - 0.25 · 7) · 2
+    assert seen["accuracy"] == {"real": 0.75, "fake": 0.25}
+    assert seen["output"]["real"][2] == pytest.approx((0.7311 + 0.8808) / 2, abs=1e-4)  # σ(1), σ(2)
+    assert seen["gradient_norm"] == {"generator": {"weight": 1.5}, "discriminator": {"weight": 7.0}}
+    assert seen["update_ratio"] == {"generator": {"weight": 0.75}, "discriminator": {"weight": 1.75}}
+    assert "dead_units" not in seen
+    assert not G._forward_hooks
+    assert not opt_d._pre_hooks
+
+
+def test_dead_units_and_the_drift_of_batch_norm():
+    norm = nn.BatchNorm1d(4)
+    G = nn.Sequential(nn.Identity(), norm, nn.ReLU(), linear(np.ones((1, 4))))
+    norm.bias.data[...] = [-100, 0, 0, 0]  # one unit of four is never on
+    D = linear([[1.0]])
+    opt_g, opt_d = SGD(G.parameters(), 0.0), SGD(D.parameters(), 0.0)
+    z = np.random.default_rng(0).normal(3.0, 1.0, (5000, 4)).astype(np.float32)  # 3 from a mean of 0
+    with look(G, D, opt_g, opt_d, critic=True) as seen:
+        fake = G(Tensor(z))
+        D(Tensor(z[:, :1]))
+        opt_d.step(grad(D(fake.detach()).sum(), opt_d.params))
+        opt_g.step(grad(D(fake).sum(), opt_g.params))
+    assert seen["dead_units"] == {"generator": 0.25}
+    assert seen["batch_norm_drift"]["generator"] == pytest.approx(3.0, rel=0.05)
+    assert "accuracy" not in seen
+
+
+def test_the_slope_of_a_linear_critic():
+    real, fake = (Tensor(np.zeros((4, 2), np.float32)) for _ in range(2))
+    u = np.full((4, 1), 0.5, np.float32)
+    assert steepest(linear([[3.0, 4.0]]), real, fake, u) == pytest.approx(5.0)
+
+
+# What samples show
+
+
+def test_samples_of_the_data_are_diverse_and_of_every_mode():
+    data = load("ring8")
+    seen = Reference(data, Generator(1)).examine(data.batch(np.arange(256)))
+    assert seen["diversity"] == pytest.approx(1.0, abs=0.05)
+    assert min(seen["modes"]) > 10
+    assert seen["high_quality"] > 0.95
+    assert seen["support"]["size"] == pytest.approx(seen["support"]["real"], rel=0.5)
+
+
+def test_one_mode_is_counted_as_one_mode():
+    data = load("ring8")
+    seen = Reference(data, Generator(1)).examine(data.batch(np.flatnonzero(data.labels == 3)[:256]))
+    assert seen["modes"] == [0, 0, 0, 256, 0, 0, 0, 0]
+    assert seen["diversity"] < 0.05
+    assert seen["support"]["size"] < seen["support"]["real"] / 4
+
+
+def test_copies_of_images_are_not_new():
+    data = load("digits", 16)
+    reference = Reference(data, Generator(1))
+    copies = reference.examine(data.batch(Generator(1).permutation(len(data))[:128]))
+    assert copies["novelty"] < 0.01
+    assert sum(n > 0 for n in copies["modes"]) == 10
+    others = reference.examine(data.batch(Generator(1).permutation(len(data))[1000:1128]))
+    assert others["novelty"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_data_that_are_all_alike_are_no_obstacle():
+    black = Dataset("black", np.zeros((1, 1, 16, 16), np.uint8))
+    seen = Reference(black, Generator(0)).examine(-np.ones((8, 1, 16, 16), np.float32))
+    assert seen["diversity"] is None
+    assert Reference(black, Generator(0)).examine(np.full((8, 1, 16, 16), np.nan, np.float32)) == {}
+
+
+# Verdicts on histories
+
+GOOD = {
+    "accuracy": {"real": 0.7, "fake": 0.7},
+    "output": {"real": [0.3, 0.4, 0.6, 0.7, 0.8], "fake": [0.1, 0.3, 0.4, 0.5, 0.6]},
+    "gradient_norm": {"generator": {"w": 1.0}, "discriminator": {"w": 1.0}},
+    "diversity": 0.9,
+    "novelty": 1.3,
+    "modes": [5] * 8,
+    "loss": 1.2,
+    "oscillation": 0.1,
+}
+FAKE = {**GOOD["output"], "fake": [0.0, 0.0, 0.01, 0.02, 0.03]}
+ILL = {
+    "diverging": {"loss": 20.0},
+    "generator gradient vanished": {"gradient_norm": {"generator": {"w": 1e-3}, "discriminator": {"w": 1.0}}},
+    "memorising": {"novelty": 0.1},
+    "discriminator too strong": {"accuracy": {"real": 1.0, "fake": 0.99}, "output": FAKE},
+    "oscillating": {"oscillation": 0.9},
+    "mode collapse": {"modes": [20, 20, 0, 0, 0, 0, 0, 0]},
+}
+
+
+def history(*looks):
+    return [{**look, "step": 10 * i} for i, look in enumerate(looks, start=1)]
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_each_rule_on_a_history_that_shows_it(name):
+    well, ill = [GOOD] * 10, {**GOOD, **ILL[name]}
+    assert verdict(history(*well))["verdict"] == "healthy"
+    assert verdict(history(*well, *[ill] * (PERSIST - 1)))["verdict"] == "healthy"
+    found = verdict(history(*well, *[ill] * PERSIST))
+    assert found["verdict"] == name
+    (finding,) = found["findings"]
+    assert finding["since"] == 110
+    assert any(c.isdigit() for c in finding["evidence"])
+    assert verdict(history(*well, *[ill] * PERSIST, GOOD))["verdict"] == "healthy", "it is over"
+    assert verdict(history(*well, *[ill] * 3, GOOD, *[ill] * 3))["verdict"] == name, "one look in between"
+
+
+def test_a_critic_of_any_slope_diverges_and_too_few_looks_say_nothing():
+    looks = [{"lipschitz": 400.0, "gradient_norm": GOOD["gradient_norm"]}] * PERSIST
+    assert verdict(history(*looks))["verdict"] == "diverging"
+    assert verdict(history(*looks[1:])) is None
+
+
+# In a run
+
+OPTIONS = Options(checkpoint_every=4, sample_every=100, seed=5, diagnose_every=2)
+SMALL = {"steps": 12, "batch_size": 8, "latent": 8}
+MODELS = [
+    ("dcgan", dcgan.Config(**SMALL, width=4)),
+    ("cgan", cgan.Config(**SMALL, net="mlp", pack=2)),  # with dropout
+    ("wgan-gp", wgan_gp.Config(**SMALL, width=4, n_critic=2, pack=2)),
+]
+
+
+def train(path, model, cfg, options=OPTIONS):
+    return training.train(model, options, cfg, path, Console(file=io.StringIO()))
+
+
+@pytest.mark.parametrize(("model", "cfg"), MODELS, ids=[m for m, _ in MODELS])
+def test_looking_changes_nothing_and_a_resumed_run_sees_the_same(tmp_path, model, cfg):
+    seen = train(tmp_path / "seen", model, cfg)
+    unseen = train(tmp_path / "unseen", model, cfg, replace(OPTIONS, diagnose_every=0))
+    assert seen.latest_checkpoint().read_bytes() == unseen.latest_checkpoint().read_bytes()
+    assert seen.metrics_path.read_bytes() == unseen.metrics_path.read_bytes()
+    assert unseen.diagnostics() == []
+    assert [record["step"] for record in seen.diagnostics()] == [1, 2, 4, 6, 8, 10, 12]
+    assert seen.verdict()["step"] == 12
+
+    part = train(tmp_path / "part", model, replace(cfg, steps=8))
+    training.resume(part.path, steps=12, console=Console(file=io.StringIO()))
+    assert part.diagnostics_path.read_bytes() == seen.diagnostics_path.read_bytes()
+    assert part.verdict() == seen.verdict()
+
+
+def test_a_run_that_collapses_is_stopped_and_says_so(tmp_path, capsys):
+    flags = ["--data=ring8", "--steps=400", "--stop-on=collapse,diverged", "--diagnose-every=10", "--seed=0"]
+    flags += ["--checkpoint-every=1", "--lr=0.01"]
+    assert main(["train", "gan", *flags, f"--out={tmp_path / 'run'}"]) == 3
+    output = capsys.readouterr().out
+    assert "Stopping on" in output
+    run = Run.open(tmp_path / "run")
+    found = json.loads(run.verdict_path.read_bytes())
+    assert found["verdict"] != "healthy"
+    assert run.metrics()[-1]["step"] < 400
+    assert main(["diagnose", str(run.path)]) == 0
+    assert found["verdict"] in capsys.readouterr().out
+
+
+def test_what_cannot_be_stopped_on_is_refused(capsys):
+    assert main(["train", "gan", "--stop-on=colapse"]) == 2
+    assert "did you mean 'collapse'" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_is_the_verdict(tmp_path):
+    with pytest.raises(ArithmeticError):
+        train(tmp_path / "run", "gan", gan.Config(steps=50, lr=1e30), Options(data="ring8"))
+    assert Run.open(tmp_path / "run").verdict()["verdict"] == "diverging"
