@@ -124,7 +124,10 @@ GOOD = {
 FAKE = {**GOOD["output"], "fake": [0.0, 0.0, 0.01, 0.02, 0.03]}
 ILL = {
     "diverging": {"loss": 20.0},
-    "generator gradient vanished": {"gradient_norm": {"generator": {"w": 1e-3}, "discriminator": {"w": 1.0}}},
+    "generator gradient vanished": {
+        "gradient_norm": {"generator": {"w": 1e-3}, "discriminator": {"w": 1.0}},
+        "output": FAKE,
+    },
     "memorising": {"novelty": 0.1},
     "discriminator too strong": {"accuracy": {"real": 1.0, "fake": 0.99}, "output": FAKE},
     "oscillating": {"oscillation": 0.9},

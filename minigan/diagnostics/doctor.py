@@ -62,14 +62,12 @@ class Doctor:
         return self.looks[-1]
 
     def oscillation(self) -> float | None:
-        """The deviation of D's loss, averaged over blocks of a fiftieth of the window, over its mean size;
-        None before the window is full."""
+        """The deviation of D's loss, averaged over blocks of a fiftieth of the window; None before that is
+        full."""
         if len(self.losses) < self.losses.maxlen:
             return None
         x = np.array(self.losses)
-        blocks = x[: len(x) // BLOCKS * BLOCKS].reshape(BLOCKS, -1).mean(axis=1)
-        size = float(np.abs(x).mean())
-        return rounded(float(blocks.std()) / size) if size else None
+        return rounded(float(x[: len(x) // BLOCKS * BLOCKS].reshape(BLOCKS, -1).mean(axis=1).std()))
 
     def due(self, step: int) -> bool:
         """Whether to look at the step that comes to be number `step`, counted from 1."""

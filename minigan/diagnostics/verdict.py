@@ -13,14 +13,15 @@ PERSIST = 5  # looks in a row that make a finding: 5 % of a run
 
 # Thresholds. A discriminator that knows nothing has a loss of 2 log 2 = 1.39, and healthy runs stay below.
 LOSS = 5.0  # mean |loss of D| since the look before: it is sure of itself, and wrong
-SLOPE = 20.0  # of a critic that should have slope 1
-VANISHED = 0.01  # G's gradient over the largest it ever had
+WILD = 1.0  # deviation of the smoothed loss of D: it is thrown from one extreme to the other
+SLOPE = 10.0  # of a critic that should have slope 1; healthy runs: below 3
+VANISHED = 0.1  # G's gradient over the largest it ever had, while D rejects what G makes
 SURE = 0.97  # accuracy on both kinds: two errors in a batch of 64
 REJECTED = 0.05  # D's probability for half of what G makes; of a game in balance it is 1/2
-SWINGS = 0.5  # deviation of the smoothed loss of D over its size; healthy runs: below 0.25
+SWINGS = 0.33  # deviation of the smoothed loss of D; healthy runs: below 0.26
 MODES = 0.5  # share of the modes that have samples; a few may be missed by the number of samples alone
 DIVERSITY = 0.5  # over that of real data
-NOVELTY = 0.5  # distance to the nearest real image, over that of other real ones; healthy runs: above 1
+NOVELTY = 0.7  # distance to the nearest real image, over that of other real ones; healthy runs: above 1.3
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def diverging(look, before):
         return f"the critic's slope is {look['lipschitz']}, where 1 is wanted"
     if "accuracy" in look and look.get("loss", 0.0) > LOSS:
         return f"the loss of D is {look['loss']:.3g} on average, where one that only guesses has 1.39"
-    return None
+    return swings_beyond(WILD, look)
 
 
 def vanished(look, before):
@@ -91,7 +92,7 @@ def vanished(look, before):
         return None
     now = total(look["gradient_norm"]["generator"])
     most = max((total(b["gradient_norm"]["generator"]) for b in before), default=0.0)
-    if now < VANISHED * most:
+    if now < VANISHED * most and rejected(look):
         return f"the gradient of G has norm {now:.2g}, and had {most:.2g} once"
     return None
 
@@ -100,9 +101,15 @@ def too_strong(look, before):
     if "accuracy" not in look:
         return None
     sure, fake = min(look["accuracy"].values()), look["output"]["fake"][2]
-    if sure >= SURE and fake is not None and fake < REJECTED:
+    if sure >= SURE and rejected(look):
         return f"D is right on {sure:.0%} of both kinds, and gives half of the samples less than {fake:.2g}"
     return None
+
+
+def rejected(look) -> bool:
+    """Whether D takes at least half of what G makes for generated, without a doubt."""
+    median = look["output"]["fake"][2]
+    return median is not None and median < REJECTED
 
 
 def memorising(look, before):
@@ -116,9 +123,13 @@ def memorising(look, before):
 
 
 def oscillating(look, before):
+    return swings_beyond(SWINGS, look)
+
+
+def swings_beyond(limit, look):
     swings = look.get("oscillation")
-    if swings is not None and swings > SWINGS:
-        return f"the smoothed loss of D swings by {swings:.0%} of its size"
+    if "accuracy" in look and swings is not None and swings > limit:  # a critic's loss has no scale
+        return f"the smoothed loss of D swings by {swings:.2g}, where one that only guesses is at 1.39"
     return None
 
 
