@@ -13,7 +13,7 @@ from minigan.cli import main
 from minigan.data import Dataset, load
 from minigan.diagnostics import Reference, look, verdict
 from minigan.diagnostics.critic import steepest
-from minigan.diagnostics.verdict import PERSIST
+from minigan.diagnostics.verdict import PERSIST, YOUNG
 from minigan.gans import cgan, dcgan, gan, wgan_gp
 from minigan.optim import SGD
 from minigan.random import Generator
@@ -213,3 +213,28 @@ def test_a_loss_that_is_not_finite_is_the_verdict(tmp_path):
     with pytest.raises(ArithmeticError):
         train(tmp_path / "run", "gan", gan.Config(steps=50, lr=1e30), Options(data="ring8"))
     assert Run.open(tmp_path / "run").verdict()["verdict"] == "diverging"
+
+
+def test_a_generator_that_only_begins_has_not_collapsed():
+    look = {**GOOD, "modes": [20, *[0] * 7]}
+    assert verdict(history(*[look] * YOUNG))["verdict"] == "healthy"
+    assert verdict(history(*[look] * (YOUNG + PERSIST)))["verdict"] == "mode collapse"
+
+
+def test_the_suite_counts_the_runs_that_became_what_they_should():
+    from bench.doctor.table import LABELS, RECIPES, confusion, rates
+
+    assert {recipe.label for recipe in RECIPES} == set(LABELS)
+    rows = [
+        ("healthy", "healthy", True),
+        ("healthy", "oscillating", True),
+        ("diverging", "diverging", True),
+        ("memorising", "healthy", True),
+        ("memorising", "memorising", False),
+    ]
+    runs = [{"label": label, "verdict": verdict, "holds": holds} for label, verdict, holds in rows]
+    assert rates(runs[:4]) == (0.5, 0.5)
+    page = confusion(runs)
+    assert "| diverging, 1 |" in page
+    assert "| memorising, 1 |" in page
+    assert "Recall 50%, false alarms 50%, of 4 runs; 1 runs did not" in page

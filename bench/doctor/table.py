@@ -10,22 +10,31 @@ LABELS = (
 )
 
 
+INTRODUCTION = """\
+# The doctor's verdicts on runs whose state is known
+
+Made by `python -m bench.doctor`. A run counts where the check of its recipe holds, which uses none of the
+doctor's measures. Rows are what the recipe makes, columns the verdict at the end.
+"""
+
+
 def page(found: list[dict], calibration, held_out) -> str:
-    """results.md: the recipes, and the tables of both kinds of seeds."""
-    recipes = [f"| {r.name} | {r.label} | {r.model}, {r.data}{settings(r)} | {r.why} |" for r in RECIPES]
-    parts = [
-        "# The doctor's verdicts on runs whose state is known",
-        "Made by `python -m bench.doctor`. A run counts where the check of its recipe holds, which uses none",
-        "of the doctor's measures; rows are what the recipe makes, columns the verdict at the end.",
-        "",
-        "## Seeds that no threshold was set on",
-        confusion([r for r in found if r["seed"] in held_out]),
-        "## Seeds that the thresholds were set on",
-        confusion([r for r in found if r["seed"] in calibration]),
-        "## The recipes",
-        "\n".join(["| recipe | makes | of | how |", "|---|---|---|---|", *recipes]),
-    ]
-    return "\n\n".join(parts[:1]) + "\n\n" + "\n".join(parts[1:4]) + "\n".join(f"{p}\n" for p in parts[4:])
+    """results.md: the tables of both kinds of seeds, where there are such runs, and the recipes."""
+    parts = [INTRODUCTION]
+    kinds = (
+        ("Seeds that no threshold was set on", held_out),
+        ("Seeds that thresholds were set on", calibration),
+    )
+    for title, seeds in kinds:
+        runs = [r for r in found if r["seed"] in seeds]
+        if runs:
+            parts.append(f"## {title}: {', '.join(map(str, sorted({r['seed'] for r in runs})))}\n")
+            parts.append(confusion(runs) + "\n")
+    rows = [f"| {r.name} | {r.label} | {r.model}, {r.data}{settings(r)} | {r.why} |" for r in RECIPES]
+    parts.append(
+        "\n".join(["## The recipes\n", "| recipe | makes | of | how |", "|---|---|---|---|", *rows, ""])
+    )
+    return "\n".join(parts)
 
 
 def settings(recipe) -> str:
@@ -45,7 +54,7 @@ def confusion(found: list[dict]) -> str:
     """Of the runs whose check holds: rows are labels, columns verdicts, and the rates below."""
     held = [r for r in found if r["holds"]]
     counts = Counter((r["label"], r["verdict"]) for r in held)
-    lines = ["", f"| label, runs | {' | '.join(LABELS)} |", f"| --- |{' --: |' * len(LABELS)}"]
+    lines = [f"| label, runs | {' | '.join(LABELS)} |", f"| --- |{' --: |' * len(LABELS)}"]
     for label in LABELS:
         n = sum(counts[label, verdict] for verdict in LABELS)
         lines.append(f"| {label}, {n} | {' | '.join(str(counts[label, v] or '') for v in LABELS)} |")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 HEALTHY = "healthy"
 PERSIST = 5  # looks in a row that make a finding: 5 % of a run
+YOUNG = 10  # looks, before which G has learned too little for one mode to be a collapse
 
 # Thresholds. A discriminator that knows nothing has a loss of 2 log 2 = 1.39, and healthy runs stay below.
 LOSS = 5.0  # mean |loss of D| since the look before: it is sure of itself, and wrong
@@ -134,6 +135,8 @@ def swings_beyond(limit, look):
 
 
 def collapsed(look, before):
+    if len(before) < YOUNG:
+        return None
     modes, diversity = look.get("modes"), look.get("diversity")
     if modes:
         found = sum(n > 0 for n in modes)
