@@ -77,9 +77,10 @@ class Doctor:
     def looking(self):
         """Inside the block the session takes one step; the dict it gives has then all that was seen."""
         s = self.session
-        with look(s.G, s.D, s.opt_g, s.opt_d, self.critic) as found, graphs(False):
-            yield found
-        found |= self.at_samples()
+        with s.device.active():
+            with look(s.G, s.D, s.opt_g, s.opt_d, self.critic) as found, graphs(False):
+                yield found
+            found |= self.at_samples()
 
     def at_samples(self) -> dict:
         """What the samples of G, as it is now, show; and how steep a critic is between them and real ones."""
