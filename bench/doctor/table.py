@@ -4,11 +4,7 @@ from collections import Counter
 
 from .recipes import RECIPES
 
-LABELS = (
-    *("healthy", "mode collapse", "discriminator too strong", "generator gradient vanished"),
-    *("diverging", "oscillating", "memorising"),
-)
-
+LABELS = tuple(dict.fromkeys(recipe.label for recipe in RECIPES))
 
 INTRODUCTION = """\
 # The doctor's verdicts on runs whose state is known

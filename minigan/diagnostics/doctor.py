@@ -6,6 +6,7 @@ from collections import deque
 import numpy as np
 
 from minigan.autograd import Tensor
+from minigan.gans import is_critic
 from minigan.graph import graphs
 from minigan.random import Generator
 
@@ -29,14 +30,17 @@ class Doctor:
     """Looks at the training of a session now and then, and changes nothing.
 
     session: a `training.Session`. sampler: a `training.Sampler` of its G, not of an average of it.
-    critic: D is a critic. every: steps from one look to the next.
+    every: steps from one look to the next.
+
+    Each step is taken within `watching()`, and `note` is called after it.
 
     Its random numbers are its own, and a function of the seed and the step alone, so that a resumed run sees
     the same.
     """
 
-    def __init__(self, session, sampler, critic: bool, every: int):
-        self.session, self.sampler, self.critic, self.every = session, sampler, critic, every
+    def __init__(self, session, sampler, every: int):
+        self.session, self.sampler, self.every = session, sampler, every
+        self.critic, self.seen = is_critic(session.model), None
         self.key = Generator(session.options.seed).spawn().spawn().key
         self.dataset = session.batches.dataset
         self.reference = Reference(self.dataset, self.random(0))
@@ -51,14 +55,15 @@ class Doctor:
         """On all that was seen so far: see `verdict`."""
         return verdict(self.looks)
 
-    def note(self, step: int, metrics: dict, seen: dict | None = None) -> dict | None:
-        """Take note of a step, and of what was seen if it was looked at: the whole look then."""
+    def note(self, metrics: dict) -> dict | None:
+        """Take note of the step that was taken; the whole look, if it was looked at."""
         self.losses.append(metrics["d_loss"])
-        if seen is None:
+        if self.seen is None:
             return None
         since = min(self.every, len(self.losses))
         loss = rounded(float(np.mean(np.abs(list(self.losses)[-since:]))))
-        self.looks.append({"step": step, **seen, "loss": loss, "oscillation": self.oscillation()})
+        step = {"step": self.session.step}
+        self.looks.append({**step, **self.seen, "loss": loss, "oscillation": self.oscillation()})
         return self.looks[-1]
 
     def oscillation(self) -> float | None:
@@ -74,13 +79,16 @@ class Doctor:
         return step == 1 or step % self.every == 0
 
     @contextlib.contextmanager
-    def looking(self):
-        """Inside the block the session takes one step; the dict it gives has then all that was seen."""
-        s = self.session
+    def watching(self):
+        """Inside the block the session takes one step, which is looked at if it is time to."""
+        s, self.seen = self.session, None
+        if not self.due(s.step + 1):
+            yield
+            return
         with s.device.active():
             with look(s.G, s.D, s.opt_g, s.opt_d, self.critic) as found, graphs(False):
-                yield found
-            found |= self.at_samples()
+                yield
+            self.seen = found | self.at_samples()
 
     def at_samples(self) -> dict:
         """What the samples of G, as it is now, show; and how steep a critic is between them and real ones."""

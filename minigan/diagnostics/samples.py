@@ -11,7 +11,8 @@ import numpy as np
 
 from minigan.data import Dataset
 from minigan.data.mixtures import MIXTURES
-from minigan.metrics.distances import squared_distances
+from minigan.metrics import mixture_modes, support
+from minigan.metrics.distances import nearest, squared_distances
 
 from .look import rounded
 
@@ -51,7 +52,7 @@ class Reference:
         apart = distances(x, x)
         real_labels = None if labels is None else self.labels[: self.n]
         diversity = ratio(mean_distance(apart, labels), mean_distance(self.apart, real_labels))
-        found = {"diversity": diversity, "support": self.support(apart)}
+        found = {"diversity": diversity, "support": self.support(x)}
         if self.mixture:
             return found | self.modes_of_mixture(x)
         if self.images:
@@ -77,34 +78,32 @@ class Reference:
         np.fill_diagonal(apart, np.inf)
         return float(apart.min(axis=1).mean())  # infinite for a single one
 
-    def support(self, apart):
-        pairs, size = birthday(apart, self.duplicate)
-        return {
-            "pairs": pairs,
-            "size": rounded(size),
-            "real": rounded(birthday(self.apart, self.duplicate)[1]),
-        }
+    @cached_property
+    def real_support(self):
+        """The support that as many real samples as a look draws speak for."""
+        few = self.real[: self.n]
+        return rounded(support(few, self.duplicate).size) if len(few) > 1 else 0.0
+
+    def support(self, x):
+        found = support(x, self.duplicate)
+        return {"pairs": found.pairs, "size": rounded(found.size), "real": self.real_support}
 
     def modes_of_mixture(self, x):
         """A point belongs to a mode if it is nearer to that than half way to the next one."""
         centres = self.mixture.centres
-        apart = distances(x, centres)
-        between = distances(centres, centres)
-        reach = between[between > 0].min() / 2
-        nearest = apart.argmin(axis=1)[apart.min(axis=1) < reach]
-        good = apart.min(axis=1) <= 3 * self.mixture.sigma
+        apart, modes = nearest(x, centres)
+        reach = nearest(centres, centres, same=True)[0].min() / 2
         return {
-            "modes": np.bincount(nearest, minlength=len(centres)).tolist(),
-            "high_quality": rounded(good.mean()),
+            "modes": np.bincount(modes[apart < reach], minlength=len(centres)).tolist(),
+            "high_quality": rounded(mixture_modes(x, self.mixture).high_quality),
         }
 
     def neighbours(self, x):
         """By the nearest real image: its label, and how near it is."""
-        apart = distances(x, self.real)
-        found = {"novelty": ratio(float(apart.min(axis=1).mean()), self.lonely)}
+        apart, which = nearest(x, self.real)
+        found = {"novelty": ratio(float(apart.mean()), self.lonely)}
         if self.labels is not None and 1 < self.classes <= CLASSES:
-            labels = self.labels[apart.argmin(axis=1)]
-            found["modes"] = np.bincount(labels, minlength=self.classes).tolist()
+            found["modes"] = np.bincount(self.labels[which], minlength=self.classes).tolist()
         return found
 
 
@@ -132,13 +131,6 @@ def mean_distance(apart, labels=None) -> float:
     pairs = labels[:, None] == labels
     np.fill_diagonal(pairs, False)
     return float(apart[pairs].mean()) if pairs.any() else 0.0
-
-
-def birthday(apart, threshold) -> tuple[int, float]:
-    """(pairs nearer than `threshold`, the support they speak for). See `minigan.metrics.support`."""
-    n = len(apart)
-    pairs = int((apart < threshold).sum() - (apart.diagonal() < threshold).sum()) // 2
-    return pairs, n * (n - 1) / (2 * max(pairs, 1))
 
 
 def ratio(a, b) -> float | None:

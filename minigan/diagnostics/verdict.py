@@ -52,11 +52,20 @@ def verdict(looks: Sequence[dict]) -> dict | None:
     """
     if len(looks) < PERSIST:
         return None
-    found = [finding for rule in RULES if (finding := apply(rule, looks))]
+    return report(looks[-1]["step"], [finding for rule in RULES if (finding := apply(rule, looks))])
+
+
+def diverged(step: int, why: str) -> dict:
+    """The verdict on a run that ended at `step` because its loss was not finite."""
+    return report(step, [Finding("diverging", step, why, "Lower the learning rate, and begin a new run.")])
+
+
+def report(step: int, findings: Sequence[Finding]) -> dict:
+    """As verdict.json has it."""
     return {
-        "step": looks[-1]["step"],
-        "verdict": found[0].name if found else HEALTHY,
-        "findings": [asdict(finding) for finding in found],
+        "step": step,
+        "verdict": findings[0].name if findings else HEALTHY,
+        "findings": [asdict(finding) for finding in findings],
     }
 
 

@@ -2,8 +2,7 @@
 
 import contextlib
 
-from minigan.diagnostics import STOPS, Doctor, every_by_default
-from minigan.gans import is_critic
+from minigan.diagnostics import STOPS, Doctor, diverged, every_by_default
 
 from .run import Run
 from .sampler import Sampler
@@ -18,11 +17,11 @@ class Bedside:
     """
 
     def __init__(self, run: Run, session: Session, say):
-        self.run, self.session, self.say, self.seen = run, session, say, None
+        self.run, self.session, self.say = run, session, say
         every = session.options.diagnose_every
         every = every_by_default(session.cfg.steps) if every is None else every
         sampler = Sampler(session.model, session.cfg, session.G, session.device)
-        self.doctor = Doctor(session, sampler, is_critic(session.model), every) if every else None
+        self.doctor = Doctor(session, sampler, every) if every else None
         self.verdict = None
         if self.doctor:
             looks, metrics = (
@@ -32,20 +31,13 @@ class Bedside:
             self.doctor.remember(looks, metrics)
             self.verdict = self.doctor.verdict()
 
-    @contextlib.contextmanager
     def watching(self):
-        """Around one step of the session."""
-        self.seen = None
-        if not (self.doctor and self.doctor.due(self.session.step + 1)):
-            yield
-            return
-        with self.doctor.looking() as seen:
-            yield
-        self.seen = seen
+        """A context manager around one step of the session."""
+        return self.doctor.watching() if self.doctor else contextlib.nullcontext()
 
     def note(self, metrics: dict):
         """After that step. OSError if the disk does not take what was seen."""
-        look = self.doctor and self.doctor.note(self.session.step, metrics, self.seen)
+        look = self.doctor and self.doctor.note(metrics)
         if not look:
             return
         self.run.log_diagnostics(look["step"], {k: v for k, v in look.items() if k != "step"})
@@ -64,7 +56,7 @@ class Bedside:
                 last = (
                     f"the last good checkpoint is {self.run.checkpoint_path(good[-1])}"
                     if good
-                    else ("no checkpoint was saved before that")
+                    else "no checkpoint was saved before that"
                 )
                 self.say(f"Stopping on {name}: it began at step {since}; {last}")
                 return
@@ -79,10 +71,7 @@ class Bedside:
     def lost(self, why: str):
         """The loss was not finite, and the run ends by that."""
         if self.doctor:
-            step = self.session.step + 1
-            advice = "Lower the learning rate, and begin a new run."
-            finding = {"name": "diverging", "since": step, "evidence": why, "advice": advice}
-            self.run.save_verdict({"step": step, "verdict": "diverging", "findings": [finding]})
+            self.run.save_verdict(diverged(self.session.step + 1, why))
 
 
 def _names(verdict):
