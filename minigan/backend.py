@@ -214,8 +214,8 @@ def from_dlpack(owner):
 
     It is read-only where the owner says that its memory is not to be written to, as JAX does; and where the
     owner or NumPy speak a DLPack older than 1.0, in which nobody can say.
-    TypeError for what has no `__dlpack__`, or a dtype that NumPy lacks; DeviceError for memory that is neither
-    the CPU's nor of a GPU that CuPy can use; BufferError where the owner refuses.
+    TypeError for what has no `__dlpack__`, or a dtype that NumPy lacks; DeviceError for memory that is not
+    the CPU's, nor a GPU's that CuPy can use; BufferError where the owner refuses.
     """
     if not hasattr(owner, "__dlpack__"):
         raise TypeError(f"{type(owner).__name__} has no __dlpack__ to share its memory by")
