@@ -11,6 +11,7 @@ from minigan.backend import device
 from minigan.errors import MiniganError
 from minigan.gans import is_conditional
 from minigan.gans.conditioning import cycle
+from minigan.nn import Module
 from minigan.random import Generator
 
 from .checkpoint import load_checkpoint
@@ -23,11 +24,12 @@ SHEET = 64  # images of a sheet, or a few more where each class has a column
 class Sampler:
     """Samples of the generator G of a model, in evaluation mode, on the device G lies on.
 
-    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint: the path that G's
-    weights are from, None for a G that is in training.
+    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint, D: the path that G's
+    weights are from and the discriminator of that step, None for a G that is in training.
     """
 
     checkpoint: Path | None = None
+    D: Module | None = None
 
     def __init__(self, model: ModuleType, cfg, G, place="cpu"):
         self.model, self.cfg, self.G, self.device = model, cfg, G, device(place)
@@ -47,15 +49,16 @@ class Sampler:
                 f"{run.path} has no checkpoint of step {step}; it has {run.checkpoint_steps()}"
             )
         model, cfg = run.model(), run.hyperparameters()
-        G, _ = model.networks(cfg, tuple(run.config["shape"]), Generator(0))
+        G, D = model.networks(cfg, tuple(run.config["shape"]), Generator(0))
         arrays, _ = load_checkpoint(path)
         try:
             weights = (average and part(arrays, "average")) or part(arrays, "generator")
             G.load_state_dict(weights)
+            D.load_state_dict(part(arrays, "discriminator"))
         except ValueError as error:
             raise MiniganError(f"{path} does not fit this run: {error}") from error
         sampler = cls(model, cfg, G.to(place), place)
-        sampler.checkpoint = path
+        sampler.checkpoint, sampler.D = path, D.to(place)
         return sampler
 
     def __call__(self, n: int, seed: int = 0, labels=None, truncation: float | None = None) -> np.ndarray:
