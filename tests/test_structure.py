@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "data": BASE,
     "metrics": ENGINE | {"files", "nn", "optim", "data"},
     "diagnostics": ENGINE | {"graph", "nn", "gans", "data", "metrics"},
-    "report": TRAINING,
+    "report": TRAINING | {"__init__", "data", "metrics"},
     "training": TRAINING | {"__init__", "data", "diagnostics", "metrics", "report"},
     "studies": {"__init__", "data", "doctor", "errors", "files", "gans", "metrics", "training"},
     "doctor": BASE | {"__init__", "data"},
