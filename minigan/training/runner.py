@@ -16,7 +16,7 @@ from minigan.errors import DeviceError, MiniganError, NonFiniteError
 from minigan_kernels import on_compile
 
 from .bedside import Bedside
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, save_checkpoint
 from .evaluation import Examiner
 from .options import Options
 from .progress import show_progress
@@ -46,11 +46,12 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
 def resume(
     path: Path, steps: int | None = None, device: str | None = None, console: Console | None = None
 ) -> Run:
-    """Go on with the run in the folder `path`, from its newest checkpoint, to the same bits as a
+    """Go on with the run in the folder `path`, from its newest good checkpoint, to the same bits as a
     run that was never stopped. `steps`: how many in all, by default as many as at first. `device`:
-    where, by default where it was; on another kind of device the bits differ."""
-    run = Run.open(path)
-    checkpoint = run.latest_checkpoint()
+    where, by default where it was; on another kind of device the bits differ.
+
+    MiniganError if that checkpoint does not fit the run, or the folder cannot be written."""
+    run, console = Run.open(path), console or Console()
     if steps is not None:
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
@@ -58,11 +59,11 @@ def resume(
     shape = run.config["shape"]
     if list(session.shape) != shape:
         raise MiniganError(f"{path} was trained on samples of shape {shape}, not {list(session.shape)}")
-    session.restore(*load_checkpoint(checkpoint))
+    session.restore(run.checkpoint(say=_speaker(console)))
     if session.cfg.steps < session.step:
         raise MiniganError(f"{path} has taken {session.step} steps already, more than {session.cfg.steps}")
-    console = console or Console()
     runner = Runner(run, session, console, _examiner(session, console))
+    runner.write(run.clear)
     if steps is not None or device is not None:
         runner.write(run.save_config)  # now that the run is known to go on
     runner.write(run.forget_after, session.step)
@@ -76,8 +77,12 @@ def resume(
 
 def _examiner(session, console):
     options = session.options
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    return Examiner(session, options.evaluate_n, say) if options.evaluate_every else None
+    return Examiner(session, options.evaluate_n, _speaker(console)) if options.evaluate_every else None
+
+
+def _speaker(console):
+    """Prints text to the console as it is."""
+    return partial(console.print, highlight=False, markup=False, soft_wrap=True)
 
 
 def _place_to_resume(run, device):
@@ -96,7 +101,7 @@ def _place_to_resume(run, device):
 class Runner:
     def __init__(self, run: Run, session: Session, console: Console, examiner: Examiner | None = None):
         self.run, self.session, self.console, self.examiner = run, session, console, examiner
-        self.total = session.cfg.steps
+        self.total, self.say = session.cfg.steps, _speaker(console)
         self.sample_every = session.options.sample_every or max(self.total // 50, 1)
         self.bedside = Bedside(run, session, self.say)
         self.saved = session.step  # the step of the newest checkpoint; 0 for none
@@ -156,7 +161,8 @@ class Runner:
                 f"step {self.session.step}: the weights are not finite, so they are not saved. "
                 f"{self.last_checkpoint()}"
             )
-        self.write(save_checkpoint, path, arrays, self.session.state())
+        now = (self.session.step, self.run.settings(), arrays, self.session.state())
+        self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
         self.saved = self.session.step
 
     def write(self, what, *args):
@@ -190,9 +196,6 @@ class Runner:
             f"More samples: {sample}" if done else f"Go on with: {self.resume_command()}",
         ]
         self.say("\n".join(lines))
-
-    def say(self, text):
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
