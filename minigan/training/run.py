@@ -1,5 +1,6 @@
 """A run is a folder: see `Run`."""
 
+import contextlib
 import json
 import re
 import sys
@@ -17,6 +18,7 @@ from minigan.files import remove_leftovers, write_atomically
 from minigan.gans import model_named
 
 from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
+from .lock import alone_in
 from .options import Options
 from .records import add_record, cut_after, read_records
 
@@ -39,6 +41,7 @@ class Run:
     checkpoints/      step-001000.safetensors and .json: all that is needed to go on, see `checkpoint`
     samples.gif       the samples as a film
     losses.png        the losses as curves
+    lock              the process id of the last process that trained in it
 
     stopped_on: what the doctor found and the run was told to stop on, while it was driven by this object.
     """
@@ -101,6 +104,19 @@ class Run:
             if not isinstance(config[name], kind):
                 raise MiniganError(f"{file}: {name} is not a {kind.__name__}")
         return cls(Path(path), config)
+
+    @contextlib.contextmanager
+    def alone(self, say):
+        """Inside the block no other process trains in the folder or takes it back; see `alone_in`.
+
+        MiniganError if one does, or the folder cannot be written.
+        """
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(alone_in(self.path, say))
+            except OSError as error:
+                raise MiniganError(f"cannot write to {self.path}: {error.strerror or error}") from error
+            yield
 
     def model(self):
         """The module of the run's model."""

@@ -35,9 +35,9 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     session = Session(model, options, cfg)
     examiner = _examiner(session, console)  # which may refuse, before there is a folder
     run = Run.create(out, model, options, session.cfg, session.shape)
-    runner = Runner(run, session, console, examiner)
-    runner.write(report.save_samples, run.samples / "real.png", session.real)
-    with _compiling(runner.say):
+    with run.alone(_speaker(console)), _compiling(_speaker(console)):
+        runner = Runner(run, session, console, examiner)
+        runner.write(report.save_samples, run.samples / "real.png", session.real)
         runner.sample()
         runner.go()
     return run
@@ -50,29 +50,37 @@ def resume(
     run that was never stopped. `steps`: how many in all, by default as many as at first. `device`:
     where, by default where it was; on another kind of device the bits differ.
 
-    MiniganError if that checkpoint does not fit the run, or the folder cannot be written."""
+    MiniganError if that checkpoint does not fit the run, the folder cannot be written, or another process
+    trains in it."""
     run, console = Run.open(path), console or Console()
+    with run.alone(_speaker(console)), _compiling(_speaker(console)):
+        _resumed(run, steps, device, console).go()
+    return run
+
+
+def _resumed(run, steps, device, console):
+    """The runner of a run that goes on, its files as they were at its newest good checkpoint."""
     if steps is not None:
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
     session = Session(run.config["model"], run.options(), run.hyperparameters())
     shape = run.config["shape"]
     if list(session.shape) != shape:
-        raise MiniganError(f"{path} was trained on samples of shape {shape}, not {list(session.shape)}")
+        raise MiniganError(f"{run.path} was trained on samples of shape {shape}, not {list(session.shape)}")
     session.restore(run.checkpoint(say=_speaker(console)))
     if session.cfg.steps < session.step:
-        raise MiniganError(f"{path} has taken {session.step} steps already, more than {session.cfg.steps}")
+        raise MiniganError(
+            f"{run.path} has taken {session.step} steps already, more than {session.cfg.steps}"
+        )
     runner = Runner(run, session, console, _examiner(session, console))
     runner.write(run.clear)
     if steps is not None or device is not None:
         runner.write(run.save_config)  # now that the run is known to go on
     runner.write(run.forget_after, session.step)
-    with _compiling(runner.say):
-        if not run.sample_paths():
-            runner.write(run.samples.mkdir, 0o777, True, True)
-            runner.sample()
-        runner.go()
-    return run
+    if not run.sample_paths():
+        runner.write(run.samples.mkdir, 0o777, True, True)
+        runner.sample()
+    return runner
 
 
 def _examiner(session, console):
