@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -188,6 +189,14 @@ def test_looking_changes_nothing_and_a_resumed_run_sees_the_same(tmp_path, model
     training.resume(part.path, steps=12, console=Console(file=io.StringIO()))
     assert part.diagnostics_path.read_bytes() == seen.diagnostics_path.read_bytes()
     assert part.verdict() == seen.verdict()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_verdict_is_shown_live(tmp_path, terminal):
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=150)
+    run = training.train("dcgan", OPTIONS, MODELS[0][1], tmp_path / "run", console)
+    last = re.findall(r"step 12/12.*", console.file.getvalue())[-1]
+    assert run.verdict()["verdict"] in last
 
 
 def test_a_run_that_collapses_is_stopped_and_says_so(tmp_path, capsys):

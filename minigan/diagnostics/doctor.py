@@ -12,7 +12,7 @@ from minigan.random import Generator
 
 from .critic import steepest
 from .look import look, rounded
-from .samples import Reference
+from .samples import SAMPLES, Reference
 from .verdict import verdict
 
 LOOKS = 100  # of a run
@@ -93,7 +93,7 @@ class Doctor:
     def at_samples(self) -> dict:
         """What the samples of G, as it is now, show; and how steep a critic is between them and real ones."""
         s, rng = self.session, self.random(self.session.step)
-        n = self.reference.n
+        n = SAMPLES
         chosen = rng.integers(0, len(self.dataset), n)
         labels = self.dataset.labels[chosen] if self.sampler.conditional else None
         made = self.sampler.make(*self.sampler.inputs(n, rng, labels))

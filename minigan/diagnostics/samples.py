@@ -16,7 +16,7 @@ from minigan.metrics.distances import nearest, squared_distances
 
 from .look import rounded
 
-POINTS, IMAGES = 256, 128  # samples of a look
+SAMPLES = 128  # of a look
 REAL = 1000  # real ones to compare with, drawn once
 PIXELS = 16
 CLASSES = 100  # modes that a look can hope to count
@@ -28,7 +28,6 @@ class Reference:
 
     def __init__(self, dataset: Dataset, rng):
         self.images, self.mixture = len(dataset.shape) == 3, MIXTURES.get(dataset.name)
-        self.n = IMAGES if self.images else POINTS
         chosen = rng.permutation(len(dataset))[:REAL]
         self.real = rows_of(dataset.batch(chosen))
         self.labels = None if dataset.labels is None else dataset.labels[chosen]
@@ -50,7 +49,7 @@ class Reference:
             return {}
         x = rows_of(samples)
         apart = distances(x, x)
-        real_labels = None if labels is None else self.labels[: self.n]
+        real_labels = None if labels is None else self.labels[:SAMPLES]
         diversity = ratio(mean_distance(apart, labels), mean_distance(self.apart, real_labels))
         found = {"diversity": diversity, "support": self.support(x)}
         if self.mixture:
@@ -62,7 +61,7 @@ class Reference:
     @cached_property
     def apart(self):
         """Distances between as many real samples as a look draws."""
-        few = self.real[: self.n]
+        few = self.real[:SAMPLES]
         return distances(few, few)
 
     @cached_property
@@ -81,7 +80,7 @@ class Reference:
     @cached_property
     def real_support(self):
         """The support that as many real samples as a look draws speak for."""
-        few = self.real[: self.n]
+        few = self.real[:SAMPLES]
         return rounded(support(few, self.duplicate).size) if len(few) > 1 else 0.0
 
     def support(self, x):

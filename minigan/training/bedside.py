@@ -61,6 +61,10 @@ class Bedside:
                 self.say(f"Stopping on {name}: it began at step {since}; {last}")
                 return
 
+    def name(self) -> str:
+        """Of the verdict; "" before there is one."""
+        return self.verdict["verdict"] if self.verdict else ""
+
     def leave(self):
         """At the end of the run."""
         if self.doctor:

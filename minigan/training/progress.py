@@ -11,12 +11,15 @@ LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 
 
 def show_progress(console: Console, start: int, total: int):
-    """A context manager with `update(step, metrics)`, for the steps from `start` to `total`."""
+    """A context manager with `update(step, metrics, verdict)`, for the steps from `start` to `total`.
+
+    verdict: the name of the doctor's, "" for none yet.
+    """
     return LiveBar(console, start, total) if console.is_terminal else Lines(console, total)
 
 
 class LiveBar:
-    """step 120/1500 ━━━━━━━━ 14.2 steps/s  1:37 left  d_loss 1.02  g_loss 1.54"""
+    """step 120/1500 ━━━━━━━━ 14.2 steps/s  1:37 left  d_loss 1.02  g_loss 1.54  healthy"""
 
     def __init__(self, console, start, total):
         self.progress = Progress(
@@ -24,7 +27,7 @@ class LiveBar:
             BarColumn(bar_width=None, table_column=Column(ratio=1)),  # what the others leave
             _Rate(table_column=_one_line()),
             TimeRemainingColumn(compact=True, table_column=_one_line()),
-            TextColumn("left  {task.fields[losses]}", table_column=_one_line()),
+            TextColumn("left  {task.fields[state]}", table_column=_one_line()),
             console=console,
             expand=True,
         )
@@ -32,11 +35,11 @@ class LiveBar:
 
     def __enter__(self):
         self.progress.start()
-        self.task = self.progress.add_task("", completed=self.start, total=self.total, losses="")
+        self.task = self.progress.add_task("", completed=self.start, total=self.total, state="")
         return self
 
-    def update(self, step, metrics):
-        self.progress.update(self.task, completed=step, losses=_losses(metrics))
+    def update(self, step, metrics, verdict=""):
+        self.progress.update(self.task, completed=step, state=_state(metrics, verdict))
 
     def __exit__(self, *exc):
         self.progress.stop()
@@ -52,7 +55,7 @@ class Lines:
         self.first = None  # the step after which the clock runs: it may have waited for a compiler
         return self
 
-    def update(self, step, metrics):
+    def update(self, step, metrics, verdict=""):
         now = time.monotonic()
         if self.first is None:
             self.first, self.began, self.printed = step, now, now
@@ -64,7 +67,7 @@ class Lines:
             pace = f"  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left"
         else:
             return
-        self.console.print(f"step {step}/{self.total}{pace}  {_losses(metrics)}", highlight=False)
+        self.console.print(f"step {step}/{self.total}{pace}  {_state(metrics, verdict)}", highlight=False)
 
     def __exit__(self, *exc):
         pass
@@ -79,5 +82,6 @@ def _one_line():
     return Column(no_wrap=True)
 
 
-def _losses(metrics):
-    return "  ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name.endswith("loss"))
+def _state(metrics, verdict):
+    losses = (f"{name} {value:.3f}" for name, value in metrics.items() if name.endswith("loss"))
+    return "  ".join([*losses, verdict]).rstrip()

@@ -124,7 +124,7 @@ class Runner:
                 step = self.session.step
                 self.write(self.run.log, step, metrics)
                 self.write(self.bedside.note, metrics)
-                bar.update(step, metrics)
+                bar.update(step, metrics, self.bedside.name())
                 if step % self.sample_every == 0 or step == self.total:
                     self.sample()
                 if step % self.session.options.checkpoint_every == 0 or step == self.total:
