@@ -3,6 +3,7 @@
 from .evaluation import evaluate_archive, evaluate_run
 from .interpolate import interpolate
 from .options import Options
+from .rollback import rollback
 from .run import Run
 from .runner import resume, train
 from .sampler import Sampler
@@ -17,5 +18,6 @@ __all__ = [
     "evaluate_run",
     "interpolate",
     "resume",
+    "rollback",
     "train",
 ]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shlex
 import sys
 import time
 import tomllib
@@ -18,6 +19,7 @@ from minigan.files import remove_leftovers, write_atomically
 from minigan.gans import model_named
 
 from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
+from .keep import Keep
 from .lock import alone_in
 from .options import Options
 from .records import add_record, cut_after, read_records
@@ -41,6 +43,7 @@ class Run:
     checkpoints/      step-001000.safetensors and .json: all that is needed to go on, see `checkpoint`
     samples.gif       the samples as a film
     losses.png        the losses as curves
+    after-001000/     what came after step 1000, before a rollback to it
     lock              the process id of the last process that trained in it
 
     stopped_on: what the doctor found and the run was told to stop on, while it was driven by this object.
@@ -55,6 +58,8 @@ class Run:
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.gif, self.losses = path / "samples.gif", path / "losses.png"
+        self.records = self.metrics_path, self.evaluations_path, self.diagnostics_path
+        self.summaries = self.verdict_path, path / "evaluation.json", self.gif, self.losses
 
     @classmethod
     def create(cls, path: Path | None, model: str, options, cfg, shape) -> "Run":
@@ -64,7 +69,7 @@ class Run:
         """
         data = options.data.partition(":")[0]
         if path is None:
-            path = _unused(Path("runs") / f"{model}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
+            path = unused(Path("runs") / f"{model}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise MiniganError(f"{path} exists and is not an empty folder; choose another with --out")
         config = {
@@ -144,6 +149,10 @@ class Run:
         """Write config.toml. OSError if the disk does not take it."""
         write_atomically(self.path / "config.toml", tomli_w.dumps(self.config).encode())
 
+    def resume_command(self) -> str:
+        """What to type to go on."""
+        return f"minigan train {self.config['model']} --resume {shlex.quote(str(self.path))}"
+
     # Metrics
 
     def log(self, step: int, metrics: dict[str, float]):
@@ -199,10 +208,17 @@ class Run:
     def forget_after(self, step: int):
         """Drop the metrics, evaluations, diagnostics and samples of later steps: those that a resumed run
         makes again."""
-        for path in (self.metrics_path, self.evaluations_path, self.diagnostics_path):
+        for path in self.records:
             cut_after(path, step)
         for path in self.files_after(step):
             if path.parent == self.samples:
+                path.unlink()
+
+    def prune(self, keep: Keep, saved: int):
+        """Delete the checkpoints before that of step `saved` which `keep` does not want."""
+        wanted = keep.chosen([s for s in self.checkpoint_steps() if s <= saved], self.evaluations())
+        for step, path in self._files_of_steps():  # of a checkpoint the .json first: then it counts no more
+            if path.parent == self.checkpoints and step < saved and step not in wanted:
                 path.unlink()
 
     def clear(self):
@@ -326,7 +342,7 @@ def _as_toml(dataclass) -> dict:
     return {k: v for k, v in values.items() if v is not None}
 
 
-def _unused(path: Path) -> Path:
-    """`path`, or with a number behind it if two runs begin in one second."""
+def unused(path: Path) -> Path:
+    """`path`, or with a number behind it if there is one of that name."""
     candidates = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 1000))]
     return next(p for p in candidates if not p.exists())

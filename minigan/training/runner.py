@@ -172,6 +172,8 @@ class Runner:
         now = (self.session.step, self.run.settings(), arrays, self.session.state())
         self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
         self.saved = self.session.step
+        if keep := self.session.options.kept():
+            self.write(self.run.prune, keep, self.saved)
 
     def write(self, what, *args):
         """Call what(*args), which writes a file; make a sentence of it if the disk does not take it."""
@@ -186,10 +188,7 @@ class Runner:
     def last_checkpoint(self):
         if not self.saved:
             return "There is no checkpoint yet."
-        return f"The checkpoint of step {self.saved} is good; go on with {self.resume_command()}"
-
-    def resume_command(self):
-        return f"minigan train {self.run.config['model']} --resume {shlex.quote(str(self.run.path))}"
+        return f"The checkpoint of step {self.saved} is good; go on with {self.run.resume_command()}"
 
     def tell(self):
         """Say how it ended, and where to look."""
@@ -201,7 +200,7 @@ class Runner:
             f"  film        {self.run.gif}",
             f"  losses      {self.run.losses}",
             f"  checkpoint  {self.run.checkpoint_path(self.saved)}",
-            f"More samples: {sample}" if done else f"Go on with: {self.resume_command()}",
+            f"More samples: {sample}" if done else f"Go on with: {self.run.resume_command()}",
         ]
         self.say("\n".join(lines))
 
