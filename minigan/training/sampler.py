@@ -11,6 +11,7 @@ from minigan.backend import device
 from minigan.errors import MiniganError
 from minigan.gans import is_conditional
 from minigan.gans.conditioning import cycle
+from minigan.nn import Module
 from minigan.random import Generator
 
 from .checkpoint import misfits, part
@@ -23,11 +24,12 @@ SHEET = 64  # images of a sheet, or a few more where each class has a column
 class Sampler:
     """Samples of the generator G of a model, in evaluation mode, on the device G lies on.
 
-    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint: the path that G's
-    weights are from, None for a G that is in training.
+    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint, D: the path that G's
+    weights are from and the discriminator of that step, None for a G that is in training.
     """
 
     checkpoint: Path | None = None
+    D: Module | None = None
 
     def __init__(self, model: ModuleType, cfg, G, place="cpu"):
         self.model, self.cfg, self.G, self.device = model, cfg, G, device(place)
@@ -43,14 +45,17 @@ class Sampler:
         """
         checkpoint = run.checkpoint(step)
         model, cfg = run.model(), run.hyperparameters()
-        G, _ = model.networks(cfg, tuple(run.config["shape"]), Generator(0))
+        G, D = model.networks(cfg, tuple(run.config["shape"]), Generator(0))
         averaged = average and part(checkpoint.arrays, "average")
-        weights = averaged or part(checkpoint.arrays, "generator")
-        if problems := misfits(weights, G.state_dict()):
-            raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
-        G.load_state_dict(weights)
+        for network, weights in (
+            (G, averaged or part(checkpoint.arrays, "generator")),
+            (D, part(checkpoint.arrays, "discriminator")),
+        ):
+            if problems := misfits(weights, network.state_dict()):
+                raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
+            network.load_state_dict(weights)
         sampler = cls(model, cfg, G.to(place), place)
-        sampler.checkpoint = checkpoint.path
+        sampler.checkpoint, sampler.D = checkpoint.path, D.to(place)
         return sampler
 
     def __call__(self, n: int, seed: int = 0, labels=None, truncation: float | None = None) -> np.ndarray:
