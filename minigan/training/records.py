@@ -23,8 +23,8 @@ def read_records(path: Path) -> list[dict]:
 
 
 def alike(records: list[dict]) -> list[dict]:
-    """Those of them that can be computed with like most: numbers, None, lists and dicts of them, under the same
-    names in each."""
+    """Those of them that can be computed with like most: numbers, None, lists and dicts of them, under the
+    same names in each."""
     forms = [_form(record) for record in records]
     usual = Counter(form for form in forms if form is not None).most_common(1)
     return [record for record, form in zip(records, forms, strict=True) if usual and form == usual[0][0]]
