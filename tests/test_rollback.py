@@ -50,8 +50,9 @@ def test_rollback_keeps_what_came_after_and_the_run_branches(run, trained):
     for name in ("metrics.jsonl", "diagnostics.jsonl"):
         assert (run.path / name).read_bytes() + after.pop(name) == before[name]
     moved = {f"checkpoints/step-{s:06d}.{kind}" for s in (6, 8) for kind in ("json", "safetensors")}
-    moved |= {f"samples/step-{s:06d}.png" for s in (6, 8)} | {"losses.png", "samples.gif", "verdict.json"}
-    assert after.keys() == moved
+    moved |= {f"samples/step-{s:06d}.{kind}" for s in (6, 8) for kind in ("npz", "png")}
+    moved |= {"losses.png", "samples.gif", "verdict.json"}
+    assert after.keys() == moved | {"report.html"}
     assert all(after[name] == before[name] for name in moved)
     training.resume(run.path, console=Console(file=io.StringIO()))
     files = content(run.path)
