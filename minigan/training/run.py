@@ -10,6 +10,7 @@ samples/          pictures of the same noise through training, and of real data
 checkpoints/      step-001000.safetensors: all that is needed to go on
 samples.gif       the samples as a film
 losses.png        the losses as curves
+tensorboard/      all that as event files for TensorBoard, with --log tensorboard
 """
 
 import json

@@ -22,6 +22,7 @@ from .options import Options
 from .progress import show_progress
 from .run import Run
 from .session import Session
+from .tensorboard import TensorBoard, check_log
 
 
 def train(model: str, options: Options, cfg, out: Path | None = None, console: Console | None = None) -> Run:
@@ -32,6 +33,7 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     good.
     """
     options, console = options.resolved(), console or Console()
+    check_log(options)
     session = Session(model, options, cfg)
     examiner = _examiner(session, console)  # which may refuse, before there is a folder
     run = Run.create(out, model, options, session.cfg, session.shape)
@@ -51,6 +53,7 @@ def resume(
     where, by default where it was; on another kind of device the bits differ."""
     run = Run.open(path)
     checkpoint = run.latest_checkpoint()
+    check_log(run.options())
     if steps is not None:
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
@@ -105,7 +108,7 @@ class Runner:
         """Train to the last step, or until the user asks to stop."""
         self.say(f"run folder: {self.run.path}")
         progress = show_progress(self.console, self.session.step, self.total)
-        with _stop_requested(self.say) as stop, progress as bar:
+        with _stop_requested(self.say) as stop, progress as bar, TensorBoard(self.run) as board:
             while self.session.step < self.total and not stop.is_set():
                 metrics = self.one_step()
                 step = self.session.step
@@ -118,6 +121,7 @@ class Runner:
                     self.save()
                 if self.examiner and (step % self.session.options.evaluate_every == 0 or step == self.total):
                     self.evaluate()
+                self.write(board.follow)
                 if self.run.stopped_on:
                     break
         self.write(self.bedside.leave)
