@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "data": BASE,
     "metrics": ENGINE | {"files", "nn", "optim", "data"},
     "diagnostics": ENGINE | {"graph", "nn", "gans", "data", "metrics"},
-    "report": TRAINING,
+    "report": TRAINING | {"__init__", "data", "metrics"},
     "training": TRAINING | {"__init__", "data", "diagnostics", "extras", "metrics", "report"},
     "export": TRAINING | {"__init__", "extras", "training"},
     "studies": {"__init__", "data", "doctor", "errors", "files", "gans", "metrics", "training"},

@@ -3,7 +3,7 @@ at once."""
 
 import sys
 
-from . import export, tools, train, trained  # noqa: F401  (each adds its commands to the application)
+from . import export, pages, tools, train, trained  # noqa: F401  (each adds its commands to the application)
 from .app import app, call, main
 
 __all__ = ["app", "call", "main", "run"]

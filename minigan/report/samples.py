@@ -34,10 +34,17 @@ def save_each(folder: Path, images: np.ndarray):
     """
     folder.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(as_pixels(images)):
-        _save(folder / f"{i:05d}.png", _picture(image), "PNG")
+        _save(folder / f"{i:05d}.png", picture_of(image), "PNG")
 
 
 def sheet(images: np.ndarray, columns: int | None = None) -> Image.Image:
+    """`tiles` magnified to about SHEET pixels."""
+    picture = tiles(images, columns)
+    scale = max(round(SHEET / max(picture.size)), 1)
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def tiles(images: np.ndarray, columns: int | None = None) -> Image.Image:
     """Images (N, C, H, W) in [-1, 1], of one or three channels, side by side, by default in a square."""
     N, C, H, W = images.shape
     columns = columns or math.ceil(math.sqrt(N))
@@ -46,9 +53,7 @@ def sheet(images: np.ndarray, columns: int | None = None) -> Image.Image:
     for i, image in enumerate(as_pixels(images)):
         top, left = BORDER + i // columns * (H + BORDER), BORDER + i % columns * (W + BORDER)
         canvas[top : top + H, left : left + W] = image
-    picture = _picture(canvas)
-    scale = max(round(SHEET / max(picture.size)), 1)
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    return picture_of(canvas)
 
 
 def save_walks(path: Path, walks: np.ndarray):
@@ -66,7 +71,7 @@ def as_pixels(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def _picture(pixels):
+def picture_of(pixels: np.ndarray) -> Image.Image:
     """Bytes (H, W, C), of one or three channels, for Pillow."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else np.ascontiguousarray(pixels))
 

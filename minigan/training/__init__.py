@@ -3,6 +3,7 @@
 from .evaluation import evaluate_archive, evaluate_run
 from .interpolate import interpolate
 from .options import Options
+from .page import write_comparison, write_page
 from .run import Run
 from .runner import resume, train
 from .sampler import Sampler
@@ -18,4 +19,6 @@ __all__ = [
     "interpolate",
     "resume",
     "train",
+    "write_comparison",
+    "write_page",
 ]

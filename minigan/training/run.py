@@ -6,11 +6,13 @@ evaluations.jsonl what the quick metrics said while training, with --evaluate-ev
 diagnostics.jsonl what the doctor saw, a line a look: see `minigan.diagnostics`
 verdict.json      what it makes of that: {"step", "verdict", "findings"}
 evaluation.json   what `minigan evaluate` said last
-samples/          pictures of the same noise through training, and of real data
+samples/          pictures of the same noise through training, and of real data; of a run in the plane a frame
+                  beside each, a .npz: see `frame.py`
 checkpoints/      step-001000.safetensors: all that is needed to go on
 samples.gif       the samples as a film
 losses.png        the losses as curves
-tensorboard/      all that as event files for TensorBoard, with --log tensorboard
+report.html       all of this on a page
+tensorboard/      all of this as event files for TensorBoard, with --log tensorboard
 """
 
 import json
@@ -46,6 +48,7 @@ class Run:
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.gif, self.losses = path / "samples.gif", path / "losses.png"
+        self.page = path / "report.html"
 
     @classmethod
     def create(cls, path: Path | None, model: str, options, cfg, shape) -> "Run":
@@ -172,11 +175,16 @@ class Run:
         for picture in self.sample_paths():
             if _step_of(picture) > step:
                 picture.unlink()
+                self.frame_path(_step_of(picture)).unlink(missing_ok=True)
 
     # Samples and checkpoints
 
     def sample_path(self, step: int) -> Path:
         return self.samples / f"step-{step:06d}.png"
+
+    def frame_path(self, step: int) -> Path:
+        """What belongs to that picture in a run in the plane."""
+        return self.sample_path(step).with_suffix(".npz")
 
     def sample_paths(self) -> list[Path]:
         return sorted((p for p in self.samples.glob("step-*.png") if _step_of(p) >= 0), key=_step_of)

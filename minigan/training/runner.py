@@ -13,12 +13,15 @@ from rich.console import Console
 from minigan import backend, report
 from minigan.autograd import detect_anomaly
 from minigan.errors import DeviceError, MiniganError, NonFiniteError
+from minigan.files import write_npz
 from minigan_kernels import on_compile
 
 from .bedside import Bedside
 from .checkpoint import load_checkpoint, save_checkpoint
 from .evaluation import Examiner
+from .frame import frame
 from .options import Options
+from .page import write_page
 from .progress import show_progress
 from .run import Run
 from .session import Session
@@ -129,6 +132,7 @@ class Runner:
             self.save()
         self.write(report.save_losses, self.run.losses, self.run.metrics())
         self.write(report.save_gif, self.run.gif, self.run.sample_paths())
+        self.page()
         self.tell()
 
     def one_step(self):
@@ -137,6 +141,7 @@ class Runner:
                 return self.session.next_step()
         except NonFiniteError as error:
             self.write(self.bedside.lost, str(error))
+            self.page()
             kept = f" The checkpoint of step {self.saved} is kept." if self.saved else ""
             raise NonFiniteError(
                 f"step {self.session.step + 1}: {error}.{kept} Going on would repeat this: begin a new run "
@@ -146,6 +151,9 @@ class Runner:
     def sample(self):
         path, session = self.run.sample_path(self.session.step), self.session
         self.write(report.save_samples, path, session.shown(), session.real, session.sampler.columns())
+        if len(session.shape) == 1:
+            arrays = frame(session)
+            self.write(lambda: write_npz(self.run.frame_path(session.step), **arrays))
 
     def evaluate(self):
         found = self.examiner.evaluate()
@@ -181,6 +189,13 @@ class Runner:
     def resume_command(self):
         return f"minigan train {self.run.config['model']} --resume {shlex.quote(str(self.run.path))}"
 
+    def page(self):
+        """The run's page; the run has gone well without it, too."""
+        try:
+            write_page(self.run)
+        except (MiniganError, OSError, MemoryError) as error:
+            self.say(f"The page of the run is not written: {error}")
+
     def tell(self):
         """Say how it ended, and where to look."""
         done = self.session.step >= self.total
@@ -190,6 +205,7 @@ class Runner:
             f"  samples     {self.run.sample_paths()[-1]}",
             f"  film        {self.run.gif}",
             f"  losses      {self.run.losses}",
+            f"  page        {self.run.page}",
             f"  checkpoint  {self.run.checkpoint_path(self.saved)}",
             f"More samples: {sample}" if done else f"Go on with: {self.resume_command()}",
         ]

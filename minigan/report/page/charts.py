@@ -1,0 +1,218 @@
+"""The curves of a page: which numbers stand in which chart. `chart.js` draws them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minigan.report.plots import running_mean
+
+from .facts import names, number, numbers
+
+MOST = 400  # points of a curve
+
+
+@dataclass
+class Chart:
+    """series: dicts of "name", "x" (steps), "y", and where there are any "faint", the y before they were
+    smoothed, and "bands", pairs of lists, [low, high], the wide one first.
+
+    unit: what the y axis says. level: (value, name) of a horizontal line. ramp: the series have an order, and
+    colours that tell it. cells: instead of series, what was counted, a list a step of `steps`.
+    """
+
+    id: str
+    title: str
+    unit: str
+    series: list[dict] = field(default_factory=list)
+    note: str = ""
+    log: bool = False
+    range: tuple[float, float] | None = None
+    level: tuple[float, str] | None = None
+    ramp: bool = False
+    cells: list[list[int]] | None = None
+    steps: list[int] | None = None
+
+    def drawn(self) -> dict:
+        """What the page's script is to know."""
+        told = "title", "unit", "series", "log", "range", "level", "ramp", "cells", "steps"
+        return {name: getattr(self, name) for name in told if getattr(self, name) not in (None, False, [])}
+
+
+def thinned(n: int, most: int) -> list[int]:
+    """Every k-th of n places, from the first on, and the last: at most `most` + 1, k as small as may be."""
+    k = max(math.ceil(n / most), 1)
+    return sorted({*range(0, n, k), *([n - 1] if n else [])})
+
+
+def losses(metrics: list[dict]) -> list[Chart]:
+    """What each step says: the losses, and what else there is in two more charts or fewer."""
+    known = [name for name in (metrics[0] if metrics else {}) if name != "step"]
+    losses = [name for name in known if name.endswith("loss")]
+    means = [name for name in known if name in ("d_real", "d_fake")]
+    groups = [
+        ("losses", "Losses", "loss", losses),
+        ("means", "What D says on average", "probability of being real", means),
+        ("others", "Of the critic", "", [name for name in known if name not in losses + means]),
+    ]
+    return [
+        Chart(id, title, unit, [smoothed(metrics, name) for name in group], note=smoothing(metrics))
+        for id, title, unit, group in groups
+        if group
+    ]
+
+
+def smoothed(metrics, name) -> dict:
+    kept = thinned(len(metrics), MOST)
+    values = [number(record, name) for record in metrics]
+    smooth = running_mean(np.array(values, float), window(metrics))
+    return {
+        "name": name,
+        "x": [metrics[i]["step"] for i in kept],
+        "y": [float(f"{smooth[i]:.6g}") if math.isfinite(smooth[i]) else None for i in kept],
+        "faint": [values[i] for i in kept],
+    }
+
+
+def window(metrics) -> int:
+    return max(len(metrics) // 50, 1)
+
+
+def smoothing(metrics) -> str:
+    k = math.ceil(len(metrics) / MOST)
+    each = "every step" if k <= 1 else f"every {k}th step, as it was"
+    return f"Faint: {each}. Strong: the mean of the last {window(metrics):,} steps."
+
+
+def outputs(looks: list[dict], critic: bool) -> list[Chart]:
+    """How D judges, from the looks of the doctor."""
+    charts = []
+    kinds = [("real", "D(x), real"), ("fake", "D(G(z)), generated")]
+    if looks and "output" in looks[0]:
+        unit = "the critic's number" if critic else "probability of being real"
+        series = [quantiles(looks, kind, name) for kind, name in kinds]
+        note = "Median, and the middle 50 % and 90 % of a batch."
+        charts += [
+            Chart("outputs", "What D says of a batch", unit, series, note, range=None if critic else (0, 1))
+        ]
+    right = [line(looks, name, "accuracy", kind) for kind, name in (("real", "real"), ("fake", "generated"))]
+    return charts + present("accuracy", "How often D is right", "share of the batch", right, range=(0, 1))
+
+
+def quantiles(looks, kind, name):
+    rows = [numbers(look, "output", kind) for look in looks]
+    low, lower, middle, upper, high = ([row[i] if len(row) == 5 else None for row in rows] for i in range(5))
+    return {
+        "name": name,
+        "x": steps(looks),
+        "y": middle,
+        "bands": [[low, high], [lower, upper]],
+    }
+
+
+def gradients(looks: list[dict]) -> list[Chart]:
+    """Gradient norms and relative updates of the weights of each layer."""
+    kinds = [
+        ("gradient_norm", "Gradient norms", "|gradient|"),
+        ("update_ratio", "Updates", "|change| / |weight|"),
+    ]
+    charts = []
+    for key, title, unit in kinds:
+        for short, network in (("G", "generator"), ("D", "discriminator")):
+            layers = names(looks[-1], key, network) if looks else []
+            series = [
+                line(looks, name.removesuffix(".weight"), key, network, name)
+                for name in layers
+                if name.endswith("weight")
+            ]
+            note = "The weights of each layer, from the first to the last; biases are left out."
+            charts += present(
+                f"{key}-{short}", f"{title} of {short}", unit, series, note, log=True, ramp=True
+            )
+    return charts
+
+
+def samples(looks: list[dict]) -> list[Chart]:
+    """How diverse and how new samples are."""
+    alike = [line(looks, name, name) for name in ("diversity", "novelty")]
+    support = [
+        line(looks, "generated", "support", "size"),
+        line(looks, "as many real ones", "support", "real"),
+    ]
+    return (
+        present(
+            *("variety", "Diversity and novelty", "over that of real data", alike),
+            "The mean distance of two samples; of images also that to the nearest real one. Each over the "
+            "same of real samples.",
+            level=(1.0, "real data"),
+        )
+        + present(
+            *("support", "Support", "samples that differ", support),
+            "How many different samples there are, by the birthday paradox; a lower bound where no two of a "
+            "look are alike.",
+            log=True,
+        )
+        + modes(looks)
+        + present(
+            "quality",
+            "Near a mode",
+            "share of samples",
+            [line(looks, "within 3 σ", "high_quality")],
+            range=(0, 1),
+        )
+    )
+
+
+def modes(looks) -> list[Chart]:
+    counts = [numbers(look, "modes") for look in looks]
+    if not any(counts):
+        return []
+    note = "How many of a look's samples belong to each; images by the label of the nearest real one."
+    return [Chart("modes", "Modes", "mode or class", note=note, cells=counts, steps=steps(looks))]
+
+
+def health(looks: list[dict], critic: bool) -> list[Chart]:
+    """What else a look sees."""
+    both = ("G", "generator"), ("D", "discriminator")
+    dead, drift = (
+        [line(looks, short, key, network) for short, network in both]
+        for key in ("dead_units", "batch_norm_drift")
+    )
+    slope = [line(looks, "steepest of a batch", "lipschitz")]
+    swings = [] if critic else [line(looks, "loss of D", "oscillation")]
+    return (
+        present("slope", "The critic's slope", "|∇D|", slope, "A lower bound of it.", level=(1.0, "wanted"))
+        + present("swings", "Oscillation", "deviation", swings, "Of the smoothed loss of D over ten looks.")
+        + present(
+            "dead", "Dead units", "share of all", dead, "No sample of the batch turns them on.", range=(0, 1)
+        )
+        + present(
+            *("drift", "Batch-norm drift", "deviations", drift),
+            "How far a batch's means lie from the running ones.",
+        )
+    )
+
+
+def evaluations(lines: list[dict], evaluation: dict | None) -> list[Chart]:
+    """Each quantity that was measured while training, beside what real data get, if that is known."""
+    floors = {} if evaluation is None else {k: row["floor"] for k, row in evaluation["metrics"].items()}
+    charts = []
+    for i, name in enumerate(name for name in (lines[0] if lines else {}) if name != "step"):
+        level = None if floors.get(name) is None else (floors[name], "real data")
+        charts += present(f"metric-{i}", name, "", [line(lines, name, name)], level=level)
+    return charts
+
+
+def present(id, title, unit, series: Sequence[dict], note="", **how) -> list[Chart]:
+    """The chart of those series that have any number; none if none has."""
+    series = [s for s in series if any(y is not None for y in s["y"])]
+    return [Chart(id, title, unit, series, note, **how)] if series else []
+
+
+def line(records, name, *keys) -> dict:
+    return {"name": name, "x": steps(records), "y": [number(record, *keys) for record in records]}
+
+
+def steps(records) -> list[int]:
+    return [record["step"] for record in records]

@@ -1,0 +1,101 @@
+"""The page of a run: what its files say, and what its trained generator makes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from minigan.data import Dataset, load
+from minigan.errors import MiniganError
+from minigan.files import write_atomically
+from minigan.metrics.distances import nearest
+from minigan.report.page import Exhibits, Facts, comparison, page
+
+from .interpolate import interpolate
+from .run import Run
+from .sampler import Sampler
+
+WALKS, STEPS = 6, 13
+CLASSES = 10  # that a walk goes through
+NEIGHBOURS = 10
+REAL = 200  # training images that tell how far from each other those are
+BLOCK = 5000  # training images compared with at once
+
+
+def write_page(run: Run, out: Path | None = None) -> Path:
+    """Write the page of `run` to `out`, by default report.html in its folder; the path.
+
+    MiniganError for files of the run that are damaged, or a page that cannot be written.
+    """
+    facts = Facts(run)
+    return _written(out or run.page, page(facts, exhibits(run, facts.images)))
+
+
+def write_comparison(runs: list[Run], out: Path) -> Path:
+    """The same of several runs beside each other, to `out`. MiniganError as above, or for a single run."""
+    if len(runs) < 2:
+        raise MiniganError(f"a comparison is of two runs or more, got {len(runs)}")
+    return _written(out, comparison([Facts(run) for run in runs]))
+
+
+def _written(path, content):
+    try:
+        write_atomically(path, content.encode())
+    except OSError as error:
+        raise MiniganError(
+            f"cannot write {path}: {error.strerror or error}; --out FILE writes the page elsewhere"
+        ) from error
+    return path
+
+
+def exhibits(run: Run, images: bool) -> Exhibits:
+    """What the newest checkpoint of `run` makes, and the data it learned from; what is missing is told."""
+    shown, dataset, sampler = Exhibits(), None, None
+    try:
+        dataset = _dataset(run)
+    except MiniganError as error:
+        shown.missing.append(f"The training data cannot be read: {error}.")
+    if not images:
+        shown.points = None if dataset is None else dataset.samples
+        return shown
+    try:
+        sampler = Sampler.of(run)
+    except MiniganError as error:
+        shown.missing.append(f"There are no walks and neighbours without a trained generator: {error}.")
+        return shown
+    shown.walks = interpolate(sampler, WALKS, STEPS)
+    if sampler.conditional:
+        labels = list(range(min(sampler.classes, CLASSES)))
+        shown.labelled = interpolate(sampler, WALKS, 2 * len(labels) - 1, labels=labels)
+    if dataset is not None:
+        shown.samples = sampler(NEIGHBOURS, seed=1)
+        shown.distances, shown.neighbours = _neighbours(shown.samples, dataset)
+        shown.between_real = _between_real(dataset)
+    return shown
+
+
+def _dataset(run):
+    options = run.options()
+    dataset = load(options.data, run.hyperparameters().size, options.data_dir)
+    if list(dataset.shape) != run.config["shape"]:
+        raise MiniganError(
+            f"{options.data} has samples of shape {list(dataset.shape)} now, the run's have "
+            f"{run.config['shape']}"
+        )
+    return dataset
+
+
+def _neighbours(samples, dataset: Dataset, skip: int = 0):
+    """(distances, the nearest images of the dataset, from number `skip` on), an image at a time a sample."""
+    best, images = np.full(len(samples), np.inf), np.empty_like(samples)
+    for start in range(skip, len(dataset), BLOCK):
+        block = dataset.batch(slice(start, start + BLOCK))
+        distances, which = nearest(samples, block)
+        nearer = distances < best
+        best[nearer], images[nearer] = distances[nearer], block[which[nearer]]
+    return best, images
+
+
+def _between_real(dataset):
+    """The mean distance from some training images to the nearest of the others; None for a single image."""
+    few = min(REAL, len(dataset) // 2)
+    return float(_neighbours(dataset.batch(slice(few)), dataset, few)[0].mean()) if few else None
