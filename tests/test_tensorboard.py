@@ -1,7 +1,9 @@
 """--log tensorboard: what TensorBoard reads is what the run folder says."""
 
+import errno
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from PIL import Image
 
 from minigan.cli import main
 from minigan.training import Run
+from minigan.training.tensorboard import TensorBoard
 
 pytest.importorskip("tensorboard", reason="reads event files with TensorBoard, which is not installed")
 TINY = ["--batch-size=8", "--latent=4", "--data=ring8", "--sample-every=5", "--checkpoint-every=5"]
@@ -125,8 +128,6 @@ def test_the_verdict_is_a_text(run):
     verdict = {"step": 9, "verdict": "healthy", "findings": []}
     run.save_verdict(verdict)
     shutil.rmtree(run.path / "checkpoints")
-    from minigan.training.tensorboard import TensorBoard
-
     with TensorBoard(run):
         pass
     assert json.loads(text(read(run), "verdict")) == verdict
@@ -146,7 +147,29 @@ def test_a_disk_that_takes_no_events_is_told_in_one_sentence(run, capsys):
     shutil.rmtree(run.path / "tensorboard")
     (run.path / "tensorboard").write_text("in the way")
     assert main(["train", "gan", "--resume=run", "--steps=12"]) == 2
-    assert "cannot write to run" in capsys.readouterr().err
+    assert "cannot write to run: File exists" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_is_told_in_one_sentence(run, monkeypatch, capfd):
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RecordWriter, "write", full)
+    assert main(["train", "gan", "--resume=run", "--steps=12"]) == 2
+    told = capfd.readouterr().err
+    assert "cannot write to run: No space left on device" in told
+    assert told.count("\n") == 1
+
+
+def test_lines_that_cannot_be_read_are_passed_over(run):
+    whole = run.metrics_path.read_text().splitlines()
+    spoilt = [*whole[:3], '{"step": 4, "d_loss": "x"}', "no JSON", *whole[4:], '{"step": 1']
+    run.metrics_path.write_text("\n".join(spoilt))
+    with TensorBoard(run):
+        pass
+    assert list(lines_of(check(run), "metrics")) == [1, 2, 3, *range(5, 11)]
 
 
 def test_a_missing_package_is_told_before_there_is_a_folder(tmp_path, monkeypatch, capsys):

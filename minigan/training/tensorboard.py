@@ -16,9 +16,8 @@ from minigan.errors import MiniganError
 from minigan.extras import needs
 
 from .options import Options
+from .records import read_records
 from .run import Run
-
-FLUSH_SECONDS = 10  # between two writes to disk, while the run goes on
 
 
 def check_log(options: Options):
@@ -37,8 +36,7 @@ class TensorBoard:
         self.run, self.folder = run, run.path / "tensorboard"
         self.wanted = run.options().log == "tensorboard"
         self.writer = self.verdict = None
-        paths = run.metrics_path, run.evaluations_path, run.diagnostics_path
-        self.tails = {path.stem: Tail(path) for path in paths}
+        self.tails = {path.stem: Tail(path) for path in run.records}
 
     def __enter__(self):
         return self
@@ -48,10 +46,12 @@ class TensorBoard:
             self.follow()
             if self.writer:
                 self.add_verdict()
-                self.writer.close()
         except OSError as failed:
-            if kind is None:
+            if kind is None:  # else the run ends by another error, or by this one, which is told already
                 raise MiniganError(f"cannot write to {self.folder}: {failed.strerror or failed}") from failed
+        finally:
+            if self.writer:
+                self.writer.close()
 
     def follow(self):
         """Write what has come to the folder since the last call. OSError if the disk does not take it."""
@@ -70,11 +70,14 @@ class TensorBoard:
 
     def begin(self):
         from tensorboard.compat.proto.event_pb2 import SessionLog
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
+        self.folder.mkdir(exist_ok=True)
         for path in self.folder.glob("events.out.tfevents.*"):
             path.write_bytes(b"")  # removed, it would hold up a page that is reading it
-        self.writer = EventFileWriter(str(self.folder), flush_secs=FLUSH_SECONDS)
+        name = f"events.out.tfevents.{time.time_ns() // 1000}"  # TensorBoard reads the files by their names
+        self.writer = RecordWriter(open(self.folder / name, "wb", buffering=0))
+        self.write(0, file_version="brain.Event:2")
         self.write(0, session_log=SessionLog(status=SessionLog.START))  # a page that is open forgets the rest
         self.add_text(0, "config", (self.run.path / "config.toml").read_text())
         self.add_image(0, "real", self.run.samples / "real.png")
@@ -108,24 +111,19 @@ class TensorBoard:
     def write(self, step, **content):
         from tensorboard.compat.proto.event_pb2 import Event
 
-        self.writer.add_event(Event(wall_time=time.time(), step=step, **content))
+        self.writer.write(Event(wall_time=time.time(), step=step, **content).SerializeToString())
 
 
 class Tail:
-    """The lines of a file of JSON that is only added to."""
+    """The records of a file of JSON lines that is only added to."""
 
     def __init__(self, path: Path):
         self.path, self.read = path, 0
 
     def new(self):
         """Those since the last call."""
-        if not self.path.exists():
-            return []
-        with open(self.path, "rb") as file:
-            file.seek(self.read)
-            content = file.read()
-        self.read += len(content)
-        return [json.loads(line) for line in content.splitlines()]
+        start, self.read = self.read, self.path.stat().st_size if self.path.exists() else 0
+        return read_records(self.path, start) if self.read > start else []
 
 
 def scalars(name, value):
