@@ -6,6 +6,7 @@ A run that goes on writes them anew: so no step is there twice, and none is miss
 the run was killed.
 """
 
+import io
 import json
 import time
 from pathlib import Path
@@ -76,7 +77,7 @@ class TensorBoard:
         for path in self.folder.glob("events.out.tfevents.*"):
             path.write_bytes(b"")  # removed, it would hold up a page that is reading it
         name = f"events.out.tfevents.{time.time_ns() // 1000}"  # TensorBoard reads the files by their names
-        self.writer = RecordWriter(open(self.folder / name, "wb", buffering=0))
+        self.writer = RecordWriter(io.FileIO(self.folder / name, "w"))
         self.write(0, file_version="brain.Event:2")
         self.write(0, session_log=SessionLog(status=SessionLog.START))  # a page that is open forgets the rest
         self.add_text(0, "config", (self.run.path / "config.toml").read_text())
