@@ -17,9 +17,9 @@ def add_record(path: Path, step: int, record: dict):
         file.write(json.dumps({"step": step, **record}) + "\n")
 
 
-def read_records(path: Path) -> list[dict]:
-    """The records of a file, none if there is no file."""
-    return [record for _, record in _lines(path) if record is not None]
+def read_records(path: Path, start: int = 0) -> list[dict]:
+    """The records of a file from byte `start` on, none if there is no file."""
+    return [record for _, record in _lines(path, start) if record is not None]
 
 
 def alike(records: list[dict]) -> list[dict]:
@@ -42,11 +42,13 @@ def cut_after(path: Path, step: int):
         write_atomically(path, b"".join(kept))
 
 
-def _lines(path):
+def _lines(path, start=0):
     """Each line with its record, None if it is none."""
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")
+    with open(path, "rb") as file:
+        file.seek(start)
+        lines = file.read().split(b"\n")
     return [(line + b"\n", _record(line)) for line in lines if line]
 
 

@@ -45,6 +45,7 @@ class Run:
     samples.gif       the samples as a film
     losses.png        the losses as curves
     report.html       all of this on a page
+    tensorboard/      all of this as event files, with --log tensorboard
     after-001000/     what came after step 1000, before a rollback to it
     lock              the process id of the last process that trained in it
 
