@@ -10,7 +10,7 @@ from bench.faults import __main__ as command
 from bench.faults.damage import WAYS, damaged
 from bench.faults.fuzz import LOADERS, fuzz
 from minigan.gans import MODELS
-from minigan.training import evaluation
+from minigan.training import Session, evaluation
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks, and sends POSIX signals")
 
@@ -24,6 +24,23 @@ def test_killed_at_random_moments_a_run_ends_in_the_same_bits(model):
     found = kill(model, n=3)
     assert found["signals"] >= 3
     assert (found["identical runs"], found["errors"]) == (found["runs"], 0)
+
+
+@pytest.mark.slow
+@posix
+def test_a_run_that_goes_on_otherwise_is_found(monkeypatch):
+    """As it would if a checkpoint left out the random numbers."""
+    from bench.faults.kill import kill
+
+    restore = Session.restore
+
+    def forgetful(session, checkpoint):
+        restore(session, checkpoint)
+        session.rng.state = 0, 0
+
+    monkeypatch.setattr(Session, "restore", forgetful)
+    found = kill("gan", n=4, say=lambda text: None)
+    assert found["identical runs"] < found["runs"]
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from minigan.errors import MiniganError
 from minigan.report.page import Facts
 from minigan.training import Run, Sampler, Session
 from minigan.training.checkpoint import checksum
+from minigan.training.config import decisive
 from minigan.training.evaluation import Archive
 from minigan.training.keep import Keep
 from minigan.training.records import alike
@@ -119,7 +120,6 @@ def checkpoints(folder: Path, rng) -> Iterator[Callable]:
     run = trained(folder / "run")
     path = run.latest_checkpoint()
     arrays, description = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
-    session = Session(run.config["model"], run.options(), run.hyperparameters())
     while True:
         meant = rng.random() < 0.5
         new_arrays, new_text = arrays, json.dumps(description).encode()
@@ -134,6 +134,7 @@ def checkpoints(folder: Path, rng) -> Iterator[Callable]:
 
         def attempt():
             Sampler.of(run)(2)
+            session = Session(run.config["model"], run.options(), run.hyperparameters())
             session.restore(run.checkpoint())
 
         yield attempt
@@ -147,7 +148,7 @@ def config(folder: Path, rng) -> Iterator[Callable]:
     def attempt():
         opened = Run.open(run.path)
         opened.model(), opened.options(), opened.hyperparameters()
-        opened.finished(), opened.settings(), opened.resume_command()
+        opened.finished(), decisive(opened.config), opened.resume_command()
         Sampler.of(opened)
 
     while True:
