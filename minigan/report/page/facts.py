@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
-import math
 import shlex
+import sys
 from pathlib import Path
 
 from minigan.errors import MiniganError
 from minigan.gans import is_critic
+
+LARGEST = sys.float_info.max
 
 
 class Facts:
@@ -144,7 +146,7 @@ def finite(record, keys, value):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise damaged(record, keys, value)
-    return value if math.isfinite(value) else None
+    return value if is_finite(value) else None
 
 
 def damaged(record, keys, value):
@@ -172,8 +174,13 @@ def checked_evaluation(path: Path) -> dict | None:
 
 def is_quantity(row) -> bool:
     return has(row, n=int) and all(
-        isinstance(row.get(key, "missing"), int | float | None) for key in ("value", "error", "floor")
+        row.get(key, "missing") is None or is_finite(row.get(key)) for key in ("value", "error", "floor")
     )
+
+
+def is_finite(value) -> bool:
+    """Whether it is a number that a float can hold: JSON knows larger ones, and Python's knows NaN."""
+    return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
 def has(content, **kinds) -> bool:
@@ -186,7 +193,7 @@ def parsed(path: Path):
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise MiniganError(f"{path} cannot be read: {error}") from error
 
 
