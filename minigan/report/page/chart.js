@@ -76,6 +76,12 @@ function chart(figure, spec) {
       draw();
     });
   }
+  if (spec.level) {
+    const told = html("span", legend);
+    html("i", told).className = "dashes";
+    told.append(`${spec.level[1]} `);
+    html("b", told, exact(spec.level[0]));
+  }
   const counts = spec.cells && html("span", legend);
   const svg = make("svg", { height: HEIGHT, tabindex: 0, role: "img" }, figure);
   svg.setAttribute("aria-label", `${spec.title}; the arrow keys read its values`);
@@ -196,9 +202,7 @@ function chart(figure, spec) {
       });
     }
     if (spec.level) {
-      const y = frame.y(spec.level[0]);
-      make("path", { class: "level", d: `M${frame.left} ${y}H${frame.right}` }, svg);
-      make("text", { class: "told", x: frame.right, y: y - 5, "text-anchor": "end" }, svg, spec.level[1]);
+      make("path", { class: "level", d: `M${frame.left} ${frame.y(spec.level[0])}H${frame.right}` }, svg);
     }
     point();
   }
