@@ -187,8 +187,10 @@ def conv_algorithm(name, tile=None):
     """Inside the block, on this thread, the `cpu` engine makes every convolution by one algorithm.
 
     name: "winograd" (float32, square kernels and strides, no dilation, no groups; `tile` outputs a
-    tile, 2 to 4), "im2col" (anything), or "gemm" (kernels of 1x1, or as large as the image). ValueError
-    for another name; a convolution that the algorithm cannot make raises ValueError when it is called.
+    tile, 2 to 4), "im2col" (anything), "gemm" (kernels of 1x1, or as large as the image), or "direct" (no
+    dilation, no groups, whole vectors of filters: 32 divides them always; not the input gradient).
+    ValueError for another name; a convolution that the algorithm cannot make raises ValueError when it is
+    called.
     """
     from .cpu import conv  # imports Numba
 

@@ -181,10 +181,13 @@ def depends_on(what: str, read):
 def as_array(data, dtype=None, device=None):
     """`data` as a NumPy or CuPy array of numbers, without a copy where it is one of `dtype` already.
 
-    Python numbers and nested lists become float32, int64 or bool. TypeError for anything else.
+    What has `__dlpack__`, as the arrays of PyTorch and JAX, is shared: see `from_dlpack`. Python numbers and
+    nested lists become float32, int64 or bool. TypeError for anything else.
     device: the Device to lie on; by default where it is, lists on the CPU.
     """
-    if not is_array(data):
+    if not is_array(data) and hasattr(data, "__dlpack__"):
+        data = from_dlpack(data)
+    elif not is_array(data):
         plain = not isinstance(data, np.generic)
         data = np.asarray(data)
         if plain and dtype is None and data.dtype == np.float64:
@@ -198,7 +201,35 @@ def as_array(data, dtype=None, device=None):
 
 
 def is_array(value) -> bool:
-    return isinstance(value, np.ndarray) or hasattr(value, "__cuda_array_interface__")
+    """Whether it is an array of NumPy's or CuPy's. Never imports CuPy."""
+    cupy = sys.modules.get("cupy")
+    return isinstance(value, np.ndarray) or (cupy is not None and isinstance(value, cupy.ndarray))
+
+
+HOST, CUDA = {1, 3}, {2, 13}  # DLPack's numbers of kinds of memory: the CPU's, pinned; a GPU's, managed
+
+
+def from_dlpack(owner):
+    """A NumPy or CuPy array on the memory of `owner`, which has `__dlpack__`, in its strides: never a copy.
+
+    It is read-only where the owner says that its memory is not to be written to, as JAX does; and where the
+    owner or NumPy speak a DLPack older than 1.0, in which nobody can say.
+    TypeError for what has no `__dlpack__`, or a dtype that NumPy lacks; DeviceError for memory that is not
+    the CPU's, nor a GPU's that CuPy can use; BufferError where the owner refuses.
+    """
+    if not hasattr(owner, "__dlpack__"):
+        raise TypeError(f"{type(owner).__name__} has no __dlpack__ to share its memory by")
+    kind, index = owner.__dlpack_device__()
+    if kind not in HOST | CUDA:
+        raise DeviceError(
+            f"an array on DLPack's device {int(kind)} cannot be shared; copy it to the CPU first"
+        )
+    place = device(f"gpu:{index}") if kind in CUDA else CPU
+    try:
+        with place.active():
+            return place.xp.from_dlpack(owner)
+    except RuntimeError as error:
+        raise TypeError(f"a tensor cannot hold {getattr(owner, 'dtype', type(owner))}: {error}") from error
 
 
 def to_numpy(array):

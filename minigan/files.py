@@ -2,9 +2,12 @@
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
+
+ASIDE = re.compile(r"\..+\.\d+")  # .NAME.PID
 
 
 def write_atomically(path: Path, content: bytes):
@@ -12,17 +15,32 @@ def write_atomically(path: Path, content: bytes):
 
     OSError if that fails, e.g. on a full disk; then `path` is as it was.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    write_together({path: content})
+
+
+def write_together(contents: dict[Path, bytes]):
+    """The same for several files of one folder, which are renamed in their order once all are on disk."""
+    asides = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in contents}
     try:
-        with open(aside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        for path, content in contents.items():
+            with open(asides[path], "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, aside in asides.items():
+            os.replace(aside, path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        for aside in asides.values():
+            aside.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path):
+    """Remove what killed processes wrote aside in `folder` and never renamed. Nobody else may write there."""
+    for aside in folder.glob(".*"):
+        if ASIDE.fullmatch(aside.name):
+            aside.unlink(missing_ok=True)
 
 
 def write_npz(path: Path, **arrays: np.ndarray):
@@ -32,7 +50,7 @@ def write_npz(path: Path, **arrays: np.ndarray):
     write_atomically(path, buffer.getvalue())
 
 
-def _sync_folder(folder: Path):
+def sync_folder(folder: Path):
     """Bring the rename itself to disk, where the system can."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)

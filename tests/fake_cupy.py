@@ -101,6 +101,12 @@ class ndarray:
         lambda self: {"shape": self.shape, "typestr": self.dtype.str, "data": (self._a.ctypes.data, False)}
     )
 
+    def __dlpack__(self, **how):
+        return self._a.__dlpack__(**how)
+
+    def __dlpack_device__(self):
+        return 2, self._device  # CUDA
+
     def __array__(self, dtype=None, copy=None):
         raise TypeError(
             "Implicit conversion to a NumPy array is not allowed. "
@@ -420,6 +426,27 @@ def array(a, dtype=None, copy=True):
     return asarray(a, dtype).copy()
 
 
+class _OnTheHost:
+    """What NumPy may read: the stand-in's memory is the host's, whatever it says of itself."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+    def __dlpack__(self, *, dl_device=None, **how):
+        return self.owner.__dlpack__(**how)
+
+
+def from_dlpack(owner):
+    kind, index = owner.__dlpack_device__()
+    if kind != 2:
+        raise BufferError("the stand-in reads no memory but that of its GPUs")
+    with Device(index):
+        return _array(np.from_dlpack(_OnTheHost(owner)), base=owner)
+
+
 def asnumpy(a):
     return a.get() if isinstance(a, ndarray) else np.asarray(a)
 
@@ -597,7 +624,7 @@ def install(monkeypatch, **settings):
     """Put a fresh stand-in in the place of cupy; `settings` as in `State.reset`. Returns the module."""
     state.reset(**settings)
     cupy = types.ModuleType("cupy")
-    own = (ndarray, ufunc, asarray, array, asnumpy, empty, array_equal, may_share_memory)
+    own = (ndarray, ufunc, asarray, array, asnumpy, empty, from_dlpack, array_equal, may_share_memory)
     skipped = {*LACKING.split(), "empty_like"}
     for name in (n for n in dir(np) if not n.startswith("_") and n not in skipped):
         value = getattr(np, name)

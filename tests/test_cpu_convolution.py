@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from conformance import ENGINES, cast, check
 from engine_cases import LARGE, batches, conv2d, conv2d_input, conv2d_weight, pairs, products, seeds
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minigan_kernels as kernels
 from minigan_kernels import reference
-from minigan_kernels.cpu import threads
+from minigan_kernels.cpu import direct, threads
 from minigan_kernels.cpu.toom_cook import filtering
 
 pytestmark = pytest.mark.slow  # compiles kernels for both dtypes
@@ -81,9 +81,54 @@ def test_gemm_makes_the_same_convolutions(shapes, seed):
             check(CPU, name, (*args, products(name, terms)), np.float32)
 
 
+@st.composite
+def few_channels(draw):
+    """Any window on images of few channels, and whole vectors of filters."""
+    size, kernel, stride, padding = (draw(pairs(*ends)) for ends in ((1, 21), (1, 5), (1, 3), (0, 3)))
+    out = kernels.out_size(size, kernel, stride, padding)
+    assume(min(out) >= 1)
+    N, C, O = draw(batches), draw(st.integers(1, 9)), draw(st.sampled_from([32, 64]))
+    return (N, C, *size), (O, C, *kernel), (N, O, *out), (stride, padding, (1, 1), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_direct_loops_make_the_same_convolutions(dtype):
+    @some
+    @given(few_channels(), seeds)
+    def agrees(shapes, seed):
+        x, w, y, geometry = shapes
+        rng = np.random.default_rng(seed)
+        x, w, y = (rng.standard_normal(shape).astype(dtype) for shape in (x, w, y))
+        with kernels.conv_algorithm("direct"):
+            for name, args in {
+                "conv2d": ([x, w], geometry, products("conv2d", w[0].size)),
+                "conv2d_weight": (
+                    [x, y],
+                    (w.shape[2:], *geometry),
+                    products("conv2d_weight", y.size // y.shape[1]),
+                ),
+            }.items():
+                check(CPU, name, args, dtype)
+
+    agrees()
+
+
+def test_images_of_few_channels_take_the_direct_loops(monkeypatch):
+    called = []
+    monkeypatch.setattr(direct, "conv2d", lambda *args: called.append("conv2d") or Y)
+    monkeypatch.setattr(direct, "conv2d_weight", lambda *args: called.append("conv2d_weight") or W)
+    Y, W = np.empty((2, 4, 4, 64), np.float32), np.empty((64, 4, 4, 3), np.float32)
+    x, w, gy = (np.ones(shape, np.float32) for shape in ((2, 3, 8, 8), (64, 3, 4, 4), (2, 64, 4, 4)))
+    geometry = (2, 2), (1, 1), (1, 1), 1
+    kernels.conv2d(x, w, *geometry)
+    kernels.conv2d_weight(x, gy, (4, 4), *geometry)
+    kernels.conv2d_input(gy, w, (8, 8), *geometry)
+    assert called == ["conv2d", "conv2d_weight"]
+
+
 def test_an_algorithm_that_there_is_not_is_refused():
     for name, tile, says in (
-        ("fft", None, "'fft'; there are: gemm, winograd, im2col"),
+        ("fft", None, "'fft'; there are: gemm, winograd, im2col, direct"),
         ("winograd", 5, "tile is 2, 3 or 4"),
         ("im2col", 2, "belongs to winograd"),
     ):
@@ -101,6 +146,7 @@ def test_an_algorithm_that_there_is_not_is_refused():
         ("winograd", (3, 3), ((1, 2), (1, 1), (1, 1), 1)),
         ("gemm", (3, 3), ((1, 1), (1, 1), (1, 1), 1)),
         ("gemm", (1, 1), ((2, 2), (0, 0), (1, 1), 1)),
+        ("direct", (3, 3), ((1, 1), (1, 1), (1, 1), 1)),  # two filters are no vector
     ],
 )
 def test_an_algorithm_refuses_what_it_cannot_make(name, kernel, geometry):
@@ -108,6 +154,12 @@ def test_an_algorithm_refuses_what_it_cannot_make(name, kernel, geometry):
     with pytest.raises(ValueError, match=f"{name} cannot make"), kernels.conv_algorithm(name):
         kernels.conv2d(x, w, *geometry)
     kernels.conv2d(x, w, *geometry)  # the choice has ended
+
+
+def test_direct_loops_make_no_input_gradient():
+    gy, w = np.ones((1, 32, 8, 8), np.float32), np.ones((32, 2, 3, 3), np.float32)
+    with kernels.conv_algorithm("direct"), pytest.raises(ValueError, match="an input gradient"):
+        kernels.conv2d_input(gy, w, (8, 8), (1, 1), (1, 1), (1, 1), 1)
 
 
 def test_winograd_refuses_float64():

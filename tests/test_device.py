@@ -510,12 +510,12 @@ def test_a_run_on_a_gpu_goes_on_anywhere(gpu, tmp_path, capsys):
             load_checkpoint(Run.open(path).latest_checkpoint()),
             (tmp_path / f"{name}.png").read_bytes(),
         )
-    (arrays, state), picture = runs.pop("here")
-    for (other_arrays, other_state), other_picture in runs.values():
-        assert other_state == state
+    here, picture = runs.pop("here")
+    for other, other_picture in runs.values():
+        assert other.state == here.state
         assert other_picture == picture
-        for name, a in arrays.items():
-            np.testing.assert_array_equal(other_arrays[name], a, err_msg=name)
+        for name, a in here.arrays.items():
+            np.testing.assert_array_equal(other.arrays[name], a, err_msg=name)
 
 
 def test_auto_is_written_down_as_what_it_stood_for(gpu, tmp_path):

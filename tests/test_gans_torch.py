@@ -1,18 +1,22 @@
 """The models' training loops against the same written in PyTorch: ten steps, number by number.
 
 Both start from the same weights and see the same noise and batches. The networks are spelled out
-layer by layer, so that nothing of what `networks` builds is taken on trust.
+layer by layer, so that nothing of what `networks` builds is taken on trust. Trained weights go into those
+networks from a checkpoint, and make the same images.
 """
 
 import numpy as np
 import pytest
+from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from minigan import Generator, Tensor
-from minigan.gans import dcgan, gan
+from minigan.gans import MODELS, dcgan, gan
 from minigan.testing import assert_close
+from minigan.training import Options, Sampler, train
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
+load_file = pytest.importorskip("safetensors.torch").load_file
 tnn = torch.nn
 pytestmark = pytest.mark.torch
 
@@ -26,11 +30,11 @@ def one_thread():
         yield
 
 
-def dcgan_networks():
-    """For images of one channel and 16 pixels a side, width 8."""
+def dcgan_networks(classes=0):
+    """For images of one channel and 16 pixels a side, width 8; G's noise has `classes` more channels."""
     G = tnn.Sequential(
-        tnn.Unflatten(1, (LATENT, 1, 1)),
-        tnn.ConvTranspose2d(LATENT, 16, 4, bias=False),
+        tnn.Unflatten(1, (LATENT + classes, 1, 1)),
+        tnn.ConvTranspose2d(LATENT + classes, 16, 4, bias=False),
         tnn.BatchNorm2d(16),
         tnn.ReLU(),
         tnn.ConvTranspose2d(16, 8, 4, stride=2, padding=1, bias=False),
@@ -51,8 +55,8 @@ def dcgan_networks():
     return G, D
 
 
-def mlp_networks():
-    """For images of one channel and 4 pixels a side."""
+def mlp_networks(side=4):
+    """For images of one channel and `side` pixels a side."""
     G = tnn.Sequential(
         tnn.Linear(LATENT, 128),
         tnn.LeakyReLU(0.2),
@@ -65,13 +69,13 @@ def mlp_networks():
         tnn.Linear(512, 1024),
         tnn.BatchNorm1d(1024),
         tnn.LeakyReLU(0.2),
-        tnn.Linear(1024, 16),
+        tnn.Linear(1024, side * side),
         tnn.Tanh(),
-        tnn.Unflatten(1, (1, 4, 4)),
+        tnn.Unflatten(1, (1, side, side)),
     )
     D = tnn.Sequential(
         tnn.Flatten(),
-        tnn.Linear(16, 512),
+        tnn.Linear(side * side, 512),
         tnn.LeakyReLU(0.2),
         tnn.Linear(512, 256),
         tnn.LeakyReLU(0.2),
@@ -154,3 +158,39 @@ def test_training_goes_as_in_pytorch(model, shape, settings, their_networks, dty
         state = their.state_dict()
         for name, array in our.state_dict().items():
             assert_close(array, state[name].numpy(), rtol=rtol, atol=rtol)
+
+
+class LabelledGenerator(tnn.Module):
+    """Noise and a label's one-hot vector, side by side, into the DCGAN's generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, _ = dcgan_networks(classes=10)
+
+    def forward(self, z, labels):
+        return self.net(torch.cat([z, tnn.functional.one_hot(labels, 10).to(z.dtype)], 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "their_generator"),
+    [
+        ("gan", {}, lambda: mlp_networks(side=8)[0]),
+        ("dcgan", {"width": 8}, lambda: dcgan_networks()[0]),
+        ("cgan", {"width": 8}, LabelledGenerator),
+        ("wgan-gp", {"width": 8, "n_critic": 1}, lambda: dcgan_networks()[0]),
+    ],
+)
+def test_a_checkpoint_loads_into_pytorch_and_makes_the_same_images(name, settings, their_generator, tmp_path):
+    """By the library `safetensors` and the names in the file, and nothing of minigan."""
+    cfg = MODELS[name].Config(steps=3, batch_size=8, latent=LATENT, **settings)
+    run = train(name, Options(), cfg, tmp_path / "run", Console(quiet=True))
+    weights = load_file(run.latest_checkpoint())
+    prefix = "generator."
+    theirs = their_generator()
+    theirs.load_state_dict({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)})
+    sampler = Sampler.of(run)
+    inputs = sampler.inputs(20, Generator(0))
+    with torch.no_grad():
+        images = theirs.eval()(*map(torch.from_numpy, inputs))
+    assert images.std() > 0
+    assert_close(sampler.make(*inputs), images.numpy(), rtol=1e-4, atol=1e-5)

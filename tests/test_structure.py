@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "backend": {"errors"},
     "errors": set(),
     "random": {"backend", "errors"},
+    "extras": {"errors"},
     "files": set(),
     "autograd": BASE,
     "functional": BASE | {"autograd"},
@@ -35,11 +36,12 @@ MAY_IMPORT = {
     "diagnostics": ENGINE | {"graph", "nn", "gans", "data", "metrics"},
     "report": TRAINING | {"__init__", "data", "metrics"},
     "training": TRAINING | {"__init__", "data", "diagnostics", "metrics", "report"},
+    "export": TRAINING | {"__init__", "extras", "training"},
     "studies": {"__init__", "data", "doctor", "errors", "files", "gans", "metrics", "training"},
     "doctor": BASE | {"__init__", "data"},
     "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
     "cli": TRAINING
-    | {"__init__", "data", "diagnostics", "metrics", "report", "training", "studies", "testing"}
+    | {"__init__", "data", "diagnostics", "export", "metrics", "report", "training", "studies", "testing"}
     | {"doctor", "bench"},
     "__main__": {"cli"},
 }

@@ -48,8 +48,9 @@ if command == "train":
         else:
             sys.exit("alone")
     steps = int(given["steps"])
-    for step in range(len(list((folder / "checkpoints").iterdir())), steps):
-        (folder / "checkpoints" / f"step-{step + 1:06d}.safetensors").touch()
+    for step in range(len(list((folder / "checkpoints").glob("*.json"))), steps):
+        for kind in ("safetensors", "json"):
+            (folder / "checkpoints" / f"step-{step + 1:06d}.{kind}").touch()
         if stopped:
             sys.exit(130)
         time.sleep(0.01)
@@ -105,7 +106,7 @@ def log(name):
 
 
 def checkpoints(name):
-    return len(list(Path("runs/modes", name, "checkpoints").glob("*")))
+    return len(list(Path("runs/modes", name, "checkpoints").glob("*.json")))
 
 
 @contextlib.contextmanager

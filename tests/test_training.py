@@ -175,6 +175,31 @@ def test_a_killed_run_keeps_its_last_checkpoint_and_goes_on(tmp_path):
     assert run.checkpoint_steps()[-1] == step
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the system has no such locks")
+def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_path):
+    """And a killed one blocks nobody."""
+    program = (
+        "import sys, time; from pathlib import Path; from minigan.training import Run\n"
+        "with Run(Path(sys.argv[1]), {}).alone(print): print('inside', flush=True); time.sleep(60)"
+    )
+    run = train(tmp_path / "run")
+    command = [sys.executable, "-c", program, run.path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "inside\n"
+        with pytest.raises(MiniganError, match=f"run is in use by process {first.pid}$"):
+            training.resume(run.path, steps=8, console=quiet())
+        first.kill()
+    training.resume(run.path, steps=8, console=quiet())
+    assert run.checkpoint_steps()[-1] == 8
+
+
+def test_where_there_are_no_locks_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    console = quiet()
+    train(tmp_path / "run", console=console)
+    assert "this system has no file locks" in console.file.getvalue()
+
+
 def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
     """The disk fills while the second checkpoint is brought to it."""
     sync, calls = os.fsync, []
@@ -228,7 +253,6 @@ def test_a_divergence_names_the_first_op(tmp_path):
         (lambda p: (p / "config.toml").write_text("model = "), "cannot be read"),
         (lambda p: (p / "config.toml").write_text('model = "dcgan"'), "cannot be read"),
         (lambda p: [c.unlink() for c in p.glob("checkpoints/*")], "has no checkpoint yet"),
-        (lambda p: (p / "checkpoints/step-000006.safetensors").write_bytes(b"junk"), "damaged"),
         (lambda p: _change(p, "width = 4", "width = 5"), "does not fit this run"),
         (lambda p: _change(p, "width = 4", "breadth = 4"), "breadth = 4 does not fit"),
         (lambda p: _change(p, "width = 4", "width = 4.5"), "width = 4.5 does not fit"),

@@ -11,11 +11,11 @@ import threading
 import numpy as np
 
 from ..geometry import out_size
-from . import im2col, winograd
+from . import direct, im2col, winograd
 from .gemm import matmul
 from .layout import channels_last
 
-ALGORITHMS = "gemm", "winograd", "im2col"
+ALGORITHMS = "gemm", "winograd", "im2col", "direct"
 FLOAT32 = np.dtype(np.float32)
 
 
@@ -50,6 +50,8 @@ def conv2d(x, w, stride, padding, dilation, groups):
         y = matmul(_rows(x, w), w.reshape(len(w), -1).T).reshape(len(x), *out, len(w))
     elif algorithm == "winograd":
         y = winograd.conv2d(x, w, out, stride[0], padding[0], m)
+    elif algorithm == "direct":
+        y = direct.conv2d(x, w, out, stride, padding)
     else:
         y = im2col.conv2d(x, w, out, geometry)
     return y.transpose(0, 3, 1, 2)
@@ -58,7 +60,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
 def conv2d_input(gy, w, size, stride, padding, dilation, groups):
     gy, w, geometry = channels_last(gy), channels_last(w), (stride, padding, dilation, groups)
     shape = (len(gy), *size, w.shape[3] * groups)
-    algorithm, m = choose(shape, w.shape, gy.shape[1:3], geometry, gy.dtype)
+    algorithm, m = choose(shape, w.shape, gy.shape[1:3], geometry, gy.dtype, to_input=True)
     if algorithm == "gemm":
         gx = matmul(gy.reshape(-1, len(w)), w.reshape(len(w), -1)).reshape(shape)
     elif algorithm == "winograd":
@@ -77,6 +79,8 @@ def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
         gw = matmul(gy.T, x.reshape(-1, math.prod(shape[1:]))).reshape(shape)
     elif algorithm == "winograd":
         gw = winograd.conv2d_weight(x, gy, kernel_size, stride[0], padding[0], m)
+    elif algorithm == "direct":
+        gw = direct.conv2d_weight(x, gy, kernel_size, stride, padding)
     else:
         gw = im2col.conv2d_weight(x, gy, kernel_size, geometry)
     return gw.transpose(0, 3, 1, 2)
@@ -90,8 +94,11 @@ def _rows(x, w):
 # The choice.
 
 
-def choose(x, w, out, geometry, dtype):
-    """(algorithm, tile) for x (N, H, W, C), w (O, KH, KW, C/groups) and an output of size `out`."""
+def choose(x, w, out, geometry, dtype, to_input=False):
+    """(algorithm, tile) for x (N, H, W, C), w (O, KH, KW, C/groups) and an output of size `out`.
+
+    to_input: it is `conv2d_input` that is to be made.
+    """
     (SH, SW), padding, dilation, groups = geometry
     forced, tile = _choice.forced or (None, None)
     plain = groups == 1 and padding == (0, 0)
@@ -105,15 +112,17 @@ def choose(x, w, out, geometry, dtype):
         and w[1] == w[2]
         and -(-w[1] // SH) in (2, 3),
         "im2col": True,
+        "direct": groups == 1 and dilation == (1, 1) and w[0] % direct.columns(dtype) == 0 and not to_input,
     }
     if forced is not None:
         if not can[forced]:
-            raise ValueError(
-                f"{forced} cannot make a convolution of {x} by {w}, geometry {geometry}, {dtype}"
-            )
+            what = "an input gradient" if to_input else "a convolution"
+            raise ValueError(f"{forced} cannot make {what} of {x} by {w}, geometry {geometry}, {dtype}")
         return forced, (tile or best_tile(x, w, out, SH)[1]) if forced == "winograd" else None
     if can["gemm"]:
         return "gemm", None
+    if can["direct"] and x[3] <= FEW:
+        return "direct", None
     if can["winograd"]:
         cost, m = best_tile(x, w, out, SH)
         if cost < im2col_cost(x, w, out):
@@ -121,6 +130,7 @@ def choose(x, w, out, geometry, dtype):
     return "im2col", None
 
 
+FEW = 8  # channels up to which the direct loops are the quickest, with kernels of 3, 4 and 5 pixels
 TRAFFIC = 64  # products that a pair of cores makes while it writes and reads one entry of a large array
 
 

@@ -18,6 +18,9 @@ Arrays are of one dtype, of any strides, and taken as flat memory from their fir
 are counted in entries.
 """
 
+import contextlib
+import functools
+
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -40,27 +43,42 @@ def tile_of(R):
     @intrinsic
     def tile(typing, a, a_at, a_row, a_step, b, b_at, c, c_at, c_row, K, accumulate):
         def code(do, a, a_at, a_row, a_step, b, b_at, c, c_at, c_row, K, accumulate):
-            a_rows = [do.at(a, a_at, (a_row, i)) for i in range(R)]
-            places = [do.vectors(do.at(c, c_at, (c_row, i)), WIDTH) for i in range(R)]
-            sums = [[cgutils.alloca_once(do.builder, do.Vector) for _ in range(WIDTH)] for _ in range(R)]
-            cells = [(i, j) for i in range(R) for j in range(WIDTH)]
-            for i, j in cells:
-                do.builder.store(do.Vector([0.0] * do.lanes), sums[i][j])
-            with cgutils.for_range(do.builder, K) as loop:
-                row = do.vectors(do.at(b, b_at, (loop.index, WIDTH * do.lanes)), WIDTH)
-                row = [do.load(pointer) for pointer in row]
-                for i in range(R):
-                    x = do.spread(do.builder.load(do.at(a_rows[i], (loop.index, a_step))))
-                    for j in range(WIDTH):
-                        do.builder.store(do.multiply_add(x, row[j], do.builder.load(sums[i][j])), sums[i][j])
-            with do.builder.if_then(accumulate):  # after the sum over k: fewer roundings at the size of c
-                for i, j in cells:
-                    sum = do.builder.fadd(do.builder.load(sums[i][j]), do.load(places[i][j]))
-                    do.builder.store(sum, sums[i][j])
-            for i, j in cells:
-                do.store(do.builder.load(sums[i][j]), places[i][j])
+            rows = [do.at(a, a_at, (a_row, i)) for i in range(R)]
+            c = do.at(c, c_at)
+            with do.tile(R, c, c_row, accumulate) as add, cgutils.for_range(do.builder, K) as k:
+                column = [do.at(row, (k.index, a_step)) for row in rows]
+                add(column, do.at(b, b_at, (k.index, WIDTH * do.lanes)))
 
         signature = types.void(a, INT, INT, INT, b, INT, c, INT, INT, INT, FLAG)
+        return signature, written_by(code)
+
+    return tile
+
+
+def window_tile_of(R):
+    """The intrinsic for tiles of R rows, whose sums run over a window: for i < R, and j as above,
+
+    c[c_at + (row + i) c_row + j] (+)= Σ_kl a[place + k a_far + l a_step] b[b_at + k b_far + l b_step + j]
+
+    with k < K, l < L and place = a_at + rows[row + i].
+    """
+
+    @intrinsic
+    def tile(
+        typing, row, a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate
+    ):
+        def code(
+            do, row, a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate
+        ):
+            starts = [do.at(a, a_at, do.builder.load(do.at(rows, row, i))) for i in range(R)]
+            c = do.at(c, c_at, (row, c_row))
+            with do.tile(R, c, c_row, accumulate) as add, cgutils.for_range(do.builder, K) as k:
+                far = [do.at(start, (k.index, a_far)) for start in starts]
+                b = do.at(b, b_at, (k.index, b_far))
+                with cgutils.for_range(do.builder, L) as l:
+                    add([do.at(start, (l.index, a_step)) for start in far], do.at(b, (l.index, b_step)))
+
+        signature = types.void(INT, a, INT, rows, *[INT] * 2, b, *[INT] * 3, c, *[INT] * 4, FLAG)
         return signature, written_by(code)
 
     return tile
@@ -131,15 +149,40 @@ class Writer:
     def at(self, pointer, *places):
         """The pointer moved by each place: a number of entries, or two whose product that is."""
         for place in places:
-            if isinstance(place, tuple):
-                factors = [ir.Constant(ir.IntType(64), f) if isinstance(f, int) else f for f in place]
-                place = self.builder.mul(*factors)
-            pointer = self.builder.gep(pointer, [place])
+            factors = place if isinstance(place, tuple) else (place,)
+            factors = [ir.Constant(ir.IntType(64), f) if isinstance(f, int) else f for f in factors]
+            pointer = self.builder.gep(pointer, [functools.reduce(self.builder.mul, factors)])
         return pointer
+
+    @contextlib.contextmanager
+    def tile(self, R, c, c_row, accumulate):
+        """Inside the block the sums of a tile of R rows are registers; add_products(column, row) adds to them
+        the products of R entries by those of WIDTH vectors. At its end they are written, or added, to c."""
+        places = [self.vectors(self.at(c, (c_row, i)), WIDTH) for i in range(R)]
+        sums = [[cgutils.alloca_once(self.builder, self.Vector) for _ in range(WIDTH)] for _ in range(R)]
+        cells = [(i, j) for i in range(R) for j in range(WIDTH)]
+        for i, j in cells:
+            self.builder.store(self.Vector([0.0] * self.lanes), sums[i][j])
+
+        def add_products(column, row):
+            row = [self.load(pointer) for pointer in self.vectors(row, WIDTH)]
+            for i in range(R):
+                x = self.spread(self.builder.load(column[i]))
+                for j in range(WIDTH):
+                    sum = self.multiply_add(x, row[j], self.builder.load(sums[i][j]))
+                    self.builder.store(sum, sums[i][j])
+
+        yield add_products
+        with self.builder.if_then(accumulate):  # after the sum: fewer roundings at the size of c
+            for i, j in cells:
+                sum = self.builder.fadd(self.builder.load(sums[i][j]), self.load(places[i][j]))
+                self.builder.store(sum, sums[i][j])
+        for i, j in cells:
+            self.store(self.builder.load(sums[i][j]), places[i][j])
 
     def vectors(self, pointer, n):
         """Pointers to n vectors that follow one another."""
-        return [self.builder.gep(pointer, [ir.Constant(ir.IntType(64), j * self.lanes)]) for j in range(n)]
+        return [self.at(pointer, j * self.lanes) for j in range(n)]
 
     def load(self, pointer):
         return self.builder.load(self.builder.bitcast(pointer, self.Vector.as_pointer()), align=self.itemsize)

@@ -3,7 +3,7 @@
 from .function import Function
 from .grad import blame, grad
 from .modes import detect_anomaly, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .tensor import Tensor
+from .tensor import Tensor, from_dlpack
 
 __all__ = [
     "Function",
@@ -11,6 +11,7 @@ __all__ = [
     "blame",
     "detect_anomaly",
     "enable_grad",
+    "from_dlpack",
     "grad",
     "is_grad_enabled",
     "no_grad",

@@ -77,6 +77,8 @@ class Function:
             self._record(inputs, out)
         if mode.anomaly:
             _check_forward(self, inputs, out)
+        if mode.trace:
+            mode.trace(self, inputs, out)
         return out
 
     def forward(self, *arrays):

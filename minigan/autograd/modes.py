@@ -11,6 +11,7 @@ class _Mode(threading.local):
     record = True
     anomaly = False  # check every op, forward and backward
     check_roots = False  # check only the values that gradients start from
+    trace = None  # what every op is shown after it ran: called with it, its inputs and its output
     graphs = True  # on a GPU, steps of `minigan.graph` are captured
 
 

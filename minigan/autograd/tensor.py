@@ -14,8 +14,9 @@ from .modes import is_grad_enabled
 class Tensor:
     """A NumPy or CuPy array with a place in the graph of a computation.
 
-    data: an array, kept without a copy; or numbers and nested lists of them, which become float32,
-        int64 or bool. A Tensor gives a constant that shares its array.
+    data: an array, kept without a copy, also one of PyTorch's or JAX's, or of any library that has DLPack;
+        or numbers and nested lists of them, which become float32, int64 or bool. A Tensor gives a constant
+        that shares its array.
     requires_grad: True for a leaf that gradients are wanted for; floating dtypes only.
     dtype: what to convert `data` to.
     device: where to put it, such as "gpu"; by default where it is.
@@ -168,7 +169,30 @@ class Tensor:
         return self.numpy().tolist()
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
+        """What `np.asarray` asks for: the tensor's own array, unless `dtype` or `copy` want another."""
+        if self.device != backend.CPU:
+            raise TypeError(f"a tensor on {self.device} is no NumPy array; say .to('cpu') first")
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **how):
+        """Share the memory with another library, as `torch.from_dlpack(tensor)` asks for. What that writes is
+        seen here, though not by the guard against in-place changes.
+
+        BufferError for a tensor that requires a gradient, of which the other library knows nothing; and
+        for reversed axes, which kill a process with PyTorch in it.
+        """
+        if self.requires_grad:
+            raise BufferError("a tensor that requires a gradient is not shared; say .detach() first")
+        if min(self.data.strides, default=0) < 0:
+            raise BufferError(
+                "a tensor with a reversed axis is not shared; copy it first: Tensor(x.numpy().copy())"
+            )
+        with self.device.active():
+            return self.data.__dlpack__(**how)
+
+    def __dlpack_device__(self):
+        """DLPack's (kind, number) of the device."""
+        return self.data.__dlpack_device__()
 
     def __float__(self):
         return float(self.item())
@@ -197,3 +221,11 @@ class Tensor:
         if self.creator is not None:
             return f"tensor({values}{dtype}, creator={type(self.creator).__name__})"
         return f"tensor({values}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+
+
+def from_dlpack(x) -> Tensor:
+    """A constant on the memory of `x`, an array of PyTorch, JAX, CuPy or any library with DLPack: no copy.
+
+    Errors as those of `backend.from_dlpack`.
+    """
+    return Tensor(backend.from_dlpack(x))

@@ -3,7 +3,8 @@ at once."""
 
 import sys
 
-from . import pages, tools, train, trained  # noqa: F401  (each adds its commands to the application)
+# Each adds its commands to the application.
+from . import export, pages, rollback, tools, train, trained  # noqa: F401
 from .app import app, call, main
 
 __all__ = ["app", "call", "main", "run"]

@@ -51,11 +51,15 @@ class Batches(Iterator):
         }
 
     def load_state_dict(self, state: dict[str, int]):
-        """Go on from the place `state`. MiniganError when that was in a dataset of another length."""
+        """Go on from the place `state`. MiniganError when that was in a dataset of another length, or is no
+        place in this one."""
         if state["samples"] != len(self.dataset):
             raise MiniganError(
                 f"the saved run had {state['samples']} samples, {self.dataset.name} has {len(self.dataset)}"
             )
+        inside = 0 <= state["position"] <= len(self.dataset) and 0 <= state["epoch"] < 2**32
+        if not (inside and 0 <= state["seed"] < 2**64):
+            raise MiniganError(f"{self.dataset.name} has no place {state} to go on from")
         self.seed = state["seed"]
         self._start(state["epoch"])
         self.position = state["position"]

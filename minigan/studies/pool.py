@@ -9,19 +9,20 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 from statistics import fmean
 
 from minigan import __version__
 from minigan.doctor import processor_name, processors
 from minigan.errors import MiniganError
 from minigan.training import Run
+from minigan.training.lock import locked
 from minigan_kernels.engines import requested_threads
 
 from .jobs import Job, commands
 
 LOOK_EVERY = 0.1  # seconds between two looks at the processes
 LAST_LINES = 10  # of a failed job's log, that are shown
+IN_USE = "in use: a study, or a job that one left behind, runs there"
 LIMITS = "MINIGAN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
@@ -39,14 +40,15 @@ def run_jobs(jobs: list[Job], workers: int | None, say) -> bool:
     workers = min(workers or cores, len(left))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _alone_in(out) as lock, _signals() as received:
+        with locked(out / ".lock", lambda pid: f"{out} is {IN_USE}") as lock, _signals() as received:
             return Pool(jobs, left, workers, max(cores // workers, 1), lock, say).run(received)
     except OSError as error:
         raise MiniganError(f"cannot write to {out}: {error.strerror or error}") from error
 
 
 class Pool:
-    """The jobs that wait and those that run, on `threads` threads each."""
+    """The jobs that wait and those that run, on `threads` threads each. Their processes inherit `lock`, so
+    that it is held until the last has ended, even if the study itself was killed."""
 
     def __init__(self, jobs, waiting, workers, threads, lock, say):
         self.jobs, self.waiting, self.running = jobs, waiting, []
@@ -152,7 +154,7 @@ class Worker:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # so that a terminal's Ctrl-C reaches it through us alone
-                    pass_fds=() if self.lock is None else (self.lock,),
+                    pass_fds=() if self.lock is None else (self.lock.fileno(),),
                 )
             except OSError as error:
                 self.end("FAILED", f"cannot start {command[0]}: {error.strerror}")
@@ -202,26 +204,6 @@ class Worker:
 def clock(seconds: float) -> str:
     """Hours, minutes and seconds."""
     return str(datetime.timedelta(seconds=round(seconds)))
-
-
-@contextlib.contextmanager
-def _alone_in(out: Path):
-    """The handle of a lock on `out`, which the processes inherit: it is held until the last has ended, even
-    if the study itself was killed. MiniganError if others hold it. None where the system has no such locks.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield None
-        return
-    with open(out / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MiniganError(
-                f"{out} is in use: a study, or a job that one left behind, runs there"
-            ) from None
-        yield file.fileno()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from .evaluation import evaluate_archive, evaluate_run
 from .interpolate import interpolate
 from .options import Options
 from .page import write_comparison, write_page
+from .rollback import rollback
 from .run import Run
 from .runner import resume, train
 from .sampler import Sampler
@@ -18,6 +19,7 @@ __all__ = [
     "evaluate_run",
     "interpolate",
     "resume",
+    "rollback",
     "train",
     "write_comparison",
     "write_page",

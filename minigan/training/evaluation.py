@@ -12,10 +12,9 @@ from minigan.files import write_atomically
 from minigan.metrics import EvaluationData, counts_of, evaluate, metrics_for
 from minigan.random import Generator
 
+from .keep import QUICK
 from .run import Run
 from .sampler import Sampler
-
-WHILE_TRAINING = "fcd", "precision-recall", "label-accuracy", "stacked-modes", "modes"  # the quick ones
 
 
 def evaluate_run(
@@ -64,17 +63,24 @@ def evaluate_archive(
 class Examiner:
     """The quick metrics of a model in training: one draw, always of the same noise and the same real data.
 
-    n: samples. MiniganError if there are no such metrics of the data, or n is too few for one of them.
+    n: samples. MiniganError if there are no such metrics of the data, n is too few for one of them, or
+    checkpoints are to be kept by one that is not among them.
     """
 
     def __init__(self, session, n: int, say=print):
         sampler, options, cfg = session.sampler, session.options, session.cfg
         self.data = EvaluationData.load(options.data, cfg.size, options.data_dir, sampler.conditional, say)
         self.draw, self.n = _drawer(sampler, self.data), n
-        self.names = [name for name in metrics_for(self.data) if name in WHILE_TRAINING]
+        self.names = [name for name in metrics_for(self.data) if name in QUICK]
         if not self.names:
             raise MiniganError(f"nothing can be measured while training on {options.data}: it has no labels")
         counts_of(self.names, self.data, n)
+        keep = options.kept()
+        measured = [quantity for name in self.names for quantity in QUICK[name]]
+        if keep and keep.best and keep.best not in measured:
+            raise MiniganError(
+                f"keep: {keep.best} is not measured on {options.data}; there are: {', '.join(measured)}"
+            )
 
     def evaluate(self) -> dict[str, float | None]:
         """The quantities; None for one that is infinite."""

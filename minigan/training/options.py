@@ -7,6 +7,8 @@ from minigan.backend import device
 from minigan.diagnostics.verdict import STOPS
 from minigan.errors import MiniganError, did_you_mean, require
 
+from .keep import Keep
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -25,6 +27,9 @@ class Options:
     """Steps between two sample sheets; by default a fiftieth of the run."""
     checkpoint_every: int = 500
     """Steps between two checkpoints."""
+    keep: str | None = None
+    """Which checkpoints to keep, by default all: last=3,every=10000,best=fcd, or some of it. The newest is
+    always kept; best is a quantity of evaluations.jsonl, of those checkpoints that were evaluated."""
     ema: float = 0.0
     """Decay of a moving average of G's weights, which samples are then drawn from: 0.999, say; 0 for none."""
     evaluate_every: int | None = None
@@ -56,9 +61,15 @@ class Options:
         require(self, "sample_every", "checkpoint_every", "evaluate_every", "evaluate_n", at_least=1)
         require(self, "ema", below=1)
         require(self, "diagnose_every")
+        if (keep := self.kept()) and keep.best and not self.evaluate_every:
+            raise MiniganError(f"keep: best={keep.best} needs --evaluate-every")
         for name in self.stops():
             if name not in STOPS:
                 raise MiniganError(f"stop_on: {name!r} is nothing to stop on; {did_you_mean(name, STOPS)}")
+
+    def kept(self) -> Keep | None:
+        """Which checkpoints to keep; None for all."""
+        return Keep.parse(self.keep) if self.keep else None
 
     def stops(self) -> list[str]:
         """What to stop on."""

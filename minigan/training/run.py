@@ -1,21 +1,10 @@
-"""A run is a folder. Everything in it can be read without minigan.
+"""A run is a folder: see `Run`."""
 
-config.toml       the model, the data, every setting
-metrics.jsonl     one line a step: {"step": 1, "d_loss": ..., ...}
-evaluations.jsonl what the quick metrics said while training, with --evaluate-every
-diagnostics.jsonl what the doctor saw, a line a look: see `minigan.diagnostics`
-verdict.json      what it makes of that: {"step", "verdict", "findings"}
-evaluation.json   what `minigan evaluate` said last
-samples/          pictures of the same noise through training, and of real data; of a run in the plane a frame
-                  beside each, a .npz: see `frame.py`
-checkpoints/      step-001000.safetensors: all that is needed to go on
-samples.gif       the samples as a film
-losses.png        the losses as curves
-report.html       all of this on a page
-"""
-
+import contextlib
 import json
 import re
+import shlex
+import sys
 import time
 import tomllib
 import typing
@@ -26,14 +15,38 @@ import tomli_w
 
 from minigan import __version__
 from minigan.errors import MiniganError
-from minigan.files import write_atomically
+from minigan.files import remove_leftovers, write_atomically
 from minigan.gans import model_named
 
+from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
+from .keep import Keep
+from .lock import alone_in
 from .options import Options
+from .records import add_record, cut_after, read_records
+
+OF_A_STEP = re.compile(r"step-(\d+)\.\w+")
+DECISIVE = "seed", "ema"  # options that, like hyper-parameters, decide the bits
 
 
 class Run:
     """A run folder. `Run.create` makes a new one, `Run.open` an existing one.
+
+    Everything in it can be read without minigan, and it can be moved:
+
+    config.toml       the model, the data, every setting
+    metrics.jsonl     one line a step: {"step": 1, "d_loss": ..., ...}
+    evaluations.jsonl what the quick metrics said while training, with --evaluate-every
+    diagnostics.jsonl what the doctor saw, a line a look: see `minigan.diagnostics`
+    verdict.json      what it makes of that: {"step", "verdict", "findings"}
+    evaluation.json   what `minigan evaluate` said last
+    samples/          pictures of the same noise through training, and of real data; of a run in the plane a
+                      frame beside each, a .npz: see `frame`
+    checkpoints/      step-001000.safetensors and .json: all that is needed to go on, see `checkpoint`
+    samples.gif       the samples as a film
+    losses.png        the losses as curves
+    report.html       all of this on a page
+    after-001000/     what came after step 1000, before a rollback to it
+    lock              the process id of the last process that trained in it
 
     stopped_on: what the doctor found and the run was told to stop on, while it was driven by this object.
     """
@@ -48,6 +61,8 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.gif, self.losses = path / "samples.gif", path / "losses.png"
         self.page = path / "report.html"
+        self.records = self.metrics_path, self.evaluations_path, self.diagnostics_path
+        self.summaries = self.verdict_path, path / "evaluation.json", self.gif, self.losses, self.page
 
     @classmethod
     def create(cls, path: Path | None, model: str, options, cfg, shape) -> "Run":
@@ -57,7 +72,7 @@ class Run:
         """
         data = options.data.partition(":")[0]
         if path is None:
-            path = _unused(Path("runs") / f"{model}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
+            path = unused(Path("runs") / f"{model}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise MiniganError(f"{path} exists and is not an empty folder; choose another with --out")
         config = {
@@ -70,7 +85,7 @@ class Run:
         run = cls(path, config)
         try:
             run.samples.mkdir(parents=True, exist_ok=True)
-            run.checkpoints.mkdir(exist_ok=True)
+            run.checkpoints.mkdir()  # an error for the second of two processes that come here at once
             run.save_config()
         except OSError as error:
             raise MiniganError(f"cannot write the run folder {path}: {error.strerror}") from error
@@ -98,6 +113,19 @@ class Run:
                 raise MiniganError(f"{file}: {name} is not a {kind.__name__}")
         return cls(Path(path), config)
 
+    @contextlib.contextmanager
+    def alone(self, say):
+        """Inside the block no other process trains in the folder or takes it back; see `alone_in`.
+
+        MiniganError if one does, or the folder cannot be written.
+        """
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(alone_in(self.path, say))
+            except OSError as error:
+                raise MiniganError(f"cannot write to {self.path}: {error.strerror or error}") from error
+            yield
+
     def model(self):
         """The module of the run's model."""
         return model_named(self.config["model"])
@@ -118,37 +146,41 @@ class Run:
 
     def finished(self) -> bool:
         """Whether there is a checkpoint of the last step."""
-        return self.checkpoint_path(self.hyperparameters().steps).exists()
+        return self.hyperparameters().steps in self.checkpoint_steps()
 
     def save_config(self):
         """Write config.toml. OSError if the disk does not take it."""
         write_atomically(self.path / "config.toml", tomli_w.dumps(self.config).encode())
 
+    def resume_command(self) -> str:
+        """What to type to go on."""
+        return f"minigan train {self.config['model']} --resume {shlex.quote(str(self.path))}"
+
     # Metrics
 
     def log(self, step: int, metrics: dict[str, float]):
         """Add a line to metrics.jsonl."""
-        _add_line(self.metrics_path, step, metrics)
+        add_record(self.metrics_path, step, metrics)
 
     def log_evaluation(self, step: int, found: dict[str, float | None]):
         """Add a line to evaluations.jsonl."""
-        _add_line(self.evaluations_path, step, found)
+        add_record(self.evaluations_path, step, found)
 
     def metrics(self) -> list[dict]:
-        """The lines of metrics.jsonl; a last one that was cut off is left out."""
-        return _lines(self.metrics_path)
+        """The lines of metrics.jsonl; those that cannot be read are left out."""
+        return read_records(self.metrics_path)
 
     def evaluations(self) -> list[dict]:
         """Those of evaluations.jsonl."""
-        return _lines(self.evaluations_path)
+        return read_records(self.evaluations_path)
 
     def log_diagnostics(self, step: int, look: dict):
         """Add a line to diagnostics.jsonl."""
-        _add_line(self.diagnostics_path, step, look)
+        add_record(self.diagnostics_path, step, look)
 
     def diagnostics(self) -> list[dict]:
         """Those of diagnostics.jsonl."""
-        return _lines(self.diagnostics_path)
+        return read_records(self.diagnostics_path)
 
     def save_verdict(self, verdict: dict | None):
         """Write verdict.json; remove it where there is no verdict."""
@@ -163,18 +195,39 @@ class Run:
             content = json.loads(self.verdict_path.read_bytes())
         except (OSError, ValueError):
             return None
-        return content if isinstance(content, dict) and "verdict" in content else None
+        return content if _is_verdict(content) else None
+
+    # What belongs to a step
+
+    def files_after(self, step: int) -> list[Path]:
+        """The files of later steps in `checkpoints` and `samples`, the latest first."""
+        return [path for s, path in reversed(self._files_of_steps()) if s > step]
+
+    def _files_of_steps(self):
+        """All of them with their steps, in order."""
+        found = [(_step_of(path), path) for path in (*self.checkpoints.glob("*"), *self.samples.glob("*"))]
+        return sorted((s, path) for s, path in found if s >= 0)
 
     def forget_after(self, step: int):
-        """Drop the metrics, evaluations and samples of later steps: those that a resumed run makes again."""
-        for path in (self.metrics_path, self.evaluations_path, self.diagnostics_path):
-            if path.exists():
-                kept = [json.dumps(record) + "\n" for record in _lines(path) if record["step"] <= step]
-                write_atomically(path, "".join(kept).encode())
-        for picture in self.sample_paths():
-            if _step_of(picture) > step:
-                picture.unlink()
-                self.frame_path(_step_of(picture)).unlink(missing_ok=True)
+        """Drop the metrics, evaluations, diagnostics and samples of later steps: those that a resumed run
+        makes again."""
+        for path in self.records:
+            cut_after(path, step)
+        for path in self.files_after(step):
+            if path.parent == self.samples:
+                path.unlink()
+
+    def prune(self, keep: Keep, saved: int):
+        """Delete the checkpoints before that of step `saved` which `keep` does not want."""
+        wanted = keep.chosen([s for s in self.checkpoint_steps() if s <= saved], self.evaluations())
+        for step, path in self._files_of_steps():  # of a checkpoint the .json first: then it counts no more
+            if path.parent == self.checkpoints and step < saved and step not in wanted:
+                path.unlink()
+
+    def clear(self):
+        """Remove what a killed process did not finish writing."""
+        for folder in (self.path, self.samples, self.checkpoints):
+            remove_leftovers(folder)
 
     # Samples and checkpoints
 
@@ -193,8 +246,8 @@ class Run:
 
     def checkpoint_steps(self) -> list[int]:
         """The steps that a checkpoint was saved at, in order."""
-        steps = (_step_of(path) for path in self.checkpoints.glob("step-*.safetensors"))
-        return sorted(step for step in steps if step >= 0)
+        steps = {_step_of(path) for path in self.checkpoints.glob("step-*.json")}
+        return sorted(step for step in steps if step >= 0 and self.checkpoint_path(step).exists())
 
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint. MiniganError if there is none yet."""
@@ -203,36 +256,82 @@ class Run:
             raise MiniganError(f"{self.path} has no checkpoint yet")
         return self.checkpoint_path(steps[-1])
 
+    def checkpoint(self, step: int | None = None, say=None) -> Checkpoint:
+        """The checkpoint of `step`, by default the newest good one.
+
+        say: is told which newer ones are damaged; by default the standard error is.
+        MiniganError if there is none, it is damaged, or it is of another model or other settings.
+        """
+        if step is not None:
+            if not self.checkpoint_path(step).exists():
+                raise MiniganError(
+                    f"{self.path} has no checkpoint of step {step}; it has {self.checkpoint_steps()}"
+                )
+            return self._checked(load_checkpoint(self.checkpoint_path(step)))
+        damaged = []
+        for step in sorted({_step_of(path) for path in self.checkpoints.glob("step-*")} - {-1}, reverse=True):
+            try:
+                found = load_checkpoint(self.checkpoint_path(step))
+            except DamagedCheckpoint as error:
+                damaged.append(str(error))
+                continue
+            for sentence in damaged:
+                (say or _warn)(f"{sentence}; the checkpoint of step {found.step} is taken instead")
+            return self._checked(found)
+        if damaged:
+            raise MiniganError(f"{self.path} has no good checkpoint: {damaged[0]}")
+        raise MiniganError(f"{self.path} has no checkpoint yet")
+
+    def _checked(self, checkpoint):
+        model = self.config["model"]
+        if checkpoint.model != model:
+            raise MiniganError(f"{checkpoint.path} is of {checkpoint.model}; {self.path} is a run of {model}")
+        then, now = checkpoint.settings, self.settings()
+        for name in {**then, **now}:
+            if then.get(name) != now.get(name):
+                raise MiniganError(
+                    f"{checkpoint.path} does not fit this run: it was trained with {name} = "
+                    f"{then.get(name)}, config.toml has {now.get(name)}"
+                )
+        return checkpoint
+
+    def settings(self) -> dict:
+        """What decides the bits of the run, but for its model: the shape, the data, the seed, and the
+        hyper-parameters but for the number of steps."""
+        options = self.config["run"]
+        hyperparameters = {k: v for k, v in self.config["hyperparameters"].items() if k != "steps"}
+        return {
+            "shape": self.config["shape"],
+            "data": options.get("data", Options.data).partition(":")[0],  # a folder may have been moved
+            **{name: options.get(name, getattr(Options, name)) for name in DECISIVE},
+            **hyperparameters,
+        }
+
+
+def _is_verdict(content):
+    return _has(content, {"step": int, "verdict": str, "findings": list}) and all(
+        _has(finding, {"name": str, "since": int, "evidence": str, "advice": str})
+        for finding in content["findings"]
+    )
+
+
+def _has(content, kinds):
+    """Whether `content` is a dict with a value of each kind under each name."""
+    return isinstance(content, dict) and all(type(content.get(name)) is kind for name, kind in kinds.items())
+
 
 def _version(text) -> tuple[int, ...]:
     """ "0.1.0" as (0, 1, 0), to be compared; what is no version is older than all."""
     return tuple(int(part) for part in re.findall(r"\d+", str(text)))
 
 
-def _add_line(path: Path, step: int, record: dict):
-    with open(path, "a") as file:
-        file.write(json.dumps({"step": step, **record}) + "\n")
-
-
-def _lines(path: Path) -> list[dict]:
-    """The records of a file of JSON lines, up to a first one that is none."""
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_bytes().splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            break
-        if not (isinstance(record, dict) and isinstance(record.get("step"), int)):
-            break
-        records.append(record)
-    return records
-
-
 def _step_of(path: Path) -> int:
-    digits = path.stem.partition("-")[2]
-    return int(digits) if digits.isdigit() else -1
+    name = OF_A_STEP.fullmatch(path.name)
+    return int(name[1]) if name else -1
+
+
+def _warn(text):
+    print(text, file=sys.stderr)
 
 
 def is_a(value, hint) -> bool:
@@ -250,7 +349,7 @@ def _as_toml(dataclass) -> dict:
     return {k: v for k, v in values.items() if v is not None}
 
 
-def _unused(path: Path) -> Path:
-    """`path`, or with a number behind it if two runs begin in one second."""
+def unused(path: Path) -> Path:
+    """`path`, or with a number behind it if there is one of that name."""
     candidates = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 1000))]
     return next(p for p in candidates if not p.exists())

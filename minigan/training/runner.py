@@ -17,7 +17,7 @@ from minigan.files import write_npz
 from minigan_kernels import on_compile
 
 from .bedside import Bedside
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, save_checkpoint
 from .evaluation import Examiner
 from .frame import frame
 from .options import Options
@@ -38,9 +38,9 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     session = Session(model, options, cfg)
     examiner = _examiner(session, console)  # which may refuse, before there is a folder
     run = Run.create(out, model, options, session.cfg, session.shape)
-    runner = Runner(run, session, console, examiner)
-    runner.write(report.save_samples, run.samples / "real.png", session.real)
-    with _compiling(runner.say):
+    with run.alone(_speaker(console)), _compiling(_speaker(console)):
+        runner = Runner(run, session, console, examiner)
+        runner.write(report.save_samples, run.samples / "real.png", session.real)
         runner.sample()
         runner.go()
     return run
@@ -49,38 +49,51 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
 def resume(
     path: Path, steps: int | None = None, device: str | None = None, console: Console | None = None
 ) -> Run:
-    """Go on with the run in the folder `path`, from its newest checkpoint, to the same bits as a
+    """Go on with the run in the folder `path`, from its newest good checkpoint, to the same bits as a
     run that was never stopped. `steps`: how many in all, by default as many as at first. `device`:
-    where, by default where it was; on another kind of device the bits differ."""
-    run = Run.open(path)
-    checkpoint = run.latest_checkpoint()
+    where, by default where it was; on another kind of device the bits differ.
+
+    MiniganError if that checkpoint does not fit the run, the folder cannot be written, or another process
+    trains in it."""
+    run, console = Run.open(path), console or Console()
+    with run.alone(_speaker(console)), _compiling(_speaker(console)):
+        _resumed(run, steps, device, console).go()
+    return run
+
+
+def _resumed(run, steps, device, console):
+    """The runner of a run that goes on, its files as they were at its newest good checkpoint."""
     if steps is not None:
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
     session = Session(run.config["model"], run.options(), run.hyperparameters())
     shape = run.config["shape"]
     if list(session.shape) != shape:
-        raise MiniganError(f"{path} was trained on samples of shape {shape}, not {list(session.shape)}")
-    session.restore(*load_checkpoint(checkpoint))
+        raise MiniganError(f"{run.path} was trained on samples of shape {shape}, not {list(session.shape)}")
+    session.restore(run.checkpoint(say=_speaker(console)))
     if session.cfg.steps < session.step:
-        raise MiniganError(f"{path} has taken {session.step} steps already, more than {session.cfg.steps}")
-    console = console or Console()
+        raise MiniganError(
+            f"{run.path} has taken {session.step} steps already, more than {session.cfg.steps}"
+        )
     runner = Runner(run, session, console, _examiner(session, console))
+    runner.write(run.clear)
     if steps is not None or device is not None:
         runner.write(run.save_config)  # now that the run is known to go on
     runner.write(run.forget_after, session.step)
-    with _compiling(runner.say):
-        if not run.sample_paths():
-            runner.write(run.samples.mkdir, 0o777, True, True)
-            runner.sample()
-        runner.go()
-    return run
+    if not run.sample_paths():
+        runner.write(run.samples.mkdir, 0o777, True, True)
+        runner.sample()
+    return runner
 
 
 def _examiner(session, console):
     options = session.options
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    return Examiner(session, options.evaluate_n, say) if options.evaluate_every else None
+    return Examiner(session, options.evaluate_n, _speaker(console)) if options.evaluate_every else None
+
+
+def _speaker(console):
+    """Prints text to the console as it is."""
+    return partial(console.print, highlight=False, markup=False, soft_wrap=True)
 
 
 def _place_to_resume(run, device):
@@ -99,7 +112,7 @@ def _place_to_resume(run, device):
 class Runner:
     def __init__(self, run: Run, session: Session, console: Console, examiner: Examiner | None = None):
         self.run, self.session, self.console, self.examiner = run, session, console, examiner
-        self.total = session.cfg.steps
+        self.total, self.say = session.cfg.steps, _speaker(console)
         self.sample_every = session.options.sample_every or max(self.total // 50, 1)
         self.bedside = Bedside(run, session, self.say)
         self.saved = session.step  # the step of the newest checkpoint; 0 for none
@@ -163,8 +176,11 @@ class Runner:
                 f"step {self.session.step}: the weights are not finite, so they are not saved. "
                 f"{self.last_checkpoint()}"
             )
-        self.write(save_checkpoint, path, arrays, self.session.state())
+        now = (self.session.step, self.run.settings(), arrays, self.session.state())
+        self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
         self.saved = self.session.step
+        if keep := self.session.options.kept():
+            self.write(self.run.prune, keep, self.saved)
 
     def write(self, what, *args):
         """Call what(*args), which writes a file; make a sentence of it if the disk does not take it."""
@@ -179,10 +195,7 @@ class Runner:
     def last_checkpoint(self):
         if not self.saved:
             return "There is no checkpoint yet."
-        return f"The checkpoint of step {self.saved} is good; go on with {self.resume_command()}"
-
-    def resume_command(self):
-        return f"minigan train {self.run.config['model']} --resume {shlex.quote(str(self.run.path))}"
+        return f"The checkpoint of step {self.saved} is good; go on with {self.run.resume_command()}"
 
     def page(self):
         """The run's page; the run has gone well without it, too."""
@@ -202,12 +215,9 @@ class Runner:
             f"  losses      {self.run.losses}",
             f"  page        {self.run.page}",
             f"  checkpoint  {self.run.checkpoint_path(self.saved)}",
-            f"More samples: {sample}" if done else f"Go on with: {self.resume_command()}",
+            f"More samples: {sample}" if done else f"Go on with: {self.run.resume_command()}",
         ]
         self.say("\n".join(lines))
-
-    def say(self, text):
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

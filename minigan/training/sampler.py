@@ -11,9 +11,10 @@ from minigan.backend import device
 from minigan.errors import MiniganError
 from minigan.gans import is_conditional
 from minigan.gans.conditioning import cycle
+from minigan.nn import Module
 from minigan.random import Generator
 
-from .checkpoint import load_checkpoint
+from .checkpoint import misfits, part
 from .run import Run
 
 CHUNK = 500  # samples made at once
@@ -23,11 +24,12 @@ SHEET = 64  # images of a sheet, or a few more where each class has a column
 class Sampler:
     """Samples of the generator G of a model, in evaluation mode, on the device G lies on.
 
-    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint: the path that G's
-    weights are from, None for a G that is in training.
+    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint, D: the path that G's
+    weights are from and the discriminator of that step, None for a G that is in training.
     """
 
     checkpoint: Path | None = None
+    D: Module | None = None
 
     def __init__(self, model: ModuleType, cfg, G, place="cpu"):
         self.model, self.cfg, self.G, self.device = model, cfg, G, device(place)
@@ -36,26 +38,24 @@ class Sampler:
 
     @classmethod
     def of(cls, run: Run, step: int | None = None, place="cpu", average=True) -> "Sampler":
-        """That of a run, with the weights of its newest checkpoint or of that at `step`.
+        """That of a run, with the weights of its newest good checkpoint or of that at `step`.
 
         average: take the moving average of G's weights, if the run has one.
-        MiniganError if there is no such checkpoint, or it does not fit the run.
+        MiniganError if there is no such checkpoint, or it is damaged, or does not fit the run.
         """
-        path = run.latest_checkpoint() if step is None else run.checkpoint_path(step)
-        if not path.exists():
-            raise MiniganError(
-                f"{run.path} has no checkpoint of step {step}; it has {run.checkpoint_steps()}"
-            )
+        checkpoint = run.checkpoint(step)
         model, cfg = run.model(), run.hyperparameters()
-        G, _ = model.networks(cfg, tuple(run.config["shape"]), Generator(0))
-        arrays, _ = load_checkpoint(path)
-        try:
-            weights = (average and part(arrays, "average")) or part(arrays, "generator")
-            G.load_state_dict(weights)
-        except ValueError as error:
-            raise MiniganError(f"{path} does not fit this run: {error}") from error
+        G, D = model.networks(cfg, tuple(run.config["shape"]), Generator(0))
+        averaged = average and part(checkpoint.arrays, "average")
+        for network, weights in (
+            (G, averaged or part(checkpoint.arrays, "generator")),
+            (D, part(checkpoint.arrays, "discriminator")),
+        ):
+            if problems := misfits(weights, network.state_dict()):
+                raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
+            network.load_state_dict(weights)
         sampler = cls(model, cfg, G.to(place), place)
-        sampler.checkpoint = path
+        sampler.checkpoint, sampler.D = checkpoint.path, D.to(place)
         return sampler
 
     def __call__(self, n: int, seed: int = 0, labels=None, truncation: float | None = None) -> np.ndarray:
@@ -129,8 +129,3 @@ def truncated(z: np.ndarray, limit: float) -> np.ndarray:
         raise MiniganError(f"truncation must be above 0, got {limit}")
     low, high = ndtr(-limit), ndtr(limit)
     return ndtri(low + ndtr(z.astype(np.float64)) * (high - low)).astype(z.dtype)
-
-
-def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint under "prefix.", by the rest of their names."""
-    return {k.removeprefix(f"{prefix}."): a for k, a in arrays.items() if k.startswith(f"{prefix}.")}

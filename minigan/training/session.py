@@ -12,8 +12,9 @@ from minigan.graph import graphs
 from minigan.optim import ExponentialMovingAverage
 from minigan.random import Generator
 
+from .checkpoint import Checkpoint, misfits, part
 from .options import Options
-from .sampler import Sampler, part
+from .sampler import Sampler
 
 
 class Session:
@@ -93,21 +94,37 @@ class Session:
             **({"averaged": self.average.updates} if self.average else {}),
         }
 
-    def restore(self, arrays: dict[str, np.ndarray], state: dict):
-        """Continue where a checkpoint was saved. MiniganError if it does not fit this session."""
-        try:
-            self.G.load_state_dict(part(arrays, "generator"))
-            self.D.load_state_dict(part(arrays, "discriminator"))
-            if self.average:
-                self.average.module.load_state_dict(part(arrays, "average"))
-                self.average.updates = int(state["averaged"])
-            for name in ("opt_g", "opt_d"):
-                getattr(self, name).load_state_dict({**part(arrays, name), **state[name]})
-            self.rng.state = state["random"]
-            self.batches.load_state_dict(state["data"])
-            self.step = int(state["step"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise MiniganError(f"the checkpoint does not fit this run: {error}") from error
+    def restore(self, checkpoint: Checkpoint):
+        """Continue where a checkpoint was saved. MiniganError, with nothing changed, if it does not fit this
+        session."""
+        arrays, state = checkpoint.arrays, checkpoint.state
+        problems = misfits(arrays, self.arrays())
+        if not _alike(state, self.state()) or state["step"] != checkpoint.step:
+            problems.append("its state has other names or values than this model's")
+        if problems:
+            raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
+        self.batches.load_state_dict(state["data"])
+        self.rng.state = state["random"]
+        self.G.load_state_dict(part(arrays, "generator"))
+        self.D.load_state_dict(part(arrays, "discriminator"))
+        if self.average:
+            self.average.module.load_state_dict(part(arrays, "average"))
+            self.average.updates = state["averaged"]
+        for name in ("opt_g", "opt_d"):
+            getattr(self, name).load_state_dict({**part(arrays, name), **state[name]})
+        self.step = state["step"]
+
+
+def _alike(given, own) -> bool:
+    """Whether a state can be put in the place of another: the same names, and numbers of the same kind."""
+    if isinstance(own, dict):
+        same = isinstance(given, dict) and given.keys() == own.keys()
+        return same and all(_alike(given[name], own[name]) for name in own)
+    if isinstance(own, list):
+        return isinstance(given, list) and len(given) == len(own) and all(map(_alike, given, own))
+    if isinstance(own, int):
+        return type(given) is int and 0 <= given < 2**64
+    return type(given) in (int, float) and math.isfinite(given)
 
 
 def _dataset_for(model, options, cfg):

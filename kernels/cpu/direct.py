@@ -1,0 +1,111 @@
+"""Convolution of images with few channels, without patches: a tile of the result reads the image itself.
+
+With one channel or three a patch is short, and copying it costs as much as using it. Here a tile of
+`conv2d` is some neighbouring output pixels by as many filters as two vectors hold, and its sums run over
+the window; a tile of `conv2d_weight` is some taps by as many filters, and its sums run over the pixels. Both
+ways the image, padded once, stays in the first-level cache.
+
+Images are (N, H, W, C), weights (O, KH, KW, C), both contiguous; O is a multiple of `columns(dtype)`. float32
+error against float64, relative to the root mean square of the result: about 3e-7 over the ends of a DCGAN.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from .compiling import OPTIONS
+from .microkernel import ROWS, VECTOR, WIDTH, window_tile_of
+from .threads import num_threads, parallel
+
+tile_8, tile_4, tile_2, tile_1 = (window_tile_of(R) for R in (8, 4, 2, 1))
+
+
+def columns(dtype):
+    """The filters of a tile."""
+    return WIDTH * VECTOR // np.dtype(dtype).itemsize
+
+
+def conv2d(x, w, out, stride, padding):
+    y, n, taps = np.empty((len(x), *out, len(w)), x.dtype), columns(x.dtype), math.prod(w.shape[1:])
+    panels = np.ascontiguousarray(w.reshape(-1, n, taps).swapaxes(1, 2))
+    _conv2d(x, panels, y, w.shape[1:3], *stride, *padding, min(len(x), num_threads()))
+    return y
+
+
+def conv2d_weight(x, gy, kernel, stride, padding):
+    parts, taps, O = min(len(x), num_threads()), math.prod(kernel) * x.shape[3], gy.shape[3]
+    shares = np.empty((parts, taps, O), x.dtype)
+    _conv2d_weight(x, gy, shares, kernel, *stride, *padding, parts)
+    gw = shares[0] if parts == 1 else shares.sum(axis=0)
+    return np.ascontiguousarray(gw.T).reshape(O, *kernel, x.shape[3])
+
+
+@njit(**OPTIONS)
+def _padded(x, PH, PW):
+    """Zeros, of the size of a padded image."""
+    _, H, W, C = x.shape
+    return np.zeros((H + 2 * PH, (W + 2 * PW) * C), x.dtype)
+
+
+@njit(**OPTIONS)
+def _fill(padded, image, PH, PW):
+    """Copy the image to between the zeros."""
+    H, W, C = image.shape
+    for h in range(H):
+        padded[PH + h, PW * C : (PW + W) * C] = image[h].reshape(-1)
+
+
+@njit(**OPTIONS)
+def _tiles(a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate):
+    """All rows, by tiles: see `window_tile_of`."""
+    i, n = 0, len(rows)
+    while ROWS == 8 and i + 8 <= n:
+        tile_8(i, a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate)
+        i += 8
+    while i + 4 <= n:
+        tile_4(i, a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate)
+        i += 4
+    if i + 2 <= n:
+        tile_2(i, a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate)
+        i += 2
+    if i < n:
+        tile_1(i, a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate)
+
+
+@parallel
+def _conv2d(x, panels, y, kernel, SH, SW, PH, PW, parts):
+    """panels (O/n, KH·KW·C, n): the filters of each tile, tap by tap."""
+    (N, OH, OW, O), C, n = y.shape, x.shape[3], panels.shape[2]
+    KH, run = kernel[0], kernel[1] * C  # the taps of a row of the window lie side by side
+    pixels = np.arange(OW) * SW * C
+    for i in prange(parts):
+        part = np.int64(i)
+        padded = _padded(x, PH, PW)
+        line = padded.shape[1]
+        for image in range(part * N // parts, (part + 1) * N // parts):
+            _fill(padded, x[image], PH, PW)
+            for oh in range(OH):
+                for p in range(len(panels)):
+                    at = ((image * OH + oh) * OW) * O + p * n
+                    window, panel = (padded, oh * SH * line, pixels, line, 1), (panels[p], 0, run * n, n)
+                    _tiles(*window, *panel, y, at, O, KH, run, False)
+
+
+@parallel
+def _conv2d_weight(x, gy, shares, kernel, SH, SW, PH, PW, parts):
+    """shares[part] (KH·KW·C, O): of the images of that part."""
+    (N, OH, OW, O), C, n = gy.shape, x.shape[3], WIDTH * VECTOR // gy.itemsize
+    run = kernel[1] * C
+    for i in prange(parts):
+        part = np.int64(i)
+        padded, share = _padded(x, PH, PW), shares[part]
+        line = padded.shape[1]
+        taps = np.arange(share.shape[0])
+        taps = taps // run * line + taps % run
+        share[:] = 0
+        for image in range(part * N // parts, (part + 1) * N // parts):
+            _fill(padded, x[image], PH, PW)
+            for left in range(0, O, n):
+                pixels = gy, image * OH * OW * O + left, OW * O, O
+                _tiles(padded, 0, taps, SH * line, SW * C, *pixels, share, left, O, OH, OW, True)

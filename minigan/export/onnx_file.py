@@ -1,0 +1,76 @@
+"""A network as an ONNX file that is known to compute the same."""
+
+import json
+
+import numpy as np
+
+import minigan_kernels as kernels
+from minigan.errors import MiniganError
+
+from .network import Network
+from .onnx_graph import Graph, Value
+from .trace import Share
+
+TRACED = 2, 3  # outputs of the two calls that a trace is made from
+COMPARED = 1, 2, 5  # outputs of the calls that are compared
+TOLERANCE = 1e-5  # of a value, or of the largest one where that is above 1
+
+
+def onnx_model(network: Network):
+    """The network as an `onnx.ModelProto`, for batches of any size, that the ONNX checker accepts.
+
+    Weights have the names of `state_dict`, which are PyTorch's. Labels are int64 and become weights of
+    classes inside, zeros for one that is no class. MiniganError for an op that has no form in ONNX.
+    """
+    import onnx
+
+    first, second = (network.inputs(n, seed) for seed, n in enumerate(TRACED))
+    sizes = tuple(n * network.pack for n in TRACED)
+    graph = Graph([Value(name, (Share(1), *a.shape[1:]), a.dtype) for name, a in first.items()])
+    values, batches = list(graph.inputs), [list(given.values()) for given in (first, second)]
+    if network.classes:
+        values[-1] = graph.one_hot(values[-1], network.classes)
+        for arrays in batches:
+            arrays[-1] = np.eye(network.classes, dtype=np.float32)[arrays[-1]]
+    with kernels.engine("reference"):
+        output = graph.follow(network.module, values, batches, sizes, network.module.state_dict())
+    metadata = {key: v if isinstance(v, str) else json.dumps(v) for key, v in network.facts().items()}
+    model = graph.model(output, network.output, "batch" if network.pack == 1 else "packs", metadata)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def difference(model, network: Network) -> tuple[float, str]:
+    """(the worst difference between what `model` and minigan make of random inputs, who ran the model).
+
+    That is onnxruntime, or the reference of ONNX where that is not installed. Differences are relative to the
+    largest value of a batch where that is above 1. MiniganError for one above TOLERANCE.
+    """
+    run, runner = _session(model)
+    worst = 0.0
+    for seed, n in enumerate(COMPARED):
+        inputs = network.inputs(n, 100 + seed)
+        (found,), expected = run(None, inputs), network(**inputs)
+        if found.shape != expected.shape:
+            raise MiniganError(
+                f"{runner} makes {network.output} of shape {found.shape}, minigan {expected.shape}"
+            )
+        worst = max(worst, float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max())))
+    if not worst <= TOLERANCE:
+        raise MiniganError(
+            f"the {network.part} in ONNX differs from minigan's by {worst:.2g} in {runner}, and "
+            f"{TOLERANCE:g} is allowed: nothing was written"
+        )
+    return worst, runner
+
+
+def _session(model):
+    """(what runs the model, its name)."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        import onnx.reference
+
+        return onnx.reference.ReferenceEvaluator(model).run, f"ONNX's own reference {onnx.__version__}"
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run, f"onnxruntime {onnxruntime.__version__}"

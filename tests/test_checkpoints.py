@@ -1,0 +1,256 @@
+"""Checkpoints: what counts as one, what is refused, and that damage costs no more than the newest."""
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from minigan import training
+from minigan.errors import MiniganError
+from minigan.files import remove_leftovers, write_together
+from minigan.gans import gan
+from minigan.training import Options, Run, Sampler
+from minigan.training.checkpoint import (
+    Checkpoint,
+    DamagedCheckpoint,
+    checksum,
+    load_checkpoint,
+    save_checkpoint,
+)
+from minigan.training.records import cut_after, lines_after, read_records
+
+CFG = gan.Config(steps=6, batch_size=8, latent=4)
+OPTIONS = Options(data="ring8", checkpoint_every=2, sample_every=3, diagnose_every=2, ema=0.9)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run that was trained once, to be copied."""
+    return training.train("gan", OPTIONS, CFG, tmp_path_factory.mktemp("trained") / "run").path
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return Run.open(Path(shutil.copytree(trained, tmp_path / "run")))
+
+
+def rewrite(path, arrays=None, **changes):
+    """Change a checkpoint as only someone could who knows the format: its checksums are right."""
+    old = load_checkpoint(path)
+    save_checkpoint(path, Checkpoint(old.model, old.step, old.settings, arrays or old.arrays, old.state))
+    file = path.with_suffix(".json")
+    description = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps(description | {"checksum": checksum(description)}))
+
+
+def assert_same(one, other):
+    assert one.state == other.state
+    assert one.arrays.keys() == other.arrays.keys()
+    for name, a in one.arrays.items():
+        np.testing.assert_array_equal(a, other.arrays[name], err_msg=name)
+
+
+def test_a_checkpoint_is_two_files_that_others_can_read(run):
+    path = run.latest_checkpoint()
+    assert load_file(path)["generator.0.weight"].shape == (128, 4)
+    description = json.loads(path.with_suffix(".json").read_text())
+    assert (description["model"], description["step"], description["format"]) == ("gan", 6, 1)
+    assert {"minigan", "numpy", "python", "sha256", "settings", "state"} < description.keys()
+    found = load_checkpoint(path)
+    assert (found.model, found.step, found.state["step"]) == ("gan", 6, 6)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+@pytest.mark.parametrize("damage", ["cut", "emptied", "changed", "gone"])
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_taken(run, suffix, damage, capsys):
+    file = run.latest_checkpoint().with_suffix(suffix)
+    content = file.read_bytes()
+    middle = len(content) // 2
+    damaged = {"cut": content[:middle], "emptied": b"", "changed": bytearray(content)}.get(damage)
+    if damage == "changed":
+        damaged[middle] ^= 1
+    file.unlink() if damaged is None else file.write_bytes(damaged)
+    Sampler.of(run)
+    said = capsys.readouterr().err
+    assert "step-000006" in said
+    assert "the checkpoint of step 4 is taken instead" in said
+    with pytest.raises(MiniganError, match="step-000006"):
+        load_checkpoint(run.checkpoint_path(6))
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_same_bits(run, trained, capsys):
+    run.latest_checkpoint().write_bytes(b"junk")
+    training.resume(run.path)
+    assert "the checkpoint of step 4 is taken instead" in " ".join(capsys.readouterr().out.split())
+    assert_same(
+        load_checkpoint(run.checkpoint_path(6)), load_checkpoint(Run.open(trained).checkpoint_path(6))
+    )
+    assert run.metrics_path.read_bytes() == (trained / "metrics.jsonl").read_bytes()
+
+
+def test_a_damaged_checkpoint_that_was_asked_for_is_an_error(run):
+    run.checkpoint_path(4).write_bytes(b"junk")
+    with pytest.raises(DamagedCheckpoint, match=r"step-000004.* is damaged"):
+        Sampler.of(run, step=4)
+    assert Sampler.of(run, step=2)(3).shape == (3, 2)
+
+
+def test_where_no_checkpoint_is_good_it_is_said(run):
+    for step in (2, 4, 6):
+        run.checkpoint_path(step).write_bytes(b"junk")
+    with pytest.raises(MiniganError, match=r"has no good checkpoint: .*step-000006.* is damaged"):
+        Sampler.of(run)
+
+
+def renamed(arrays):
+    return {name.replace("generator.0.weight", "generator.7.weight"): a for name, a in arrays.items()}
+
+
+def reshaped(arrays):
+    return arrays | {"generator.0.weight": np.zeros((3, 4), np.float32)}
+
+
+def poisoned(arrays):
+    return arrays | {"discriminator.0.bias": np.full(128, np.nan, np.float32)}
+
+
+def widened(arrays):
+    return arrays | {"average.0.bias": arrays["average.0.bias"].astype(np.float64)}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "changes", "message"),
+    [
+        (None, {"model": "dcgan"}, "is of dcgan; .* is a run of gan"),
+        (None, {"format": 2, "minigan": "9.0"}, "was written by minigan 9.0 in format 2"),
+        (None, {"format": "1"}, "format is not a int"),
+        (None, {"step": 8}, "is misnamed: it is of step 8"),
+        (None, {"settings": {}}, "does not fit this run: .*trained with"),
+        (None, {"state": {"step": 6}}, "does not fit this run: its state"),
+        (renamed, {}, "does not fit this run: generator.0.weight is missing"),
+        (lambda arrays: arrays | {"x": np.zeros(2)}, {}, "does not fit this run: x is unexpected"),
+        (reshaped, {}, r"generator.0.weight is float32 \(3, 4\), expected float32 \(128, 4\)"),
+        (widened, {}, "average.0.bias is float64"),
+        (poisoned, {}, "discriminator.0.bias has values that are not finite"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_in_one_sentence(run, arrays, changes, message):
+    path = run.latest_checkpoint()
+    rewrite(path, arrays and arrays(load_checkpoint(path).arrays), **changes)
+    before = run.metrics_path.read_bytes()
+    with pytest.raises(MiniganError, match=message):
+        training.resume(run.path, steps=8)
+    assert run.metrics_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", [{"position": -1}, {"position": 10**9}, {"epoch": 2**40}, {"seed": -1}])
+def test_a_place_in_the_data_that_is_none_is_refused(run, place):
+    path = run.latest_checkpoint()
+    state = load_checkpoint(path).state
+    rewrite(path, state=state | {"data": state["data"] | place})
+    with pytest.raises(MiniganError, match=r"has no place|does not fit"):
+        training.resume(run.path, steps=8)
+
+
+def test_a_checkpoint_of_an_earlier_minigan_is_told_apart(tmp_path):
+    save_file({"generator.w": np.zeros(2)}, tmp_path / "step-000001.safetensors", {"minigan": "{}"})
+    with pytest.raises(MiniganError, match="in a run of a minigan before checkpoints had one"):
+        load_checkpoint(tmp_path / "step-000001.safetensors")
+
+
+def test_a_changed_setting_is_noticed(run):
+    config = run.path / "config.toml"
+    config.write_text(config.read_text().replace("batch_size = 8", "batch_size = 9"))
+    with pytest.raises(MiniganError, match=r"trained with batch_size = 8, config.toml has 9"):
+        training.resume(run.path, steps=8)
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_kill_between_the_renames_leaves_no_half_checkpoint(run, monkeypatch, renames):
+    """A process that is killed leaves what it wrote aside, too."""
+    replace, done = os.replace, []
+
+    def killed(source, target):
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(target)
+        replace(source, target)
+
+    path = run.checkpoint_path(8)
+    found = load_checkpoint(run.checkpoint_path(6))
+    with monkeypatch.context() as patch:
+        patch.setattr("minigan.files.os.replace", killed)
+        patch.setattr(Path, "unlink", lambda self, missing_ok: None)
+        with pytest.raises(KeyboardInterrupt):
+            save_checkpoint(path, Checkpoint("gan", 8, found.settings, found.arrays, found.state))
+    assert len(list(run.checkpoints.glob(".*"))) == 2 - renames
+    assert run.checkpoint_steps() == [2, 4, 6]
+    assert run.checkpoint(say=lambda text: None).step == 6
+    training.resume(run.path, steps=8)
+    assert not list(run.checkpoints.glob(".*"))
+    assert run.checkpoint(8).step == 8
+
+
+def test_only_what_was_written_aside_is_removed(tmp_path):
+    names = [".step-000002.json.123", ".hidden", "step-000002.json", ".gitignore.d"]
+    for name in names:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_files_that_are_written_together_all_stand_or_none(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"before")
+    calls, sync = [], os.fsync
+
+    def fsync(handle):
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(handle)
+
+    monkeypatch.setattr("minigan.files.os.fsync", fsync)
+    with pytest.raises(OSError, match="No space"):
+        write_together({tmp_path / "a": b"after", tmp_path / "b": b"after"})
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"before"}
+
+
+def test_a_run_that_was_moved_goes_on(run, trained, tmp_path):
+    moved = shutil.move(run.path, tmp_path / "elsewhere")
+    training.resume(moved, steps=8)
+    assert Run.open(moved).checkpoint_steps() == [2, 4, 6, 8]
+
+
+def test_a_run_that_cannot_be_written_is_refused_and_still_sampled_elsewhere(
+    run, tmp_path, monkeypatch, capsys
+):
+    from minigan.cli import main
+
+    def read_only(self, *args, **kwargs):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("minigan.files.os.replace", read_only)
+    assert main(["train", "gan", f"--resume={run.path}", "--steps=8"]) == 2
+    error = capsys.readouterr().err
+    assert f"cannot write to {run.path}: Read-only file system" in error
+    assert main(["sample", str(run.path)]) == 2
+    assert "cannot write" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main(["sample", str(run.path), f"--out={tmp_path / 'sheet.png'}"]) == 0
+
+
+def test_lines_that_cannot_be_read_are_passed_over(tmp_path):
+    good = [b'{"step": 1, "d_loss": 0.5}\n', b'{"step": 2, "d_loss": null}\n', b'{"step": 4, "d_loss": 1}\n']
+    bad = [b'{"step": 3, "d_lo\n', b"\xff\n", b'{"step": "3"}\n', b'{"step": -1, "d_loss": 1}\n', b"[]\n"]
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(good[0] + b"".join(bad) + good[1] + b'{"step": 3, "d_lots": 1}\n' + good[2] + b'{"st')
+    assert [record["step"] for record in read_records(file)] == [1, 2, 4]
+    assert lines_after(file, 2) == b'{"step": 3, "d_lots": 1}\n' + good[2]
+    cut_after(file, 2)
+    assert file.read_bytes() == good[0] + good[1]
+    assert read_records(tmp_path / "none") == []

@@ -1,0 +1,324 @@
+"""Trained networks in other programs: in onnxruntime and in PyTorch they make what minigan makes."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import minigan_kernels as kernels
+from minigan import Tensor, gans, nn, no_grad
+from minigan import functional as F
+from minigan.cli import main
+from minigan.errors import MiniganError
+from minigan.export import Network, difference, export, onnx_model
+from minigan.export.onnx_graph import Graph, Value
+from minigan.export.onnx_table import TABLE
+from minigan.export.trace import trace
+from minigan.functional.elementwise import Cast, Move
+from minigan.random import Generator
+from minigan.testing import assert_close
+from minigan.testing.op_table import ROWS
+from minigan.training import Run, Sampler
+
+onnx = pytest.importorskip("onnx", reason="exports to ONNX, which is not installed")
+
+
+@pytest.fixture
+def runtime():
+    return pytest.importorskip("onnxruntime", reason="runs what was exported in onnxruntime, not installed")
+
+
+def network(model, shape, part, **settings):
+    """An untrained network, as it would come from a run."""
+    module = gans.model_named(model)
+    cfg = module.Config(latent=6, **settings).fitted(shape, classes=3)
+    G, D = module.networks(cfg, shape, Generator(0))
+    rng = np.random.default_rng(0)
+    for net in (G, D):
+        for _, statistics in net.named_buffers():  # as after some training
+            statistics.data[...] = rng.uniform(0.5, 2, statistics.shape)
+    is_generator = part == "generator"
+    samples = "images" if len(shape) == 3 else "points"
+    return Network(
+        module=(G if is_generator else D).eval(),
+        part=part,
+        output=samples if is_generator else "scores" if gans.is_critic(module) else "logits",
+        model=model,
+        data="digits",
+        step=1,
+        ema=False,
+        shape=shape,
+        latent=6,
+        classes=3 if gans.is_conditional(module) else 0,
+        pack=1 if is_generator else cfg.pack,
+    )
+
+
+NETWORKS = [
+    ("gan", (2,), {}),
+    ("gan", (2,), {"net": "pacgan", "pack": 2}),
+    ("gan", (1, 28, 28), {"pack": 2}),
+    ("gan", (3, 16, 16), {}),
+    ("dcgan", (1, 16, 16), {"width": 4}),
+    ("dcgan", (3, 32, 32), {"width": 4, "pack": 2}),
+    ("dcgan", (3, 64, 64), {"width": 2}),
+    ("cgan", (2,), {"pack": 2}),
+    ("cgan", (1, 16, 16), {"width": 4, "pack": 2}),
+    ("cgan", (3, 32, 32), {"width": 4}),
+    ("cgan", (1, 28, 28), {"net": "mlp", "pack": 2}),
+    ("wgan-gp", (2,), {}),
+    ("wgan-gp", (1, 16, 16), {"width": 4, "norm": "instance", "pack": 2}),
+    ("wgan-gp", (1, 32, 32), {"width": 4, "norm": "layer"}),
+    ("wgan-gp", (3, 64, 64), {"width": 2, "norm": "none"}),
+]
+
+
+@pytest.mark.parametrize("part", ["generator", "discriminator"])
+@pytest.mark.parametrize(
+    ("model", "shape", "settings"), NETWORKS, ids=lambda value: str(value).replace(" ", "")
+)
+def test_onnxruntime_agrees_with_every_network(runtime, model, shape, settings, part):
+    net = network(model, shape, part, **settings)
+    worst, runner = difference(onnx_model(net), net)
+    assert worst < 1e-5
+    assert runner.startswith("onnxruntime")
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [nn.BatchNorm2d(4), nn.LayerNorm((4, 5, 5)), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4, affine=True)],
+    ids=lambda norm: type(norm).__name__,
+)
+def test_onnxruntime_agrees_with_every_norm(runtime, norm):
+    module = nn.Sequential(nn.Conv2d(1, 4, 3, generator=Generator(1)), norm, nn.Flatten()).eval()
+    facts = {"model": "mine", "data": "none", "step": 0, "ema": False, "latent": 0, "classes": 0, "pack": 1}
+    net = Network(module=module, part="discriminator", output="logits", shape=(1, 7, 7), **facts)
+    assert difference(onnx_model(net), net)[0] < 1e-5
+
+
+# Op by op
+
+WITHOUT_FORM = {
+    "binary_cross_entropy_with_logits, mean": "BCEWithLogits has no form in ONNX",
+    "binary_cross_entropy_with_logits, sum": "BCEWithLogits has no form in ONNX",
+    "cast": "ONNX has no float128",
+    "conv2d_weight": "Conv2dWeight has no form in ONNX",
+    "cross_entropy": "CrossEntropy has no form in ONNX",
+    "gather": "Index by a mask or by several arrays has no form in ONNX",
+    "index, a mask": "Index by a mask or by several arrays has no form in ONNX",
+    "index, pairs of integers with repeats": "Index by a mask or by several arrays has no form in ONNX",
+    "logsumexp": "Sub depends on its input in a way that a trace does not show",
+}
+
+
+def followed(f, arrays, again):
+    """f as an ONNX model of inputs x0, x1, ..., traced on two lists of arrays."""
+    values = [Value(f"x{i}", a.shape, a.dtype) for i, a in enumerate(arrays)]
+    graph = Graph(values)
+    return graph.model(graph.follow(f, values, (arrays, again), (1, 1), {}), "y", "batch", {})
+
+
+def test_every_op_has_its_values_in_onnxruntime_or_is_refused_by_name(runtime):
+    traced, refused = set(), set()
+    for row in ROWS:
+        draws = [[a.astype(np.float32) if a.dtype.kind == "f" else a for a in row.sample(s)] for s in (0, 1)]
+        reason = next((name for name in WITHOUT_FORM if row.name.startswith(name)), None)
+        if reason:
+            with pytest.raises(MiniganError, match=WITHOUT_FORM[reason]):
+                followed(row.f, *draws)
+            refused.add(reason)
+            continue
+        model = followed(row.f, *draws)
+        onnx.checker.check_model(model, full_check=True)
+        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {f"x{i}": a for i, a in enumerate(draws[1])})
+        with no_grad(), kernels.engine("reference"):
+            expected = row.f(*map(Tensor, draws[1])).numpy()
+        assert found.dtype == expected.dtype, row.name
+        assert_close(found, expected, rtol=1e-5, atol=1e-5)
+        traced |= {type(call.op) for call in trace(row.f, [*map(Tensor, draws[0])])[0]}
+    assert refused == WITHOUT_FORM.keys()
+    assert traced == TABLE.keys() - {Move, Cast}  # to another device or, below, to a dtype that ONNX has
+
+
+def test_a_cast_has_its_dtype_in_onnxruntime(runtime):
+    x = np.array([1.5, -2.5], np.float32)
+    model = followed(lambda x: F.cast(x, np.float64) / 3, [x], [-x])
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x0": x})
+    assert found.dtype == np.float64
+    assert np.array_equal(found, x.astype(np.float64) / 3)
+
+
+def test_a_branch_on_the_values_of_the_input_is_refused():
+    def f(x):
+        return F.relu(x) if x.numpy()[0] > 0 else F.tanh(x)
+
+    with pytest.raises(MiniganError, match="the ops of the network depend on its input"):
+        followed(f, [np.ones(2, np.float32)], [-np.ones(2, np.float32)])
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of each kind, trained for a moment."""
+    folder = tmp_path_factory.mktemp("runs")
+    tiny = ["--steps=3", "--batch-size=8", "--latent=6", "--diagnose-every=0", "--sample-every=3"]
+    for name, settings in {
+        "gan": ["--data=ring8"],
+        "dcgan": ["--width=4", "--ema=0.9", "--checkpoint-every=2"],
+        "cgan": ["--width=4", "--pack=2"],
+        "wgan-gp": ["--width=4"],
+    }.items():
+        assert main(["train", name, *tiny, *settings, f"--out={folder / name}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(trained / "dcgan", "run"))
+
+
+@pytest.mark.parametrize("model", ["gan", "dcgan", "cgan", "wgan-gp"])
+def test_a_trained_run_makes_the_same_images_in_onnxruntime(trained, model, runtime, tmp_path, capsys):
+    assert main(["export", str(trained / model), "--to=onnx", "--part=both", f"--out={tmp_path}"]) == 0
+    sampler = Sampler.of(Run.open(trained / model))
+    inputs = sampler.inputs(4, Generator(5))
+    session = runtime.InferenceSession(tmp_path / "generator.onnx")
+    (made,) = session.run(None, dict(zip(("z", "labels"), inputs, strict=False)))
+    assert np.abs(made - sampler.make(*inputs)).max() < 1e-5
+    assert (tmp_path / "discriminator.onnx").exists()
+    told = capsys.readouterr().out
+    assert "opset 18; onnxruntime" in told
+    exec("\n".join(line.strip() for line in told.splitlines() if line.startswith("    ")), {})  # as it says
+
+
+def test_an_onnx_file_says_what_it_is(run):
+    ((path, _),) = export(Run.open(run), "onnx", step=2, average=False)
+    model = onnx.load(path)
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    assert path == run / "generator.onnx"
+    assert (facts["model"], facts["data"]) == ("dcgan", "digits")
+    assert {k: json.loads(facts[k]) for k in ("step", "shape", "latent", "classes", "ema")} == {
+        "step": 2,
+        "shape": [1, 16, 16],
+        "latent": 6,
+        "classes": 0,
+        "ema": False,
+    }
+    assert [i.name for i in model.graph.input] == ["z"]
+    assert [o.name for o in model.graph.output] == ["images"]
+    weights = {i.name for i in model.graph.initializer}
+    assert set(Sampler.of(Run.open(run)).G.state_dict()) <= weights
+
+
+def test_the_average_of_the_weights_is_exported_unless_it_is_not_wanted(run):
+    files = {ema: run / f"{ema}.safetensors" for ema in (True, False)}
+    for ema, path in files.items():
+        export(Run.open(run), "safetensors", average=ema, out=path)
+    averaged, last = (weights(path) for path in files.values())
+    expected = Sampler.of(Run.open(run), average=False).G.state_dict()
+    assert all(np.array_equal(last[name], a) for name, a in expected.items())
+    assert not np.array_equal(averaged["1.weight"], last["1.weight"])
+
+
+def weights(path):
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def test_what_onnx_computes_otherwise_is_not_written(run, monkeypatch):
+    monkeypatch.setattr(Network, "__call__", lambda self, **inputs: 1e-3 + np.zeros((1, 1, 16, 16)))
+    monkeypatch.setattr("minigan.export.onnx_file.COMPARED", (1,))
+    with pytest.raises(MiniganError, match=r"differs from minigan's by 0\.\d+ in .*, and 1e-05 is allowed"):
+        export(Run.open(run), "onnx")
+    assert not (run / "generator.onnx").exists()
+
+
+def test_without_onnxruntime_the_reference_of_onnx_runs_it(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    ((_, told),) = export(Run.open(run), "onnx")
+    assert "ONNX's own reference" in told
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("export run --to onnix", "onnx"),
+        ("export run", "--to"),
+        ("export nowhere --to onnx", "nowhere is not a run folder"),
+        ("export run --to onnx --step 1", "run has no checkpoint of step 1; it has [2, 3]"),
+        ("export run --to onnx --out a.pt", "--to onnx writes a .onnx file or into a folder, not a.pt"),
+        ("export run --to onnx --part both --out a.onnx", "give --out a folder"),
+        ("export run --to safetensors --out run/config.toml/x.safetensors", "cannot write"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(run, command, message, capsys):
+    assert main(command.split()) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1 or "--to" in message or "onnix" in command
+
+
+def test_a_run_without_a_checkpoint_is_told(run, capsys):
+    shutil.rmtree(run / "checkpoints")
+    assert main(["export", "run", "--to", "onnx"]) == 2
+    assert "run has no checkpoint yet" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_told_with_the_line_that_installs_it(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["export", "run", "--to", "onnx"]) == 2
+    assert "export to ONNX needs onnx, which is not installed: pip install onnx onnxruntime" in (
+        capsys.readouterr().err
+    )
+
+
+# PyTorch
+
+
+@pytest.mark.torch
+def test_the_weights_load_into_the_same_network_in_pytorch_and_make_the_same_image(run):
+    torch = pytest.importorskip("torch", reason="loads the weights in PyTorch, which is not installed")
+    export(Run.open(run), "safetensors", part="both", out=Path("weights"))
+    layers = torch.nn
+    G = layers.Sequential(
+        layers.Unflatten(1, (6, 1, 1)),
+        layers.ConvTranspose2d(6, 8, 4, bias=False),
+        layers.BatchNorm2d(8),
+        layers.ReLU(),
+        layers.ConvTranspose2d(8, 4, 4, 2, 1, bias=False),
+        layers.BatchNorm2d(4),
+        layers.ReLU(),
+        layers.ConvTranspose2d(4, 1, 4, 2, 1),
+        layers.Tanh(),
+    )
+    D = layers.Sequential(
+        layers.Conv2d(1, 4, 4, 2, 1),
+        layers.LeakyReLU(0.2),
+        layers.Conv2d(4, 8, 4, 2, 1, bias=False),
+        layers.BatchNorm2d(8),
+        layers.LeakyReLU(0.2),
+        layers.Conv2d(8, 1, 4),
+        layers.Flatten(),
+    )
+    for name, net in (("generator", G), ("discriminator", D)):
+        net.load_state_dict(
+            {k: torch.from_numpy(a) for k, a in weights(f"weights/{name}.safetensors").items()}, strict=True
+        )
+        net.eval()
+    sampler = Sampler.of(Run.open(run))
+    (z,) = sampler.inputs(4, Generator(5))
+    with torch.no_grad():
+        images = G(torch.from_numpy(z))
+        logits = D(images)
+    assert np.abs(images.numpy() - sampler.make(z)).max() < 1e-6
+    with no_grad():
+        assert_close(sampler.D.eval()(Tensor(images.numpy())), logits.numpy(), rtol=1e-5, atol=1e-6)
