@@ -252,5 +252,6 @@ function chart(figure, spec) {
     go(to);
   });
   if (spec.follow) document.addEventListener("shown", (event) => go(nearest(event.detail)));
+  draw();
   new ResizeObserver(draw).observe(figure);
 }

@@ -28,7 +28,7 @@ class Facts:
         self.metrics = records(run.metrics_path, run.metrics())
         self.evaluations = records(run.evaluations_path, run.evaluations())
         self.looks = records(run.diagnostics_path, run.diagnostics())
-        self.verdict = checked_verdict(run.verdict_path)
+        self.verdict = checked_verdict(run.verdict_path, run.verdict())
         self.evaluation_path = run.path / "evaluation.json"
         self.evaluation = checked_evaluation(self.evaluation_path)
         self.sheets = {step_of(path): path for path in run.sample_paths()}
@@ -97,12 +97,10 @@ def flag(name, value) -> list[str]:
 
 def records(path: Path, lines: list[dict]) -> list[dict]:
     """`lines`, those that could be read of the file at `path`: all but a last one that was cut off."""
-    if not path.exists():
-        return []
-    written = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    whole = path.read_bytes().endswith(b"\n")
-    if len(lines) < len(written) - (not whole):
-        raise MiniganError(f"{path} is damaged: line {len(lines) + 1} is not a record of a step")
+    *whole, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    written = sum(bool(line) for line in whole)
+    if len(lines) < written:
+        raise MiniganError(f"{path} is damaged: {written - len(lines)} of its {written} lines cannot be read")
     return lines
 
 
@@ -153,14 +151,10 @@ def damaged(record, keys, value):
     return MiniganError(f"step {record['step']}: {'.'.join(keys)} is {value!r}, where numbers were expected")
 
 
-def checked_verdict(path: Path) -> dict | None:
-    content = parsed(path)
-    if content is not None and not (
-        has(content, verdict=str, step=int, findings=list)
-        and all(has(f, name=str, since=int, evidence=str, advice=str) for f in content["findings"])
-    ):
+def checked_verdict(path: Path, verdict: dict | None) -> dict | None:
+    if verdict is None and path.exists():
         raise MiniganError(f"{path} is damaged: it is not a verdict of the doctor")
-    return content
+    return verdict
 
 
 def checked_evaluation(path: Path) -> dict | None:
