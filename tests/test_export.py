@@ -242,6 +242,19 @@ def test_what_onnx_computes_otherwise_is_not_written(run, monkeypatch):
     assert not (run / "generator.onnx").exists()
 
 
+def test_a_network_that_makes_nan_is_not_written(run, monkeypatch):
+    monkeypatch.setattr(Network, "__call__", lambda self, **inputs: np.full((1, 1, 16, 16), np.nan))
+    monkeypatch.setattr("minigan.export.onnx_file.COMPARED", (1,))
+    with pytest.raises(MiniganError, match="differs from minigan's by nan"):
+        export(Run.open(run), "onnx")
+
+
+def test_a_folder_may_have_a_dot_in_its_name(run):
+    (run / "v1.2").mkdir()
+    ((path, _),) = export(Run.open(run), "safetensors", out=run / "v1.2")
+    assert path == run / "v1.2" / "generator.safetensors"
+
+
 def test_without_onnxruntime_the_reference_of_onnx_runs_it(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     ((_, told),) = export(Run.open(run), "onnx")

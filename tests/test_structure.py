@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "metrics": ENGINE | {"files", "nn", "optim", "data"},
     "diagnostics": ENGINE | {"graph", "nn", "gans", "data", "metrics"},
     "report": TRAINING | {"__init__", "data", "metrics"},
-    "training": TRAINING | {"__init__", "data", "diagnostics", "metrics", "report"},
+    "training": TRAINING | {"__init__", "data", "diagnostics", "extras", "metrics", "report"},
     "export": TRAINING | {"__init__", "extras", "training"},
     "studies": {"__init__", "data", "doctor", "errors", "files", "gans", "metrics", "training"},
     "doctor": BASE | {"__init__", "data"},

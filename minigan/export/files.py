@@ -41,7 +41,7 @@ def export(
 
 def _paths(run, to, parts, out):
     folder = out or run.path
-    if out and out.suffix:
+    if out and out.suffix and not out.is_dir():
         if out.suffix != f".{to}":
             raise MiniganError(f"--to {to} writes a .{to} file or into a folder, not {out}")
         if len(parts) > 1:

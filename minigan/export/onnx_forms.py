@@ -138,7 +138,7 @@ def index(g, op, x):
     widths = [0 if isinstance(key, int | np.integer) else getattr(key, "ndim", 1) for key in keys]
     made = [sum(widths[:i]) for i, key in enumerate(keys) if key is None]
 
-    cuts = [(axis, *ends(key)) for axis, key in own if (axis, key) not in arrays and key != slice(None)]
+    cuts = [(axis, *ends(k)) for axis, k in own if not isinstance(k, np.ndarray) and k != slice(None)]
     if cuts:
         axes, starts, stops, steps = map(g.integers, zip(*cuts, strict=True))
         x = g.add("Slice", x, starts, stops, axes, steps)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from minigan.backend import device
 from minigan.diagnostics.verdict import STOPS
@@ -41,6 +42,8 @@ class Options:
     least 25, 0 for never."""
     stop_on: str | None = None
     """End the run when the doctor finds this: collapse, diverged, or collapse,diverged."""
+    log: Literal["tensorboard"] | None = None
+    """Write event files for TensorBoard, too, into the run folder's tensorboard/."""
     graph: bool = True
     """On a GPU, launch a step as one CUDA graph; --no-graph launches it op by op."""
     detect_anomaly: bool = False

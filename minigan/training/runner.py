@@ -23,8 +23,10 @@ from .frame import frame
 from .options import Options
 from .page import write_page
 from .progress import show_progress
+from .records import alike
 from .run import Run
 from .session import Session
+from .tensorboard import TensorBoard, check_log
 
 
 def train(model: str, options: Options, cfg, out: Path | None = None, console: Console | None = None) -> Run:
@@ -35,6 +37,7 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     good.
     """
     options, console = options.resolved(), console or Console()
+    check_log(options)
     session = Session(model, options, cfg)
     examiner = _examiner(session, console)  # which may refuse, before there is a folder
     run = Run.create(out, model, options, session.cfg, session.shape)
@@ -56,6 +59,7 @@ def resume(
     MiniganError if that checkpoint does not fit the run, the folder cannot be written, or another process
     trains in it."""
     run, console = Run.open(path), console or Console()
+    check_log(run.options())
     with run.alone(_speaker(console)), _compiling(_speaker(console)):
         _resumed(run, steps, device, console).go()
     return run
@@ -121,7 +125,7 @@ class Runner:
         """Train to the last step, or until the user asks to stop."""
         self.say(f"run folder: {self.run.path}")
         progress = show_progress(self.console, self.session.step, self.total)
-        with _stop_requested(self.say) as stop, progress as bar:
+        with _stop_requested(self.say) as stop, progress as bar, TensorBoard(self.run) as board:
             while self.session.step < self.total and not stop.is_set():
                 metrics = self.one_step()
                 step = self.session.step
@@ -134,12 +138,13 @@ class Runner:
                     self.save()
                 if self.examiner and (step % self.session.options.evaluate_every == 0 or step == self.total):
                     self.evaluate()
+                self.write(board.follow)
                 if self.run.stopped_on:
                     break
         self.write(self.bedside.leave)
         if not self.saved or self.saved < self.session.step:
             self.save()
-        self.write(report.save_losses, self.run.losses, self.run.metrics())
+        self.write(report.save_losses, self.run.losses, alike(self.run.metrics()))
         self.write(report.save_gif, self.run.gif, self.run.sample_paths())
         self.page()
         self.tell()

@@ -100,7 +100,7 @@ def records(path: Path, lines: list[dict]) -> list[dict]:
     *whole, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
     written = sum(bool(line) for line in whole)
     if len(lines) < written:
-        raise MiniganError(f"{path} is damaged: {written - len(lines)} of its {written} lines cannot be read")
+        raise MiniganError(f"{path} is damaged: {written - len(lines)} of its lines cannot be read")
     return lines
 
 
