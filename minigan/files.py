@@ -64,9 +64,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
-            return dict(file)
+            arrays = dict(file)
     except DAMAGED as error:
         raise ValueError(str(error) or type(error).__name__) from error
+    for name, a in arrays.items():
+        if not isinstance(a, np.ndarray):  # numpy gives the bytes of what does not begin like one
+            raise ValueError(f"{name} in it is not an array")
+    return arrays
 
 
 def sync_folder(folder: Path):
