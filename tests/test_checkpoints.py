@@ -22,7 +22,7 @@ from minigan.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from minigan.training.records import cut_after, lines_after, read_records
+from minigan.training.records import alike, cut_after, lines_after, read_records
 
 CFG = gan.Config(steps=6, batch_size=8, latent=4)
 OPTIONS = Options(data="ring8", checkpoint_every=2, sample_every=3, diagnose_every=2, ema=0.9)
@@ -249,7 +249,9 @@ def test_lines_that_cannot_be_read_are_passed_over(tmp_path):
     bad = [b'{"step": 3, "d_lo\n', b"\xff\n", b'{"step": "3"}\n', b'{"step": -1, "d_loss": 1}\n', b"[]\n"]
     file = tmp_path / "metrics.jsonl"
     file.write_bytes(good[0] + b"".join(bad) + good[1] + b'{"step": 3, "d_lots": 1}\n' + good[2] + b'{"st')
-    assert [record["step"] for record in read_records(file)] == [1, 2, 4]
+    assert [record["step"] for record in read_records(file)] == [1, 2, 3, 4]
+    assert [record["step"] for record in alike(read_records(file))] == [1, 2, 4]
+    assert alike([{"step": 1, "d_loss": "much"}, {"step": 2, "d_loss": True}, {"step": 10**20}]) == []
     assert lines_after(file, 2) == b'{"step": 3, "d_lots": 1}\n' + good[2]
     cut_after(file, 2)
     assert file.read_bytes() == good[0] + good[1]

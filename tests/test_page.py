@@ -220,9 +220,11 @@ def test_a_run_in_the_plane_without_frames_has_a_film(points):
     assert data["film"]["sheets"]["steps"] == [0, 3, 6]
 
 
-def test_without_the_data_the_page_says_what_is_left_out(images):
-    config = images.path / "config.toml"
-    config.write_text(config.read_text().replace('data = "digits"', 'data = "folder:/nowhere"'))
+def test_without_the_data_the_page_says_what_is_left_out(images, monkeypatch):
+    def gone(*args):
+        raise MiniganError("there is no folder /nowhere")
+
+    monkeypatch.setattr(training.page, "load", gone)
     page = content(write_page(Run.open(images.path)))
     assert "The training data cannot be read" in page
     assert "Between samples" in page
@@ -234,11 +236,11 @@ def test_without_the_data_the_page_says_what_is_left_out(images):
         (
             "metrics.jsonl",
             '{"step": 1, "d_loss": 1}\n{"ste\n{"step": 3, "d_loss": 1}\n',
-            "line 2 is not a record",
+            "1 of its lines cannot be read",
         ),
         ("metrics.jsonl", '{"step": 1, "d_loss": "much"}\n', "step 1: d_loss is 'much'"),
         ("metrics.jsonl", '{"step": 1, "d_loss": true}\n', "d_loss is True"),
-        ("metrics.jsonl", "\x00\x01\n\n", "line 1 is not a record"),
+        ("metrics.jsonl", "\x00\x01\n\n", "1 of its lines cannot be read"),
         ("diagnostics.jsonl", '{"step": 1, "output": {"real": 3}}\n', "real is 3"),
         ("diagnostics.jsonl", '{"step": 1, "output": 3}\n', "output"),
         ("diagnostics.jsonl", '{"step": 1, "modes": [1, "x"]}\n', "modes"),

@@ -14,6 +14,7 @@ from PIL import Image
 
 from minigan.cli import main
 from minigan.training import Run
+from minigan.training.records import alike
 from minigan.training.tensorboard import TensorBoard
 
 pytest.importorskip("tensorboard", reason="reads event files with TensorBoard, which is not installed")
@@ -72,7 +73,7 @@ def flat(line):
 def check(run):
     events = read(run)
     for name in ("metrics", "evaluations", "diagnostics"):
-        expected = {line["step"]: flat(line) for line in getattr(run, name)()}
+        expected = {line["step"]: flat(line) for line in alike(getattr(run, name)())}
         assert expected
         assert lines_of(events, name) == expected
     pictures = {0: "step-000000.png"} | {step: f"step-{step:06d}.png" for step in expected_sheets(run)}

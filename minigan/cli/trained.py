@@ -226,9 +226,10 @@ def diagnose(run: Path):
     """
     from minigan.diagnostics import verdict
     from minigan.training import Run
+    from minigan.training.records import alike
 
     folder = Run.open(run)
-    looks = folder.diagnostics()
+    looks = alike(folder.diagnostics())
     found = folder.verdict() or verdict(looks)
     if found is None:
         raise MiniganError(f"{run} has {len(looks)} looks of the doctor, too few for a verdict")

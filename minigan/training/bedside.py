@@ -4,6 +4,7 @@ import contextlib
 
 from minigan.diagnostics import STOPS, Doctor, diverged, every_by_default
 
+from .records import alike
 from .run import Run
 from .sampler import Sampler
 from .session import Session
@@ -25,7 +26,7 @@ class Bedside:
         self.verdict = None
         if self.doctor:
             looks, metrics = (
-                [line for line in lines if line["step"] <= session.step]
+                alike([line for line in lines if line["step"] <= session.step])
                 for lines in (run.diagnostics(), run.metrics())
             )
             self.doctor.remember(looks, metrics)

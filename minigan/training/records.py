@@ -18,9 +18,13 @@ def add_record(path: Path, step: int, record: dict):
 
 
 def read_records(path: Path, start: int = 0) -> list[dict]:
-    """The records of a file from byte `start` on, none if there is no file: numbers, None, lists and dicts of
-    them, in each record under the same names."""
-    records = [record for _, record in _lines(path, start) if record is not None]
+    """The records of a file from byte `start` on, none if there is no file."""
+    return [record for _, record in _lines(path, start) if record is not None]
+
+
+def alike(records: list[dict]) -> list[dict]:
+    """Those of them that can be computed with like most: numbers, None, lists and dicts of them, under the
+    same names in each."""
     forms = [_form(record) for record in records]
     usual = Counter(form for form in forms if form is not None).most_common(1)
     return [record for record, form in zip(records, forms, strict=True) if usual and form == usual[0][0]]
@@ -58,7 +62,7 @@ def _record(line):
 
 
 def _form(value):
-    """What is of the same form can be read in the same way; None for what no record holds."""
+    """What is of the same form can be computed with in the same way; None for what no record holds."""
     if value is None or type(value) is float or (type(value) is int and abs(value) < 2**63):
         return "number"
     if isinstance(value, dict):

@@ -22,7 +22,7 @@ from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
 from .keep import Keep
 from .lock import alone_in
 from .options import Options
-from .records import add_record, cut_after, read_records
+from .records import add_record, alike, cut_after, read_records
 
 OF_A_STEP = re.compile(r"step-(\d+)\.\w+")
 DECISIVE = "seed", "ema"  # options that, like hyper-parameters, decide the bits
@@ -220,7 +220,7 @@ class Run:
 
     def prune(self, keep: Keep, saved: int):
         """Delete the checkpoints before that of step `saved` which `keep` does not want."""
-        wanted = keep.chosen([s for s in self.checkpoint_steps() if s <= saved], self.evaluations())
+        wanted = keep.chosen([s for s in self.checkpoint_steps() if s <= saved], alike(self.evaluations()))
         for step, path in self._files_of_steps():  # of a checkpoint the .json first: then it counts no more
             if path.parent == self.checkpoints and step < saved and step not in wanted:
                 path.unlink()

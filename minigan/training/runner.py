@@ -23,6 +23,7 @@ from .frame import frame
 from .options import Options
 from .page import write_page
 from .progress import show_progress
+from .records import alike
 from .run import Run
 from .session import Session
 from .tensorboard import TensorBoard, check_log
@@ -143,7 +144,7 @@ class Runner:
         self.write(self.bedside.leave)
         if not self.saved or self.saved < self.session.step:
             self.save()
-        self.write(report.save_losses, self.run.losses, self.run.metrics())
+        self.write(report.save_losses, self.run.losses, alike(self.run.metrics()))
         self.write(report.save_gif, self.run.gif, self.run.sample_paths())
         self.page()
         self.tell()

@@ -17,7 +17,7 @@ from minigan.errors import MiniganError
 from minigan.extras import needs
 
 from .options import Options
-from .records import read_records
+from .records import alike, read_records
 from .run import Run
 
 
@@ -124,7 +124,7 @@ class Tail:
     def new(self):
         """Those since the last call."""
         start, self.read = self.read, self.path.stat().st_size if self.path.exists() else 0
-        return read_records(self.path, start) if self.read > start else []
+        return alike(read_records(self.path, start)) if self.read > start else []
 
 
 def scalars(name, value):

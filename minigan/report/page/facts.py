@@ -99,8 +99,9 @@ def records(path: Path, lines: list[dict]) -> list[dict]:
         return []
     written = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     whole = path.read_bytes().endswith(b"\n")
-    if len(lines) < len(written) - (not whole):
-        raise MiniganError(f"{path} is damaged: line {len(lines) + 1} is not a record of a step")
+    missing = len(written) - (not whole) - len(lines)
+    if missing > 0:
+        raise MiniganError(f"{path} is damaged: {missing} of its lines cannot be read")
     return lines
 
 
