@@ -243,11 +243,11 @@ def test_without_the_data_the_page_says_what_is_left_out(images, monkeypatch):
         ("metrics.jsonl", "\x00\x01\n\n", "1 of its lines cannot be read"),
         ("diagnostics.jsonl", '{"step": 1, "output": {"real": 3}}\n', "real is 3"),
         ("diagnostics.jsonl", '{"step": 1, "output": 3}\n', "output"),
-        ("diagnostics.jsonl", '{"step": 1, "modes": [1, "x"]}\n', "modes"),
+        ("diagnostics.jsonl", '{"step": 1, "modes": [1, [2]]}\n', "modes is [2]"),
         ("diagnostics.jsonl", '{"step": 1, "gradient_norm": []}\n', "gradient_norm"),
         ("evaluations.jsonl", '{"step": 1, "fcd": [1]}\n', "fcd is"),
         ("verdict.json", '{"verdict": "healthy"}', "verdict.json is damaged"),
-        ("verdict.json", "{", "verdict.json cannot be read"),
+        ("verdict.json", "{", "verdict.json is damaged"),
         ("evaluation.json", "[]", "evaluation.json is damaged"),
         (
             "evaluation.json",
@@ -283,9 +283,11 @@ def test_a_last_line_that_was_cut_off_is_left_out(images):
 
 def test_numbers_that_are_not_finite_are_gaps(images):
     with open(images.metrics_path, "a") as file:
-        file.write('{"step": 7, "d_loss": NaN, "g_loss": Infinity}\n')
+        file.write('{"step": 7, "d_loss": NaN, "g_loss": Infinity, "d_real": 1, "d_fake": 1}\n')
+        file.write('{"step": 8, "d_loss": 1.5, "g_loss": 2.5, "d_real": 1, "d_fake": 1}\n')
     losses = data_of(write_page(images))["charts"]["losses"]["series"]
-    assert [series["faint"][-1] for series in losses] == [None, None]
+    assert [series["faint"][-2:] for series in losses] == [[None, 1.5], [None, 2.5]]
+    assert [series["y"][-2:] for series in losses] == [[None, 1.5], [None, 2.5]]
 
 
 # Where the page goes

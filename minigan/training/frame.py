@@ -13,7 +13,7 @@ ARROWS = 64  # generated points with D's gradient
 REAL = 500  # real points
 REACH = 2.0  # of the noise that a grid is laid in, to both sides of 0
 LINES, FEW = 17, 9  # of that grid; of one of several, a class each
-COMPANY = 8  # draws of real points to be judged together with, for a D that judges packs
+COMPANY = 4  # draws of real points to be judged together with, for a D that judges packs
 
 
 def frame(session: Session) -> dict[str, np.ndarray]:

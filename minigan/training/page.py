@@ -17,17 +17,18 @@ from .sampler import Sampler
 WALKS, STEPS = 6, 13
 CLASSES = 10  # that a walk goes through
 NEIGHBOURS = 10
-REAL = 200  # training images that tell how far from each other those are
+REAL = 100  # training images that tell how far from each other those are
 BLOCK = 5000  # training images compared with at once
 
 
-def write_page(run: Run, out: Path | None = None) -> Path:
+def write_page(run: Run, out: Path | None = None, dataset: Dataset | None = None) -> Path:
     """Write the page of `run` to `out`, by default report.html in its folder; the path.
 
+    dataset: what the run learned from, where that is at hand.
     MiniganError for files of the run that are damaged, or a page that cannot be written.
     """
     facts = Facts(run)
-    return _written(out or run.page, page(facts, exhibits(run, facts.images)))
+    return _written(out or run.page, page(facts, exhibits(run, facts.images, dataset)))
 
 
 def write_comparison(runs: list[Run], out: Path) -> Path:
@@ -39,7 +40,7 @@ def write_comparison(runs: list[Run], out: Path) -> Path:
 
 def _written(path, content):
     try:
-        write_atomically(path, content.encode())
+        write_atomically(path, content.encode(errors="replace"))
     except OSError as error:
         raise MiniganError(
             f"cannot write {path}: {error.strerror or error}; --out FILE writes the page elsewhere"
@@ -47,11 +48,11 @@ def _written(path, content):
     return path
 
 
-def exhibits(run: Run, images: bool) -> Exhibits:
+def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits:
     """What the newest checkpoint of `run` makes, and the data it learned from; what is missing is told."""
-    shown, dataset, sampler = Exhibits(), None, None
+    shown, sampler = Exhibits(), None
     try:
-        dataset = _dataset(run)
+        dataset = _dataset(run) if dataset is None else dataset
     except MiniganError as error:
         shown.missing.append(f"The training data cannot be read: {error}.")
     if not images:

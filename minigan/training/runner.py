@@ -166,8 +166,7 @@ class Runner:
         path, session = self.run.sample_path(self.session.step), self.session
         self.write(report.save_samples, path, session.shown(), session.real, session.sampler.columns())
         if len(session.shape) == 1:
-            arrays = frame(session)
-            self.write(lambda: write_npz(self.run.frame_path(session.step), **arrays))
+            self.write(partial(write_npz, self.run.frame_path(session.step), **frame(session)))
 
     def evaluate(self):
         found = self.examiner.evaluate()
@@ -206,7 +205,7 @@ class Runner:
     def page(self):
         """The run's page; the run has gone well without it, too."""
         try:
-            write_page(self.run)
+            write_page(self.run, dataset=self.session.batches.dataset)
         except (MiniganError, OSError, MemoryError) as error:
             self.say(f"The page of the run is not written: {error}")
 

@@ -4,6 +4,7 @@
 const HEIGHT = 210;
 const TOP = 22;
 const BOTTOM = 24;
+const FEW = 12; // points, that are marked
 
 function make(name, attributes, parent, text) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -28,8 +29,10 @@ function exact(value) {
 
 function short(value) {
   const size = Math.abs(value);
-  if (size && (size < 1e-3 || size >= 1e6)) return value.toExponential(0).replace("e", "·10^").replace("+", "");
-  return size >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(3)));
+  if (!size || (size >= 1e-3 && size < 1e6)) return size >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(3)));
+  const [digits, power] = value.toExponential(2).split("e");
+  const raised = [...String(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] || "⁻").join("");
+  return (Number(digits) === 1 ? "" : `${Number(digits)}·`) + `10${raised}`;
 }
 
 function ticks(low, high, count, whole) {
@@ -73,6 +76,12 @@ function chart(figure, spec) {
       draw();
     });
   }
+  if (spec.level) {
+    const told = html("span", legend);
+    html("i", told).className = "dashes";
+    told.append(`${spec.level[1]} `);
+    html("b", told, exact(spec.level[0]));
+  }
   const counts = spec.cells && html("span", legend);
   const svg = make("svg", { height: HEIGHT, tabindex: 0, role: "img" }, figure);
   svg.setAttribute("aria-label", `${spec.title}; the arrow keys read its values`);
@@ -100,7 +109,7 @@ function chart(figure, spec) {
       marks = [];
     } else if (spec.range) {
       [low, high] = spec.range;
-      marks = ticks(low, high, 4);
+      marks = ticks(low, high, 5);
     } else if (!all.length) {
       [low, high, marks] = [0, 1, []];
     } else if (spec.log) {
@@ -111,7 +120,7 @@ function chart(figure, spec) {
       const room = (high - low || Math.abs(high) || 1) * 0.05;
       low = low >= 0 && low < (high - low) / 2 ? 0 : low - room;
       high += room;
-      marks = ticks(low, high, 4);
+      marks = ticks(low, high, 5);
     }
     const labels = marks.map(short);
     const left = Math.max(16, 8 + 7 * Math.max(0, ...labels.map((text) => text.length)));
@@ -157,7 +166,8 @@ function chart(figure, spec) {
     make("path", { class: "axis", d: `M${left} ${floor}H${right}` }, svg);
     for (const mark of ticks(frame.first, frame.last, Math.max(2, (right - left) / 90), true)) {
       make("path", { class: "axis", d: `M${frame.x(mark)} ${floor}v4` }, svg);
-      make("text", { x: frame.x(mark), y: floor + 17, "text-anchor": "middle" }, svg, mark.toLocaleString("en"));
+      const anchor = frame.x(mark) > right - 18 ? "end" : "middle";
+      make("text", { x: frame.x(mark), y: floor + 17, "text-anchor": anchor }, svg, mark.toLocaleString("en"));
     }
     make("text", { x: right, y: 11, "text-anchor": "end" }, svg, "over steps");
   }
@@ -186,11 +196,13 @@ function chart(figure, spec) {
       if (s.faint) make("path", { d: path(s, s.faint), fill: "none", stroke: s.colour, "stroke-opacity": 0.3 }, svg);
       const line = { d: path(s, s.y), fill: "none", stroke: s.colour, "stroke-width": 1.8, "stroke-linejoin": "round" };
       make("path", line, svg);
+      if (s.x.length > FEW) continue;
+      s.y.forEach((v, i) => { // alone, a point is no line
+        if (v !== null) make("circle", { cx: frame.x(s.x[i]), cy: frame.y(v), r: 3, fill: s.colour }, svg);
+      });
     }
     if (spec.level) {
-      const y = frame.y(spec.level[0]);
-      make("path", { class: "level", d: `M${frame.left} ${y}H${frame.right}` }, svg);
-      make("text", { x: frame.right, y: y - 5, "text-anchor": "end" }, svg, spec.level[1]);
+      make("path", { class: "level", d: `M${frame.left} ${frame.y(spec.level[0])}H${frame.right}` }, svg);
     }
     point();
   }
@@ -227,8 +239,12 @@ function chart(figure, spec) {
     return best;
   }
 
-  svg.addEventListener("pointermove", (event) => go(nearest(frame.step(event.clientX - svg.getBoundingClientRect().left))));
-  svg.addEventListener("pointerleave", () => go(steps.length - 1));
+  for (const kind of ["pointermove", "pointerdown"]) {
+    svg.addEventListener(kind, (event) => go(nearest(frame.step(event.clientX - svg.getBoundingClientRect().left))));
+  }
+  svg.addEventListener("pointerleave", (event) => { // a finger that is lifted has still pointed
+    if (event.pointerType === "mouse") go(steps.length - 1);
+  });
   svg.addEventListener("keydown", (event) => {
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: steps.length - 1 }[event.key];
     if (to === undefined) return;
@@ -236,5 +252,6 @@ function chart(figure, spec) {
     go(to);
   });
   if (spec.follow) document.addEventListener("shown", (event) => go(nearest(event.detail)));
+  draw();
   new ResizeObserver(draw).observe(figure);
 }

@@ -66,13 +66,20 @@ def losses(metrics: list[dict]) -> list[Chart]:
 def smoothed(metrics, name) -> dict:
     kept = thinned(len(metrics), MOST)
     values = [number(record, name) for record in metrics]
-    smooth = running_mean(np.array(values, float), window(metrics))
+    smooth = mean_of_known(np.array(values, float), window(metrics))
     return {
         "name": name,
         "x": [metrics[i]["step"] for i in kept],
         "y": [float(f"{smooth[i]:.6g}") if math.isfinite(smooth[i]) else None for i in kept],
         "faint": [values[i] for i in kept],
     }
+
+
+def mean_of_known(values, window):
+    """The running mean of those values that are not NaN; NaN where a window has none."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return running_mean(np.where(known, values, 0.0), window) / running_mean(known.astype(float), window)
 
 
 def window(metrics) -> int:
@@ -174,7 +181,7 @@ def modes(looks) -> list[Chart]:
 
 def health(looks: list[dict], critic: bool) -> list[Chart]:
     """What else a look sees."""
-    both = ("G", "generator"), ("D", "discriminator")
+    both = ("D", "discriminator"), ("G", "generator")
     dead, drift = (
         [line(looks, short, key, network) for short, network in both]
         for key in ("dead_units", "batch_norm_drift")

@@ -13,6 +13,7 @@ FILMS = 3_000_000  # bytes of all films, about
 
 def comparison(runs: list[Facts]) -> str:
     """The page of several runs, HTML."""
+    tell_apart(runs)
     films = {i: film(facts.sheets, FRAMES, FILMS // len(runs)) for i, facts in enumerate(runs)}
     films = {i: pictures for i, pictures in films.items() if pictures}
     sections = [
@@ -34,6 +35,14 @@ def comparison(runs: list[Facts]) -> str:
         sections=sections,
         tables=[measured(runs), differences(runs)],
     )
+
+
+def tell_apart(runs):
+    """Call runs of one name by their paths."""
+    names = [facts.name for facts in runs]
+    for facts in runs:
+        if names.count(facts.name) > 1:
+            facts.name = str(facts.run.path)
 
 
 def losses(runs) -> list[Chart]:

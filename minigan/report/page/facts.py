@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
-import math
 import shlex
+import sys
 from pathlib import Path
 
 from minigan.errors import MiniganError
 from minigan.gans import is_critic
+
+LARGEST = sys.float_info.max
 
 
 class Facts:
@@ -26,7 +28,7 @@ class Facts:
         self.metrics = records(run.metrics_path, run.metrics())
         self.evaluations = records(run.evaluations_path, run.evaluations())
         self.looks = records(run.diagnostics_path, run.diagnostics())
-        self.verdict = checked_verdict(run.verdict_path)
+        self.verdict = checked_verdict(run.verdict_path, run.verdict())
         self.evaluation_path = run.path / "evaluation.json"
         self.evaluation = checked_evaluation(self.evaluation_path)
         self.sheets = {step_of(path): path for path in run.sample_paths()}
@@ -95,13 +97,10 @@ def flag(name, value) -> list[str]:
 
 def records(path: Path, lines: list[dict]) -> list[dict]:
     """`lines`, those that could be read of the file at `path`: all but a last one that was cut off."""
-    if not path.exists():
-        return []
-    written = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    whole = path.read_bytes().endswith(b"\n")
-    missing = len(written) - (not whole) - len(lines)
-    if missing > 0:
-        raise MiniganError(f"{path} is damaged: {missing} of its lines cannot be read")
+    *whole, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    written = sum(bool(line) for line in whole)
+    if len(lines) < written:
+        raise MiniganError(f"{path} is damaged: {written - len(lines)} of its lines cannot be read")
     return lines
 
 
@@ -145,21 +144,17 @@ def finite(record, keys, value):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise damaged(record, keys, value)
-    return value if math.isfinite(value) else None
+    return value if is_finite(value) else None
 
 
 def damaged(record, keys, value):
     return MiniganError(f"step {record['step']}: {'.'.join(keys)} is {value!r}, where numbers were expected")
 
 
-def checked_verdict(path: Path) -> dict | None:
-    content = parsed(path)
-    if content is not None and not (
-        has(content, verdict=str, step=int, findings=list)
-        and all(has(f, name=str, since=int, evidence=str, advice=str) for f in content["findings"])
-    ):
+def checked_verdict(path: Path, verdict: dict | None) -> dict | None:
+    if verdict is None and path.exists():
         raise MiniganError(f"{path} is damaged: it is not a verdict of the doctor")
-    return content
+    return verdict
 
 
 def checked_evaluation(path: Path) -> dict | None:
@@ -173,8 +168,13 @@ def checked_evaluation(path: Path) -> dict | None:
 
 def is_quantity(row) -> bool:
     return has(row, n=int) and all(
-        isinstance(row.get(key, "missing"), int | float | None) for key in ("value", "error", "floor")
+        row.get(key, "missing") is None or is_finite(row.get(key)) for key in ("value", "error", "floor")
     )
+
+
+def is_finite(value) -> bool:
+    """Whether it is a number that a float can hold: JSON knows larger ones, and Python's knows NaN."""
+    return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
 def has(content, **kinds) -> bool:
@@ -187,7 +187,7 @@ def parsed(path: Path):
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise MiniganError(f"{path} cannot be read: {error}") from error
 
 

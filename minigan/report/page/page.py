@@ -73,7 +73,7 @@ def page(facts: Facts, exhibits: Exhibits) -> str:
         exhibits=exhibits,
         absent=absent(facts),
         versions={
-            f"Trained by minigan {facts.run.config['minigan']}, page made by": __version__,
+            f"Trained by minigan {facts.run.config.get('minigan', 'unknown')}, page made by": __version__,
             "Python": platform.python_version(),
             "NumPy": np.__version__,
         },

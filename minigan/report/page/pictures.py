@@ -48,7 +48,7 @@ def shrunk(picture: Image.Image) -> Image.Image:
 
 def embedded(picture: Image.Image) -> str:
     """A data: URI."""
-    content, kind = written(picture, "PNG", optimize=True), "png"
+    content, kind = written(picture, "PNG"), "png"
     if len(content) > LARGE:
         content, kind = written(picture.convert("RGB"), "WEBP", quality=85), "webp"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -128,8 +128,8 @@ function plane(root, game) {
     let longest = 0;
     for (let i = 0; i < list.length; i += 4) longest = Math.max(longest, Math.hypot(list[i + 2], list[i + 3]));
     if (!longest) return;
-    pen.strokeStyle = css("--ink", 0.9);
-    pen.lineWidth = 1.3;
+    pen.strokeStyle = css("--ink", 0.8);
+    pen.lineWidth = 1.1;
     pen.beginPath();
     for (let i = 0; i < list.length; i += 4) {
       const [dx, dy] = [list[i + 2], -list[i + 3]].map((v) => ((v / longest) * size) / 14);

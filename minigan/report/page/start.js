@@ -13,3 +13,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => docu
 for (const figure of document.querySelectorAll("[data-chart]")) chart(figure, data.charts[figure.dataset.chart]);
 for (const stage of document.querySelectorAll("[data-plane]")) plane(stage, data.plane);
 for (const sheets of document.querySelectorAll("[data-film]")) film(sheets, data.film);
+for (const heading of document.querySelectorAll("main section > h2")) {
+  html("a", document.querySelector("nav"), heading.textContent).href = `#${heading.parentElement.id}`;
+}
