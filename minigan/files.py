@@ -43,6 +43,12 @@ def write_together(contents: dict[Path, bytes]):
     sync_folder(path.parent)
 
 
+def sync_file(path: Path):
+    """Bring what was appended to the file to disk. OSError if the disk does not take it."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 def remove_leftovers(folder: Path):
     """Remove what killed processes wrote aside in `folder` and never renamed. Nobody else may write there."""
     for aside in folder.glob(".*"):

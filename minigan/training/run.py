@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from minigan.errors import MiniganError
-from minigan.files import remove_leftovers, write_atomically
+from minigan.files import remove_leftovers, sync_file, write_atomically
 from minigan.gans import model_named
 
 from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
@@ -181,6 +181,12 @@ class Run:
         for path in self.files_after(step):
             if path.parent == self.samples:
                 path.unlink()
+
+    def sync(self):
+        """Bring all lines to disk: then those up to a checkpoint outlast a power cut if it does."""
+        for path in self.records:
+            if path.exists():
+                sync_file(path)
 
     def prune(self, keep: Keep, saved: int):
         """Delete the checkpoints before that of step `saved` which `keep` does not want."""

@@ -183,6 +183,7 @@ class Runner:
                 f"{self.last_checkpoint()}"
             )
         now = (self.session.step, decisive(self.run.config), arrays, self.session.state())
+        self.write(self.run.sync)
         self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
         self.saved = self.session.step
         if keep := self.session.options.kept():
