@@ -169,6 +169,7 @@ def test_nothing_in_a_file_can_end_the_script(images):
     assert "</script><b>_loss" in [s["name"] for s in data_of(images.page)["charts"]["losses"]["series"]]
 
 
+@pytest.mark.slow
 def test_the_command_trains_the_same_again(images, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     command = Facts(images).command()
@@ -189,6 +190,7 @@ def test_walks_and_neighbours_are_shown_with_their_distances(images):
         assert f"<figcaption>{distance:.3g}</figcaption>" in page
 
 
+@pytest.mark.slow
 def test_a_conditional_run_walks_from_class_to_class(tmp_path):
     run, _ = train(tmp_path / "run", cgan.Config(steps=1, batch_size=8, width=4, latent=8), model="cgan")
     assert "From class to class" in content(run.page)
@@ -368,6 +370,14 @@ def test_each_model_of_the_plane_has_frames_and_they_change_nothing(model, cfg, 
     assert session.next_step() == other.next_step()
 
 
+@pytest.mark.slow
+def test_of_a_conditional_run_in_the_plane_the_page_says_what_the_surface_is(tmp_path):
+    cfg = cgan.Config(steps=1, batch_size=8, latent=2)
+    run, _ = train(tmp_path / "run", cfg, replace(OPTIONS, data="ring8"), "cgan")
+    assert "the mean over all of them" in content(run.page)
+    assert len(data_of(run.page)["plane"]["frames"][0]["grids"]) == 8
+
+
 def test_divergences_are_0_for_the_same_and_log_2_for_another():
     rng = np.random.default_rng(0)
     real = rng.uniform(-1, 1, (5000, 2))
@@ -408,6 +418,7 @@ def test_a_magnified_picture_is_shrunk_to_what_it_was():
     assert shrunk(small).size == small.size
 
 
+@pytest.mark.slow
 def test_a_film_of_large_colourful_pictures_stays_within_its_size(tmp_path):
     rng = np.random.default_rng(0)
     for step in range(60):
@@ -456,6 +467,10 @@ def chromium(tmp_path_factory):
     if os.name != "posix" or browser.program() is None:
         pytest.skip("there is no Chromium here to show the page in")
     with browser.Browser(tmp_path_factory.mktemp("browser") / "profile") as running:
+        try:
+            running.call("Browser.getVersion")
+        except (RuntimeError, OSError) as error:
+            pytest.skip(f"Chromium does not start here: {error}")
         yield running
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigan.report.plots import running_mean
 
-from .facts import names, number, numbers
+from .checks import names, number, numbers
 
 MOST = 400  # points of a curve
 
