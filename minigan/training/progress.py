@@ -67,7 +67,8 @@ class Lines:
             pace = f"  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left"
         else:
             return
-        self.console.print(f"step {step}/{self.total}{pace}  {_state(metrics, verdict)}", highlight=False)
+        line = f"step {step}/{self.total}{pace}  {_state(metrics, verdict)}"
+        self.console.print(line, highlight=False, soft_wrap=True)
 
     def __exit__(self, *exc):
         pass
