@@ -200,10 +200,13 @@ def test_a_conditional_run_walks_from_class_to_class(tmp_path):
 # A run that lacks something
 
 
-def test_a_run_that_has_only_just_begun_has_a_page_that_says_so(tmp_path):
+def begun(path):
     session = Session("dcgan", OPTIONS, IMAGES)
-    run = Run.create(tmp_path / "run", "dcgan", OPTIONS.resolved(), session.cfg, session.shape)
-    page = content(write_page(run))
+    return Run.create(path, "dcgan", OPTIONS.resolved(), session.cfg, session.shape)
+
+
+def test_a_run_that_has_only_just_begun_has_a_page_that_says_so(tmp_path):
+    page = content(write_page(begun(tmp_path / "run")))
     for part in (
         "only just begun",
         "No verdict yet",
@@ -447,6 +450,17 @@ def test_compare_draws_each_quantity_with_a_curve_a_run(images, points, tmp_path
     assert [series["name"] for series in losses["series"]] == ["images", "points"]
     assert losses["series"][1]["y"] == [float(f"{r['d_loss']:.6g}") for r in points.metrics()]
     assert data["film"].keys() == {"0", "1"}
+
+
+def test_runs_of_one_name_are_told_apart_and_one_may_have_only_begun(images, tmp_path):
+    path = write_comparison([images, begun(tmp_path / "other" / "images")], tmp_path / "compare.html")
+    assert "only just begun" in content(path)
+    data = data_of(path)
+    assert [series["name"] for series in next(iter(data["charts"].values()))["series"]] == [
+        str(images.path),
+        str(tmp_path / "other" / "images"),
+    ]
+    assert data["film"].keys() == {"0"}
 
 
 def test_compare_from_the_command_line(images, points, tmp_path, monkeypatch, capsys):
