@@ -53,7 +53,8 @@ class Facts:
         steps = self.cfg.steps
         if not self.step:
             return f"only just begun: none of {steps:,} steps is taken"
-        return f"{steps:,} steps" if self.step >= steps else f"{self.step:,} of {steps:,} steps"
+        done = f"{steps:,}" if self.step >= steps else f"{self.step:,} of {steps:,}"
+        return f"{done} step{'s' if steps > 1 else ''}"
 
     def files(self) -> list[tuple[str, str]]:
         """(name in the run folder, size) of what the page is made of; sheets together, and frames."""

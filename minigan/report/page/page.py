@@ -52,7 +52,8 @@ def page(facts: Facts, exhibits: Exhibits) -> str:
             "Metrics",
             charts.evaluations(facts.evaluations, facts.evaluation),
             metrics.table(facts.evaluation) if facts.evaluation else [],
-            "By minigan evaluate. Real data: what as many real samples get.",
+            f"By minigan evaluate, of {(facts.evaluation or {}).get('checkpoint', 'this run')}. Real data: what "
+            "as many real samples get.",
         ),
     ]
     drawn = [chart for section in sections for chart in section.charts] + (game.charts if game else [])
