@@ -116,6 +116,12 @@ def test_a_run_that_was_killed_has_each_step_once_and_all_of_them(run):
     assert list(lines_of(check(run), "metrics")) == list(range(1, 11))
 
 
+def test_a_run_that_was_taken_back_has_each_step_once(run):
+    assert main(["rollback", "run", "--to=5"]) == 0
+    assert main(["train", "gan", "--resume=run"]) == 0
+    assert list(lines_of(check(run), "metrics")) == list(range(1, 11))
+
+
 def test_an_open_page_forgets_the_steps_that_are_taken_again(run):
     events = read(run)
     run.checkpoint_path(10).unlink()

@@ -60,7 +60,7 @@ class Graph:
     def one_hot(self, labels: Value, classes: int) -> Value:
         """Integers as float32 weights of classes."""
         ends = self.constant(np.array([0, 1], np.float32))
-        made = self.add("OneHot", labels, self.integers([classes]), ends)
+        made = self.add("OneHot", labels, self.constant(np.asarray(classes, np.int64)), ends)
         return Value(made.name, (*labels.shape, classes), np.dtype(np.float32))
 
     def integers(self, numbers) -> Value:
