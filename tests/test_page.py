@@ -169,6 +169,7 @@ def test_nothing_in_a_file_can_end_the_script(images):
     assert "</script><b>_loss" in [s["name"] for s in data_of(images.page)["charts"]["losses"]["series"]]
 
 
+@pytest.mark.slow
 def test_the_command_trains_the_same_again(images, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     command = Facts(images).command()
@@ -189,6 +190,7 @@ def test_walks_and_neighbours_are_shown_with_their_distances(images):
         assert f"<figcaption>{distance:.3g}</figcaption>" in page
 
 
+@pytest.mark.slow
 def test_a_conditional_run_walks_from_class_to_class(tmp_path):
     run, _ = train(tmp_path / "run", cgan.Config(steps=1, batch_size=8, width=4, latent=8), model="cgan")
     assert "From class to class" in content(run.page)
@@ -198,10 +200,13 @@ def test_a_conditional_run_walks_from_class_to_class(tmp_path):
 # A run that lacks something
 
 
-def test_a_run_that_has_only_just_begun_has_a_page_that_says_so(tmp_path):
+def begun(path):
     session = Session("dcgan", OPTIONS, IMAGES)
-    run = Run.create(tmp_path / "run", "dcgan", OPTIONS.resolved(), session.cfg, session.shape)
-    page = content(write_page(run))
+    return Run.create(path, "dcgan", OPTIONS.resolved(), session.cfg, session.shape)
+
+
+def test_a_run_that_has_only_just_begun_has_a_page_that_says_so(tmp_path):
+    page = content(write_page(begun(tmp_path / "run")))
     for part in (
         "only just begun",
         "No verdict yet",
@@ -368,6 +373,14 @@ def test_each_model_of_the_plane_has_frames_and_they_change_nothing(model, cfg, 
     assert session.next_step() == other.next_step()
 
 
+@pytest.mark.slow
+def test_of_a_conditional_run_in_the_plane_the_page_says_what_the_surface_is(tmp_path):
+    cfg = cgan.Config(steps=1, batch_size=8, latent=2)
+    run, _ = train(tmp_path / "run", cfg, replace(OPTIONS, data="ring8"), "cgan")
+    assert "the mean over all of them" in content(run.page)
+    assert len(data_of(run.page)["plane"]["frames"][0]["grids"]) == 8
+
+
 def test_divergences_are_0_for_the_same_and_log_2_for_another():
     rng = np.random.default_rng(0)
     real = rng.uniform(-1, 1, (5000, 2))
@@ -408,6 +421,7 @@ def test_a_magnified_picture_is_shrunk_to_what_it_was():
     assert shrunk(small).size == small.size
 
 
+@pytest.mark.slow
 def test_a_film_of_large_colourful_pictures_stays_within_its_size(tmp_path):
     rng = np.random.default_rng(0)
     for step in range(60):
@@ -438,6 +452,17 @@ def test_compare_draws_each_quantity_with_a_curve_a_run(images, points, tmp_path
     assert data["film"].keys() == {"0", "1"}
 
 
+def test_runs_of_one_name_are_told_apart_and_one_may_have_only_begun(images, tmp_path):
+    path = write_comparison([images, begun(tmp_path / "other" / "images")], tmp_path / "compare.html")
+    assert "only just begun" in content(path)
+    data = data_of(path)
+    assert [series["name"] for series in next(iter(data["charts"].values()))["series"]] == [
+        str(images.path),
+        str(tmp_path / "other" / "images"),
+    ]
+    assert data["film"].keys() == {"0"}
+
+
 def test_compare_from_the_command_line(images, points, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["compare", "images", "points"]) == 0
@@ -456,6 +481,10 @@ def chromium(tmp_path_factory):
     if os.name != "posix" or browser.program() is None:
         pytest.skip("there is no Chromium here to show the page in")
     with browser.Browser(tmp_path_factory.mktemp("browser") / "profile") as running:
+        try:
+            running.call("Browser.getVersion")
+        except (RuntimeError, OSError) as error:
+            pytest.skip(f"Chromium does not start here: {error}")
         yield running
 
 

@@ -181,9 +181,10 @@ function chart(figure, spec) {
       const box = { x: frame.left + i * width, y: frame.y(mode + 1), width: width + 0.3, height: frame.y(mode) - frame.y(mode + 1) };
       make("rect", { ...box, fill: "var(--c0)", "fill-opacity": Math.sqrt(count / most) }, svg);
     }));
-    spec.cells[0].forEach((_, mode) => {
-      if (spec.cells[0].length <= 12) make("text", { x: frame.left - 5, y: frame.y(mode + 0.5) + 4, "text-anchor": "end" }, svg, mode);
-    });
+    const modes = Math.max(...spec.cells.map((row) => row.length));
+    for (let mode = 0; mode < modes && modes <= 12; mode++) {
+      make("text", { x: frame.left - 5, y: frame.y(mode + 0.5) + 4, "text-anchor": "end" }, svg, mode);
+    }
   }
 
   function draw() {

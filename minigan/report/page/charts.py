@@ -8,7 +8,7 @@ import numpy as np
 
 from minigan.report.plots import running_mean
 
-from .facts import names, number, numbers
+from .checks import names, number, numbers
 
 MOST = 400  # points of a curve
 
@@ -87,6 +87,8 @@ def window(metrics) -> int:
 
 
 def smoothing(metrics) -> str:
+    if window(metrics) == 1:
+        return "Every step."
     k = math.ceil(len(metrics) / MOST)
     each = "every step" if k <= 1 else f"every {k}th step, as it was"
     return f"Faint: {each}. Strong: the mean of the last {window(metrics):,} steps."
@@ -203,11 +205,14 @@ def health(looks: list[dict], critic: bool) -> list[Chart]:
 
 def evaluations(lines: list[dict], evaluation: dict | None) -> list[Chart]:
     """Each quantity that was measured while training, beside what real data get, if that is known."""
-    floors = {} if evaluation is None else {k: row["floor"] for k, row in evaluation["metrics"].items()}
+    floors = {
+        name: (row["floor"], f"{row['n']:,} real samples")
+        for name, row in (evaluation or {"metrics": {}})["metrics"].items()
+        if row["floor"] is not None
+    }
     charts = []
     for i, name in enumerate(name for name in (lines[0] if lines else {}) if name != "step"):
-        level = None if floors.get(name) is None else (floors[name], "real data")
-        charts += present(f"metric-{i}", name, "", [line(lines, name, name)], level=level)
+        charts += present(f"metric-{i}", name, "", [line(lines, name, name)], level=floors.get(name))
     return charts
 
 

@@ -1,15 +1,12 @@
-"""What a run folder says, checked: what is missing is empty or None, what is damaged is a MiniganError."""
+"""What a run folder says: what is missing is empty or None, what is damaged is a MiniganError."""
 
 import dataclasses
-import json
 import shlex
-import sys
 from pathlib import Path
 
-from minigan.errors import MiniganError
 from minigan.gans import is_critic
 
-LARGEST = sys.float_info.max
+from .checks import checked_evaluation, checked_records, checked_verdict
 
 
 class Facts:
@@ -25,9 +22,9 @@ class Facts:
         self.run, self.name = run, run.path.resolve().name
         self.options, self.cfg = run.options(), run.hyperparameters()
         self.critic, self.images = is_critic(run.model()), len(run.config["shape"]) == 3
-        self.metrics = records(run.metrics_path, run.metrics())
-        self.evaluations = records(run.evaluations_path, run.evaluations())
-        self.looks = records(run.diagnostics_path, run.diagnostics())
+        self.metrics = checked_records(run.metrics_path, run.metrics())
+        self.evaluations = checked_records(run.evaluations_path, run.evaluations())
+        self.looks = checked_records(run.diagnostics_path, run.diagnostics())
         self.verdict = checked_verdict(run.verdict_path, run.verdict())
         self.evaluation_path = run.path / "evaluation.json"
         self.evaluation = checked_evaluation(self.evaluation_path)
@@ -56,7 +53,8 @@ class Facts:
         steps = self.cfg.steps
         if not self.step:
             return f"only just begun: none of {steps:,} steps is taken"
-        return f"{steps:,} steps" if self.step >= steps else f"{self.step:,} of {steps:,} steps"
+        done = f"{steps:,}" if self.step >= steps else f"{self.step:,} of {steps:,}"
+        return f"{done} step{'s' if steps > 1 else ''}"
 
     def files(self) -> list[tuple[str, str]]:
         """(name in the run folder, size) of what the page is made of; sheets together, and frames."""
@@ -93,102 +91,6 @@ def flag(name, value) -> list[str]:
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
     return [f"--{name}", str(value)]
-
-
-def records(path: Path, lines: list[dict]) -> list[dict]:
-    """`lines`, those that could be read of the file at `path`: all but a last one that was cut off."""
-    *whole, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    written = sum(bool(line) for line in whole)
-    if len(lines) < written:
-        raise MiniganError(f"{path} is damaged: {written - len(lines)} of its lines cannot be read")
-    return lines
-
-
-def number(record: dict, *keys: str) -> float | None:
-    """The number in a line under these keys; None if there is none, or it is not finite.
-
-    MiniganError if it is anything else.
-    """
-    return finite(record, keys, under(record, keys))
-
-
-def numbers(record: dict, *keys: str) -> list[float | None]:
-    """The same of a list of numbers; empty if there is none."""
-    values = under(record, keys)
-    if not isinstance(values, list | None):
-        raise damaged(record, keys, values)
-    return [finite(record, keys, value) for value in values or []]
-
-
-def names(record: dict, *keys: str) -> list[str]:
-    """The keys of what is in a line under these keys; empty if there is nothing."""
-    values = under(record, keys)
-    if not isinstance(values, dict | None):
-        raise damaged(record, keys, values)
-    return list(values or {})
-
-
-def under(record, keys):
-    value = record
-    for key in keys:
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise damaged(record, keys, value)
-        value = value.get(key)
-    return value
-
-
-def finite(record, keys, value):
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise damaged(record, keys, value)
-    return value if is_finite(value) else None
-
-
-def damaged(record, keys, value):
-    return MiniganError(f"step {record['step']}: {'.'.join(keys)} is {value!r}, where numbers were expected")
-
-
-def checked_verdict(path: Path, verdict: dict | None) -> dict | None:
-    if verdict is None and path.exists():
-        raise MiniganError(f"{path} is damaged: it is not a verdict of the doctor")
-    return verdict
-
-
-def checked_evaluation(path: Path) -> dict | None:
-    content = parsed(path)
-    if content is not None and not (
-        has(content, metrics=dict) and all(is_quantity(row) for row in content["metrics"].values())
-    ):
-        raise MiniganError(f"{path} is damaged: it is not an evaluation; `minigan evaluate` writes a new one")
-    return content
-
-
-def is_quantity(row) -> bool:
-    return has(row, n=int) and all(
-        row.get(key, "missing") is None or is_finite(row.get(key)) for key in ("value", "error", "floor")
-    )
-
-
-def is_finite(value) -> bool:
-    """Whether it is a number that a float can hold: JSON knows larger ones, and Python's knows NaN."""
-    return isinstance(value, int | float) and abs(value) <= LARGEST
-
-
-def has(content, **kinds) -> bool:
-    """Whether `content` is a dict with values of these types."""
-    return isinstance(content, dict) and all(isinstance(content.get(k), kind) for k, kind in kinds.items())
-
-
-def parsed(path: Path):
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError, OSError) as error:
-        raise MiniganError(f"{path} cannot be read: {error}") from error
 
 
 def size_of(paths) -> str:

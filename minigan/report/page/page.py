@@ -47,13 +47,7 @@ def page(facts: Facts, exhibits: Exhibits) -> str:
             "Gradients, updates and units",
             charts.gradients(looks) + charts.health(looks, critic),
         ),
-        Section(
-            "metrics",
-            "Metrics",
-            charts.evaluations(facts.evaluations, facts.evaluation),
-            metrics.table(facts.evaluation) if facts.evaluation else [],
-            "By minigan evaluate. Real data: what as many real samples get.",
-        ),
+        measured(facts),
     ]
     drawn = [chart for section in sections for chart in section.charts] + (game.charts if game else [])
     return rendered(
@@ -78,6 +72,16 @@ def page(facts: Facts, exhibits: Exhibits) -> str:
             "NumPy": np.__version__,
         },
     )
+
+
+def measured(facts) -> Section:
+    """What was measured while training, and by `minigan evaluate`."""
+    section = Section("metrics", "Metrics", charts.evaluations(facts.evaluations, facts.evaluation))
+    if facts.evaluation:
+        of = facts.evaluation.get("checkpoint", "this run")
+        section.rows = metrics.table(facts.evaluation)
+        section.text = f"By minigan evaluate, of {of}. Real data: what as many real samples get."
+    return section
 
 
 def absent(facts) -> list[str]:

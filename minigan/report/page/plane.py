@@ -9,6 +9,7 @@ import numpy as np
 from minigan.data.mixtures import MIXTURES
 from minigan.errors import MiniganError
 from minigan.files import read_npz
+from minigan.gans import is_conditional
 from minigan.metrics import mixture_modes
 from minigan.metrics.divergence import Cells
 
@@ -80,6 +81,8 @@ def told(facts, grid, dropped):
         notes.append(
             f"G's noise has {latent} dimensions: with --latent 2 the page shows where G takes a grid of it."
         )
+    if is_conditional(facts.run.model()):
+        notes.append("D is told a label; what it says of a place is the mean over all of them.")
     if facts.cfg.pack > 1:
         notes.append(
             f"D judges {facts.cfg.pack} points together; what it says of one is the mean over some company "
