@@ -1,12 +1,19 @@
 """Files that are whole or not there: written aside, brought to disk, then renamed into place."""
 
 import io
+import lzma
 import os
 import re
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+# What zipfile, zlib and numpy say of a damaged .npz
+DAMAGED = (EOFError, KeyError, MemoryError, OverflowError, RuntimeError, SyntaxError, TypeError)
+DAMAGED += (lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error)
 ASIDE = re.compile(r"\..+\.\d+")  # .NAME.PID
 
 
@@ -36,6 +43,12 @@ def write_together(contents: dict[Path, bytes]):
     sync_folder(path.parent)
 
 
+def sync_file(path: Path):
+    """Bring what was appended to the file to disk. OSError if the disk does not take it."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 def remove_leftovers(folder: Path):
     """Remove what killed processes wrote aside in `folder` and never renamed. Nobody else may write there."""
     for aside in folder.glob(".*"):
@@ -48,6 +61,22 @@ def write_npz(path: Path, **arrays: np.ndarray):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz under their names; no code in it is run.
+
+    OSError if the file cannot be read, ValueError if it is damaged, no .npz, or has Python objects in it.
+    """
+    try:
+        with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
+            arrays = dict(file)
+    except DAMAGED as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+    for name, a in arrays.items():
+        if not isinstance(a, np.ndarray):  # numpy gives the bytes of what does not begin like one
+            raise ValueError(f"{name} in it is not an array")
+    return arrays
 
 
 def sync_folder(folder: Path):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,21 @@ def test_files_that_are_written_together_all_stand_or_none(tmp_path, monkeypatch
     with pytest.raises(OSError, match="No space"):
         write_together({tmp_path / "a": b"after", tmp_path / "b": b"after"})
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"before"}
+
+
+def test_the_lines_of_a_step_are_on_disk_before_its_checkpoint(tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def fsync(handle):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        sync(handle)
+
+    if not os.path.exists("/proc/self/fd"):
+        pytest.skip("needs /proc to know which file is brought to disk")
+    monkeypatch.setattr("minigan.files.os.fsync", fsync)
+    training.train("gan", OPTIONS, replace(CFG, steps=2), tmp_path / "run")
+    at = synced.index(f".step-000002.safetensors.{os.getpid()}")
+    assert {"metrics.jsonl", "diagnostics.jsonl"} <= set(synced[:at])
 
 
 def test_a_run_that_was_moved_goes_on(run, trained, tmp_path):

@@ -191,6 +191,12 @@ def test_looking_changes_nothing_and_a_resumed_run_sees_the_same(tmp_path, model
     assert part.verdict() == seen.verdict()
 
 
+def test_looks_at_every_step_tell_of_oscillation_too(tmp_path):
+    options = replace(OPTIONS, data="ring8", diagnose_every=1)
+    run = train(tmp_path / "run", "gan", gan.Config(steps=12, batch_size=8), options)
+    assert [look["oscillation"] is None for look in run.diagnostics()] == [True] * 9 + [False] * 3
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_the_verdict_is_shown_live(tmp_path, terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=150)

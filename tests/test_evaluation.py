@@ -1,6 +1,7 @@
 """Evaluations of runs and of archives of samples: what is written, what is said, what is refused."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -167,6 +168,7 @@ def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
         (["short.npz", "--data", "digits"], "has 3 samples, and labels of dtype float64 and shape (2,)"),
         (["bytes.npz", "--data", "digits"], "bytes.npz has samples of dtype uint8, expected floats"),
         (["empty.npz", "--data", "digits"], "empty.npz is not a .npz with an array `samples`"),
+        (["bytes-in.npz", "--data", "digits"], "not a .npz with an array `samples`: samples in it is not"),
         (["array.npz", "--data", "digits"], "array.npz is not a .npz with an array `samples`"),
         (
             ["{archive}", "--data", "digits", "--metrics", "diversity", "--n", "200", "--draws", "2"],
@@ -184,6 +186,8 @@ def test_what_cannot_be_evaluated_is_told_in_a_sentence(
     (tmp_path / "empty.npz").touch()
     with open(tmp_path / "array.npz", "wb") as file:
         np.save(file, np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "bytes-in.npz", "w") as file:
+        file.writestr("samples.npy", b"no array")
     np.savez(tmp_path / "short.npz", samples=np.zeros((3, 1, 8, 8)), labels=np.zeros(2))
     folders = {"points": points, "labelled": labelled, "archive": archive}
     assert minigan("evaluate", *(token.format(**folders) for token in tokens)) == 2

@@ -72,7 +72,8 @@ class Doctor:
         if len(self.losses) < self.losses.maxlen:
             return None
         x = np.array(self.losses)
-        return rounded(float(x[: len(x) // BLOCKS * BLOCKS].reshape(BLOCKS, -1).mean(axis=1).std()))
+        blocks = min(BLOCKS, len(x))
+        return rounded(float(x[: len(x) // blocks * blocks].reshape(blocks, -1).mean(axis=1).std()))
 
     def due(self, step: int) -> bool:
         """Whether to look at the step that comes to be number `step`, counted from 1."""

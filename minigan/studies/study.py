@@ -38,7 +38,7 @@ from minigan.errors import MiniganError, did_you_mean
 from minigan.gans import is_conditional, model_named
 from minigan.metrics import METRICS, EvaluationData, counts_of
 from minigan.training import Options
-from minigan.training.run import is_a
+from minigan.training.config import is_a
 
 OF_SAMPLES = {"data": str, "size": int, "data_dir": Path}  # what is to be known of a program's samples
 IN_BRACES = re.compile(r"\{(\w+)\}")  # in a command's words

@@ -57,7 +57,7 @@ class Bedside:
                 last = (
                     f"the last good checkpoint is {self.run.checkpoint_path(good[-1])}"
                     if good
-                    else "no checkpoint was saved before that"
+                    else "there is no checkpoint from before that"
                 )
                 self.say(f"Stopping on {name}: it began at step {since}; {last}")
                 return

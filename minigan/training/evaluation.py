@@ -1,14 +1,13 @@
 """Evaluations of a run, or of samples that another program made: `minigan.metrics`, and where they go."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from minigan import __version__
 from minigan.errors import MiniganError
-from minigan.files import write_atomically
+from minigan.files import read_npz, write_atomically
 from minigan.metrics import EvaluationData, counts_of, evaluate, metrics_for
 from minigan.random import Generator
 
@@ -111,12 +110,11 @@ class Archive:
     def __init__(self, path: Path, seed: int = 0):
         self.path = path
         try:
-            with np.load(path, allow_pickle=False) as file:
-                self.samples = file["samples"]
-                self.labels = file.get("labels")
+            arrays = read_npz(path)
+            self.samples, self.labels = arrays["samples"], arrays.get("labels")
         except FileNotFoundError:
             raise MiniganError(f"there is no file {path}") from None
-        except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise MiniganError(f"{path} is not a .npz with an array `samples`: {error}") from error
         if self.samples.dtype.kind != "f":
             raise MiniganError(f"{path} has samples of dtype {self.samples.dtype}, expected floats")

@@ -6,26 +6,20 @@ import re
 import shlex
 import sys
 import time
-import tomllib
-import typing
-from dataclasses import asdict
 from pathlib import Path
 
-import tomli_w
-
-from minigan import __version__
 from minigan.errors import MiniganError
-from minigan.files import remove_leftovers, write_atomically
+from minigan.files import remove_leftovers, sync_file, write_atomically
 from minigan.gans import model_named
 
 from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
+from .config import decisive, new_config, read_config, settings_of, write_config
 from .keep import Keep
 from .lock import alone_in
 from .options import Options
 from .records import add_record, alike, cut_after, read_records
 
 OF_A_STEP = re.compile(r"step-(\d+)\.\w+")
-DECISIVE = "seed", "ema"  # options that, like hyper-parameters, decide the bits
 
 
 class Run:
@@ -76,14 +70,7 @@ class Run:
             path = unused(Path("runs") / f"{model}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise MiniganError(f"{path} exists and is not an empty folder; choose another with --out")
-        config = {
-            "minigan": __version__,
-            "model": model,
-            "shape": list(shape),
-            "run": _as_toml(options),
-            "hyperparameters": _as_toml(cfg),
-        }
-        run = cls(path, config)
+        run = cls(path, new_config(model, options, cfg, shape))
         try:
             run.samples.mkdir(parents=True, exist_ok=True)
             run.checkpoints.mkdir()  # an error for the second of two processes that come here at once
@@ -95,24 +82,7 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> "Run":
         """The run at `path`. MiniganError if it is no run folder, or its config cannot be read."""
-        file = Path(path) / "config.toml"
-        try:
-            config = tomllib.loads(file.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            raise MiniganError(f"{path} is not a run folder: it has no config.toml") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise MiniganError(f"{file} cannot be read: {error}") from error
-        made_by = config.get("minigan", "")
-        if _version(made_by) > _version(__version__):
-            raise MiniganError(
-                f"{path} was made by minigan {made_by}; this is {__version__}, which may not understand it"
-            )
-        for name, kind in (("model", str), ("shape", list), ("run", dict), ("hyperparameters", dict)):
-            if name not in config:
-                raise MiniganError(f"{file} cannot be read: it has no {name}")
-            if not isinstance(config[name], kind):
-                raise MiniganError(f"{file}: {name} is not a {kind.__name__}")
-        return cls(Path(path), config)
+        return cls(Path(path), read_config(Path(path)))
 
     @contextlib.contextmanager
     def alone(self, say):
@@ -132,18 +102,12 @@ class Run:
         return model_named(self.config["model"])
 
     def options(self) -> Options:
-        return self._settings(Options, "run")
+        return settings_of(Options, self.config["run"], self.path / "config.toml")
 
     def hyperparameters(self):
         """The `Config` of the run's model."""
-        return self._settings(self.model().Config, "hyperparameters")
-
-    def _settings(self, kind, section):
-        hints, values = typing.get_type_hints(kind), self.config[section]
-        for name, value in values.items():
-            if name not in hints or not is_a(value, hints[name]):
-                raise MiniganError(f"{self.path}/config.toml: {name} = {value!r} does not fit")
-        return kind(**{k: Path(v) if Path in typing.get_args(hints[k]) else v for k, v in values.items()})
+        kind, values = self.model().Config, self.config["hyperparameters"]
+        return settings_of(kind, values, self.path / "config.toml")
 
     def finished(self) -> bool:
         """Whether there is a checkpoint of the last step."""
@@ -151,7 +115,7 @@ class Run:
 
     def save_config(self):
         """Write config.toml. OSError if the disk does not take it."""
-        write_atomically(self.path / "config.toml", tomli_w.dumps(self.config).encode())
+        write_config(self.path, self.config)
 
     def resume_command(self) -> str:
         """What to type to go on."""
@@ -217,6 +181,12 @@ class Run:
         for path in self.files_after(step):
             if path.parent == self.samples:
                 path.unlink()
+
+    def sync(self):
+        """Bring all lines to disk: then those up to a checkpoint outlast a power cut if it does."""
+        for path in self.records:
+            if path.exists():
+                sync_file(path)
 
     def prune(self, keep: Keep, saved: int):
         """Delete the checkpoints before that of step `saved` which `keep` does not want."""
@@ -287,7 +257,7 @@ class Run:
         model = self.config["model"]
         if checkpoint.model != model:
             raise MiniganError(f"{checkpoint.path} is of {checkpoint.model}; {self.path} is a run of {model}")
-        then, now = checkpoint.settings, self.settings()
+        then, now = checkpoint.settings, decisive(self.config)
         for name in {**then, **now}:
             if then.get(name) != now.get(name):
                 raise MiniganError(
@@ -295,18 +265,6 @@ class Run:
                     f"{then.get(name)}, config.toml has {now.get(name)}"
                 )
         return checkpoint
-
-    def settings(self) -> dict:
-        """What decides the bits of the run, but for its model: the shape, the data, the seed, and the
-        hyper-parameters but for the number of steps."""
-        options = self.config["run"]
-        hyperparameters = {k: v for k, v in self.config["hyperparameters"].items() if k != "steps"}
-        return {
-            "shape": self.config["shape"],
-            "data": options.get("data", Options.data).partition(":")[0],  # a folder may have been moved
-            **{name: options.get(name, getattr(Options, name)) for name in DECISIVE},
-            **hyperparameters,
-        }
 
 
 def _is_verdict(content):
@@ -321,11 +279,6 @@ def _has(content, kinds):
     return isinstance(content, dict) and all(type(content.get(name)) is kind for name, kind in kinds.items())
 
 
-def _version(text) -> tuple[int, ...]:
-    """ "0.1.0" as (0, 1, 0), to be compared; what is no version is older than all."""
-    return tuple(int(part) for part in re.findall(r"\d+", str(text)))
-
-
 def _step_of(path: Path) -> int:
     name = OF_A_STEP.fullmatch(path.name)
     return int(name[1]) if name else -1
@@ -333,21 +286,6 @@ def _step_of(path: Path) -> int:
 
 def _warn(text):
     print(text, file=sys.stderr)
-
-
-def is_a(value, hint) -> bool:
-    """Whether a value read from TOML is one of the type `hint`."""
-    if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint)
-    if typing.get_args(hint):
-        return any(is_a(value, part) for part in typing.get_args(hint))
-    return type(value) in {float: (float, int), Path: (str,)}.get(hint, (hint,))
-
-
-def _as_toml(dataclass) -> dict:
-    """The fields as TOML can hold them: without those that are None."""
-    values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(dataclass).items()}
-    return {k: v for k, v in values.items() if v is not None}
 
 
 def unused(path: Path) -> Path:

@@ -18,6 +18,7 @@ from minigan_kernels import on_compile
 
 from .bedside import Bedside
 from .checkpoint import Checkpoint, save_checkpoint
+from .config import decisive
 from .evaluation import Examiner
 from .frame import frame
 from .options import Options
@@ -183,7 +184,8 @@ class Runner:
                 f"step {self.session.step}: the weights are not finite, so they are not saved. "
                 f"{self.last_checkpoint()}"
             )
-        now = (self.session.step, self.run.settings(), arrays, self.session.state())
+        now = (self.session.step, decisive(self.run.config), arrays, self.session.state())
+        self.write(self.run.sync)
         self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
         self.saved = self.session.step
         if keep := self.session.options.kept():

@@ -1,7 +1,6 @@
 """The game in the plane, from the frames that a run stored: what `plane.js` plays, and its charts."""
 
 import base64
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from minigan.data.mixtures import MIXTURES
 from minigan.errors import MiniganError
+from minigan.files import read_npz
 from minigan.gans import is_conditional
 from minigan.metrics import mixture_modes
 from minigan.metrics.divergence import Cells
@@ -146,9 +146,8 @@ class FollowingChart(Chart):
 def opened(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a frame, see `training.frame`. MiniganError if it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+    except (OSError, ValueError) as error:
         raise MiniganError(f"{path} is damaged: {error}") from error
     shapes = {"points": (-1, 2), "real": (-1, 2), "arrows": (-1, 4), "surface": (-1, -1), "extent": ()}
     for name, shape in shapes.items():
