@@ -1,6 +1,7 @@
 """The page of a run: what it says is what the files say, it needs nothing else, and a browser shows it."""
 
 import base64
+import html
 import io
 import json
 import os
@@ -141,6 +142,11 @@ def test_the_sheets_are_the_runs_pictures(images):
 
 def picture(uri):
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_the_command_can_be_copied_from_the_page(images):
+    (told,) = re.findall(r"<pre.*?</pre>", content(write_page(images)), re.DOTALL)
+    assert html.unescape(re.sub(r"<.*?>", "", told)) == Facts(images).command()
 
 
 def test_verdict_evaluation_and_settings_are_told(images):

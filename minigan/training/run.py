@@ -158,7 +158,7 @@ class Run:
         """That of verdict.json; None where there is none, or it cannot be read."""
         try:
             content = json.loads(self.verdict_path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return content if _is_verdict(content) else None
 

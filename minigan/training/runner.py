@@ -44,7 +44,9 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     run = Run.create(out, model, options, session.cfg, session.shape)
     with run.alone(_speaker(console)), _compiling(_speaker(console)):
         runner = Runner(run, session, console, examiner)
-        runner.write(report.save_samples, run.samples / "real.png", session.real)
+        runner.write(
+            report.save_samples, run.samples / "real.png", session.real, None, session.sampler.columns()
+        )
         runner.sample()
         runner.go()
     return run

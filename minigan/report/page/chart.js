@@ -1,56 +1,9 @@
-"use strict";
 // A chart: axes with ticks, curves with their bands, a legend that is also the read-out of a cursor.
 
 const HEIGHT = 210;
 const TOP = 22;
 const BOTTOM = 24;
 const FEW = 12; // points, that are marked
-
-function make(name, attributes, parent, text) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
-
-function html(name, parent, text = "") {
-  const node = document.createElement(name);
-  node.textContent = text;
-  parent.append(node);
-  return node;
-}
-
-// Nine digits, which tell any two numbers of 32 bits apart.
-function exact(value) {
-  if (value === null || value === undefined) return "–";
-  return String(Number(value.toPrecision(9)));
-}
-
-function short(value) {
-  const size = Math.abs(value);
-  if (!size || (size >= 1e-3 && size < 1e6)) return size >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(3)));
-  const [digits, power] = value.toExponential(2).split("e");
-  const raised = [...String(Number(power))].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] || "⁻").join("");
-  return (Number(digits) === 1 ? "" : `${Number(digits)}·`) + `10${raised}`;
-}
-
-function ticks(low, high, count, whole) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  let step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
-  if (whole) step = Math.max(1, Math.round(step));
-  const found = [];
-  for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-9); i++) found.push(i * step);
-  return found;
-}
-
-function decades(low, high) {
-  const first = Math.floor(Math.log10(low));
-  const last = Math.ceil(Math.log10(high));
-  const by = Math.ceil((last - first) / 6) || 1;
-  return Array.from({ length: Math.floor((last - first) / by) + 1 }, (_, i) => 10 ** (first + i * by));
-}
 
 function shade(spec, i) {
   if (!spec.ramp) return `var(--c${i % 8})`;
@@ -62,7 +15,7 @@ function chart(figure, spec) {
   const series = (spec.series || []).map((s, i) => ({ ...s, colour: shade(spec, i), shown: true }));
   const legend = html("div", figure);
   legend.className = "legend";
-  const place = html("span", legend);
+  const when = html("span", legend);
   for (const s of series) {
     s.button = html("button", legend);
     s.button.type = "button";
@@ -127,13 +80,16 @@ function chart(figure, spec) {
     const right = figure.clientWidth - 10;
     const [first, last] = [steps[0], Math.max(steps.at(-1), steps[0] + 1)];
     const turn = spec.log ? Math.log10 : (v) => v;
+    const tall = (HEIGHT - BOTTOM - TOP) / (turn(high) - turn(low));
     return {
       left, right, marks, labels, first, last,
       x: (step) => left + ((right - left) * (step - first)) / (last - first),
-      y: (v) => HEIGHT - BOTTOM - ((HEIGHT - BOTTOM - TOP) * (turn(v) - turn(low))) / (turn(high) - turn(low)),
+      y: (v) => HEIGHT - BOTTOM - tall * (turn(v) - turn(low)),
       step: (x) => first + ((x - left) * (last - first)) / (right - left),
     };
   }
+
+  const place = (x, y) => `${frame.x(x).toFixed(1)} ${frame.y(y).toFixed(1)}`;
 
   function path(s, y) {
     let pen = "M";
@@ -142,7 +98,7 @@ function chart(figure, spec) {
       if (v === null || (spec.log && v <= 0)) {
         pen = "M";
       } else {
-        d += `${pen}${frame.x(s.x[i]).toFixed(1)} ${frame.y(v).toFixed(1)}`;
+        d += pen + place(s.x[i], v);
         pen = "L";
       }
     });
@@ -151,7 +107,7 @@ function chart(figure, spec) {
 
   function band(s, [low, high]) {
     const known = s.x.map((_, i) => i).filter((i) => low[i] !== null && high[i] !== null);
-    const edge = (y, places) => places.map((i) => `${frame.x(s.x[i]).toFixed(1)} ${frame.y(y[i]).toFixed(1)}`);
+    const edge = (y, places) => places.map((i) => place(s.x[i], y[i]));
     return known.length ? `M${[...edge(high, known), ...edge(low, known.reverse())].join("L")}Z` : "";
   }
 
@@ -167,7 +123,8 @@ function chart(figure, spec) {
     for (const mark of ticks(frame.first, frame.last, Math.max(2, (right - left) / 90), true)) {
       make("path", { class: "axis", d: `M${frame.x(mark)} ${floor}v4` }, svg);
       const anchor = frame.x(mark) > right - 18 ? "end" : "middle";
-      make("text", { x: frame.x(mark), y: floor + 17, "text-anchor": anchor }, svg, mark.toLocaleString("en"));
+      const below = { x: frame.x(mark), y: floor + 17, "text-anchor": anchor };
+      make("text", below, svg, mark.toLocaleString("en"));
     }
     make("text", { x: right, y: 11, "text-anchor": "end" }, svg, "over steps");
   }
@@ -176,9 +133,10 @@ function chart(figure, spec) {
     const most = Math.max(...spec.cells.flat(), 1);
     const width = (frame.right - frame.left) / steps.length;
     frame.x = (step) => frame.left + width * (steps.findIndex((s) => s >= step) + 0.5);
-    frame.step = (x) => steps[Math.min(steps.length - 1, Math.max(0, Math.floor((x - frame.left) / width)))];
+    frame.step = (x) => steps[within(Math.floor((x - frame.left) / width))];
+    const height = frame.y(0) - frame.y(1);
     spec.cells.forEach((row, i) => row.forEach((count, mode) => {
-      const box = { x: frame.left + i * width, y: frame.y(mode + 1), width: width + 0.3, height: frame.y(mode) - frame.y(mode + 1) };
+      const box = { x: frame.left + i * width, y: frame.y(mode + 1), width: width + 0.3, height };
       make("rect", { ...box, fill: "var(--c0)", "fill-opacity": Math.sqrt(count / most) }, svg);
     }));
     const modes = Math.max(...spec.cells.map((row) => row.length));
@@ -193,10 +151,10 @@ function chart(figure, spec) {
     axes();
     if (spec.cells) cells();
     for (const s of series.filter((s) => s.shown)) {
+      const pen = { fill: "none", stroke: s.colour, "stroke-linejoin": "round" };
       for (const b of s.bands || []) make("path", { d: band(s, b), fill: s.colour, "fill-opacity": 0.16 }, svg);
-      if (s.faint) make("path", { d: path(s, s.faint), fill: "none", stroke: s.colour, "stroke-opacity": 0.3 }, svg);
-      const line = { d: path(s, s.y), fill: "none", stroke: s.colour, "stroke-width": 1.8, "stroke-linejoin": "round" };
-      make("path", line, svg);
+      if (s.faint) make("path", { ...pen, d: path(s, s.faint), "stroke-opacity": 0.3 }, svg);
+      make("path", { ...pen, d: path(s, s.y), "stroke-width": 1.8 }, svg);
       if (s.x.length > FEW) continue;
       s.y.forEach((v, i) => { // alone, a point is no line
         if (v !== null) make("circle", { cx: frame.x(s.x[i]), cy: frame.y(v), r: 3, fill: s.colour }, svg);
@@ -215,9 +173,11 @@ function chart(figure, spec) {
       const x = frame.x(steps[at]);
       make("path", { class: "cursor", d: `M${x} ${TOP - 6}V${HEIGHT - BOTTOM}` }, svg);
     }
-    place.textContent = `step ${steps[at].toLocaleString("en")}`;
+    when.textContent = `step ${steps[at].toLocaleString("en")}`;
     for (const s of series) s.value.textContent = told(s, steps[at]);
-    if (counts) counts.textContent = `${spec.cells[at].filter((n) => n).length} of ${spec.cells[at].length} there: ${spec.cells[at].join(" ")}`;
+    if (!counts) return;
+    const row = spec.cells[at];
+    counts.textContent = `${row.filter((n) => n).length} of ${row.length} there: ${row.join(" ")}`;
   }
 
   function told(s, step) {
@@ -229,8 +189,12 @@ function chart(figure, spec) {
     return exact(s.y[i]);
   }
 
+  function within(i) {
+    return Math.min(steps.length - 1, Math.max(0, i));
+  }
+
   function go(to) {
-    at = Math.min(steps.length - 1, Math.max(0, to));
+    at = within(to);
     point();
   }
 
@@ -241,7 +205,9 @@ function chart(figure, spec) {
   }
 
   for (const kind of ["pointermove", "pointerdown"]) {
-    svg.addEventListener(kind, (event) => go(nearest(frame.step(event.clientX - svg.getBoundingClientRect().left))));
+    svg.addEventListener(kind, (event) => {
+      go(nearest(frame.step(event.clientX - svg.getBoundingClientRect().left)));
+    });
   }
   svg.addEventListener("pointerleave", (event) => { // a finger that is lifted has still pointed
     if (event.pointerType === "mouse") go(steps.length - 1);

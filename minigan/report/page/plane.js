@@ -57,8 +57,8 @@ function plane(root, game) {
       const level = (2 * (surface[row * side + (i % side)] - low)) / (high - low || 1) - 1;
       const end = colours[level < 0 ? "--c1" : "--c0"];
       const share = 0.85 * Math.min(1, Math.abs(level));
-      for (let k = 0; k < 3; k++) picture.data[4 * i + k] = colours["--sheet"][k] * (1 - share) + end[k] * share;
-      picture.data[4 * i + 3] = 255;
+      const mixed = colours["--sheet"].map((value, k) => value * (1 - share) + end[k] * share);
+      picture.data.set([...mixed, 255], 4 * i);
     }
     pen.putImageData(picture, 0, 0);
     return small;
@@ -106,16 +106,20 @@ function plane(root, game) {
       pen.strokeStyle = "#26221099";
       pen.stroke();
     }
-    if (shown.arrows) arrow(pen, arrows, (v) => x(v * game.unit / game.extent), (v) => y(v * game.unit / game.extent), size);
+    if (shown.arrows) ascents(pen, arrows, size);
     const told = game.critic ? range(surface).map((v) => v.toPrecision(3)) : ["0, generated", "1, real"];
     const middle = game.critic ? "the critic’s number" : "D, ½";
-    root.querySelectorAll(".scale span").forEach((span, i) => (span.textContent = [told[0], middle, told[1]][i]));
+    const ends = [told[0], middle, told[1]];
+    root.querySelectorAll(".scale span").forEach((span, i) => (span.textContent = ends[i]));
     root.querySelector(".scale").style.visibility = shown.surface ? "visible" : "hidden";
   }
 
   function lines(pen, rows, x, y) {
     pen.beginPath();
-    const line = (list) => list.forEach(([a, b], i) => (i ? pen.lineTo(x(a), y(b)) : pen.moveTo(x(a), y(b))));
+    const line = (list) => list.forEach(([a, b], i) => {
+      if (i) pen.lineTo(x(a), y(b));
+      else pen.moveTo(x(a), y(b));
+    });
     const at = (row, i) => [row[2 * i], row[2 * i + 1]];
     const columns = rows[0].length / 2;
     for (const row of rows) line(Array.from({ length: columns }, (_, i) => at(row, i)));
@@ -124,9 +128,10 @@ function plane(root, game) {
   }
 
   // From each point the way that D's value rises, the longest of the frame a fourteenth of the plane.
-  function arrow(pen, list, x, y, size) {
+  function ascents(pen, list, size) {
+    const steepness = (i) => Math.hypot(list[i + 2], list[i + 3]);
     let longest = 0;
-    for (let i = 0; i < list.length; i += 4) longest = Math.max(longest, Math.hypot(list[i + 2], list[i + 3]));
+    for (let i = 0; i < list.length; i += 4) longest = Math.max(longest, steepness(i));
     if (!longest) return;
     pen.strokeStyle = css("--ink", 0.8);
     pen.lineWidth = 1.1;
@@ -134,7 +139,7 @@ function plane(root, game) {
     for (let i = 0; i < list.length; i += 4) {
       const [dx, dy] = [list[i + 2], -list[i + 3]].map((v) => ((v / longest) * size) / 14);
       if (Math.hypot(dx, dy) < 1.5) continue;
-      const [a, b] = [x(list[i]), y(list[i + 1])];
+      const [a, b] = [1 + list[i] / game.extent, 1 - list[i + 1] / game.extent].map((v) => (v * size) / 2);
       const turn = Math.atan2(dy, dx);
       pen.moveTo(a, b);
       pen.lineTo(a + dx, b + dy);
