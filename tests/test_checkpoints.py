@@ -260,6 +260,15 @@ def test_a_run_that_cannot_be_written_is_refused_and_still_sampled_elsewhere(
     assert main(["sample", str(run.path), f"--out={tmp_path / 'sheet.png'}"]) == 0
 
 
+def test_a_run_whose_lines_are_damaged_goes_on(run):
+    run.metrics_path.write_bytes(b'{"step": 1}\n{"step": 2, "d_loss": null}\n')
+    run.diagnostics_path.write_bytes(
+        run.diagnostics_path.read_bytes().replace(b'{"real": 0.', b'{"real": -', 1)
+    )
+    training.resume(run.path, steps=8)
+    assert [record["step"] for record in run.metrics()] == [1, 2, 7, 8]
+
+
 def test_lines_that_cannot_be_read_are_passed_over(tmp_path):
     good = [b'{"step": 1, "d_loss": 0.5}\n', b'{"step": 2, "d_loss": null}\n', b'{"step": 4, "d_loss": 1}\n']
     bad = [b'{"step": 3, "d_lo\n', b"\xff\n", b'{"step": "3"}\n', b'{"step": -1, "d_loss": 1}\n', b"[]\n"]

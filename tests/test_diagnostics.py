@@ -160,6 +160,11 @@ def test_a_critic_of_any_slope_diverges_and_too_few_looks_say_nothing():
     assert verdict(history(*looks[1:])) is None
 
 
+def test_a_number_that_was_lost_is_no_sign():
+    look = {**GOOD, **ILL["discriminator too strong"], "accuracy": {"real": None, "fake": 1.0}}
+    assert verdict(history(*[look] * PERSIST))["verdict"] == "healthy"
+
+
 # In a run
 
 OPTIONS = Options(checkpoint_every=4, sample_every=100, seed=5, diagnose_every=2)

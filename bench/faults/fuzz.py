@@ -23,6 +23,7 @@ from minigan.diagnostics import verdict
 from minigan.errors import MiniganError
 from minigan.report.page import Facts
 from minigan.training import Run, Sampler, Session
+from minigan.training.bedside import past
 from minigan.training.checkpoint import checksum
 from minigan.training.config import decisive
 from minigan.training.evaluation import Archive
@@ -30,7 +31,7 @@ from minigan.training.keep import Keep
 from minigan.training.records import alike
 
 from .damage import damaged
-from .runs import call, random_source, scratch, train_command
+from .runs import STEPS, call, random_source, scratch, train_command
 
 SECONDS = 30  # that no input may take
 
@@ -85,29 +86,26 @@ def within(seconds: int):
 
 
 def idx(folder: Path, rng) -> Iterator[Callable]:
-    file = folder / "images"
-    header = bytes([0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0, 4])
-    whole = header + rng.bytes(80)
-    seeds = whole, gzip.compress(whole), bytes([0, 0, 8, 1, 0, 0, 0, 9]) + bytes(9)
+    """Some are damaged, and then compressed."""
+    file = folder / "numbers"
+    images = bytes([0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0, 4]) + rng.bytes(80)
+    labels = bytes([0, 0, 8, 1, 0, 0, 0, 9]) + bytes(9)
+    seeds = (images, 3), (labels, 1), (gzip.compress(images), 3)
     while True:
-        seed = seeds[rng.integers(len(seeds))]
-        packed = rng.random() < 0.3  # damaged, and then compressed
-        content = gzip.compress(damaged(whole, rng)) if packed else damaged(seed, rng)
-        file.write_bytes(content)
-        yield lambda: [read_idx(file, ndim) for ndim in (1, 3)[seed is not seeds[2] :][:1]]  # noqa: B023
+        seed, ndim = seeds[rng.integers(len(seeds))]
+        content = damaged(seed, rng)
+        file.write_bytes(gzip.compress(content) if rng.random() < 0.3 else content)
+        yield functools.partial(read_idx, file, ndim)
 
 
 def images(folder: Path, rng) -> Iterator[Callable]:
     pictures, seeds = folder / "pictures", []
+    grey = Image.fromarray(rng.integers(0, 256, (9, 12), np.uint8))
     for mode in ("L", "RGB", "RGBA", "P", "1", "I;16", "CMYK", "LA"):
-        image = Image.fromarray(rng.integers(0, 256, (9, 12), np.uint8)).convert(
-            mode if mode != "I;16" else "I"
-        )
-        image = image.convert("I;16") if mode == "I;16" else image
+        image = grey.convert("I").convert(mode) if mode == "I;16" else grey.convert(mode)
         for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO"):
-            buffer = io.BytesIO()
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                image.save(buffer, kind)
+            with contextlib.suppress(OSError, ValueError, KeyError):  # not every kind has every mode
+                image.save(buffer := io.BytesIO(), kind)
                 seeds.append(buffer.getvalue())
     pictures.mkdir()
     while True:
@@ -120,23 +118,22 @@ def checkpoints(folder: Path, rng) -> Iterator[Callable]:
     run = trained(folder / "run")
     path = run.latest_checkpoint()
     arrays, description = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
+
+    def attempt():
+        Sampler.of(run)(2)
+        session = Session(run.config["model"], run.options(), run.hyperparameters())
+        session.restore(run.checkpoint())
+
     while True:
-        meant = rng.random() < 0.5
         new_arrays, new_text = arrays, json.dumps(description).encode()
         if rng.random() < 0.5:
             new_arrays = renamed(arrays, rng) if rng.random() < 0.2 else damaged(arrays, rng)
         else:
             new_text = damaged(new_text, rng)
-        if meant:
-            new_text = signed(new_text, new_arrays)
         path.write_bytes(new_arrays)
-        path.with_suffix(".json").write_bytes(new_text)
-
-        def attempt():
-            Sampler.of(run)(2)
-            session = Session(run.config["model"], run.options(), run.hyperparameters())
-            session.restore(run.checkpoint())
-
+        path.with_suffix(".json").write_bytes(
+            signed(new_text, new_arrays) if rng.random() < 0.5 else new_text
+        )
         yield attempt
 
 
@@ -168,18 +165,11 @@ def records(name: str, use: Callable[[Run], object]):
     return loader
 
 
-def use_metrics(run):
-    alike(run.metrics())
-    Facts(run)
-
-
-def use_evaluations(run):
-    Keep(best="modes").chosen([2, 4, 6], alike(run.evaluations()))
-    Facts(run)
-
-
-def use_diagnostics(run):
-    verdict(alike(run.diagnostics()))
+def use_lines(run):
+    looks, metrics = past(run, step=STEPS)
+    verdict(looks)
+    np.array([record["d_loss"] for record in metrics], float)
+    Keep(best="modes").chosen(run.checkpoint_steps(), alike(run.evaluations()))
     Facts(run)
 
 
@@ -203,9 +193,9 @@ LOADERS = {
     "image folder": images,
     "checkpoint": checkpoints,
     "config.toml": config,
-    "metrics.jsonl": records("metrics.jsonl", use_metrics),
-    "evaluations.jsonl": records("evaluations.jsonl", use_evaluations),
-    "diagnostics.jsonl": records("diagnostics.jsonl", use_diagnostics),
+    "metrics.jsonl": records("metrics.jsonl", use_lines),
+    "evaluations.jsonl": records("evaluations.jsonl", use_lines),
+    "diagnostics.jsonl": records("diagnostics.jsonl", use_lines),
     "verdict.json": records("verdict.json", Run.verdict),
     "samples .npz": archive,
 }

@@ -108,9 +108,10 @@ def vanished(look, before):
 
 
 def too_strong(look, before):
-    if "accuracy" not in look:
+    accuracy = look.get("accuracy", {}).values()
+    if not accuracy or None in accuracy:
         return None
-    sure, fake = min(look["accuracy"].values()), look["output"]["fake"][2]
+    sure, fake = min(accuracy), look["output"]["fake"][2]
     if sure >= SURE and rejected(look):
         return f"D is right on {sure:.0%} of both kinds, and gives half of the samples less than {fake:.2g}"
     return None

@@ -25,11 +25,7 @@ class Bedside:
         self.doctor = Doctor(session, sampler, every) if every else None
         self.verdict = None
         if self.doctor:
-            looks, metrics = (
-                alike([line for line in lines if line["step"] <= session.step])
-                for lines in (run.diagnostics(), run.metrics())
-            )
-            self.doctor.remember(looks, metrics)
+            self.doctor.remember(*past(run, session.step))
             self.verdict = self.doctor.verdict()
 
     def watching(self):
@@ -77,6 +73,15 @@ class Bedside:
         """The loss was not finite, and the run ends by that."""
         if self.doctor:
             self.run.save_verdict(diverged(self.session.step + 1, why))
+
+
+def past(run: Run, step: int) -> tuple[list[dict], list[dict]]:
+    """(looks, metrics) of the run up to `step`; without lines that were damaged."""
+    looks, metrics = (
+        alike([record for record in records if record["step"] <= step])
+        for records in (run.diagnostics(), run.metrics())
+    )
+    return looks, [record for record in metrics if isinstance(record.get("d_loss"), float)]
 
 
 def _names(verdict):
