@@ -15,7 +15,7 @@ from .look import look, rounded
 from .samples import SAMPLES, Reference
 from .verdict import verdict
 
-LOOKS = 100  # of a run
+LOOKS = 50  # of a run
 LEAST = 25  # steps from one look to the next, whatever the run's length: a look may cost most of a step
 WINDOW = 10  # looks whose steps tell of oscillation
 BLOCKS = 50  # that the losses of a window are averaged in

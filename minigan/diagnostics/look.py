@@ -86,7 +86,8 @@ class Outputs:
 
 
 def quantiles(x):
-    return [rounded(q) for q in np.quantile(x, QUANTILES)]
+    places = np.multiply(QUANTILES, len(x) - 1)  # as np.quantile, which takes longer
+    return [rounded(q) for q in np.interp(places, np.arange(len(x)), np.sort(x))]
 
 
 def sigmoid(x):

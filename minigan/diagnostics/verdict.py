@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 HEALTHY = "healthy"
-PERSIST = 5  # looks in a row that make a finding: 5 % of a run
+PERSIST = 5  # looks in a row that make a finding: a tenth of a run
 YOUNG = 10  # looks, before which G has learned too little for one mode to be a collapse
 
 # Thresholds. A discriminator that knows nothing has a loss of 2 log 2 = 1.39, and healthy runs stay below.

@@ -38,7 +38,7 @@ class Options:
     evaluate_n: int = 2000
     """Samples of such an evaluation."""
     diagnose_every: int | None = None
-    """Steps between two looks of the doctor, into diagnostics.jsonl; by default a hundredth of the run and at
+    """Steps between two looks of the doctor, into diagnostics.jsonl; by default a fiftieth of the run and at
     least 25, 0 for never."""
     stop_on: str | None = None
     """End the run when the doctor finds this: collapse, diverged, or collapse,diverged."""
