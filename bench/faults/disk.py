@@ -12,6 +12,7 @@ from .kill import newest_good
 from .runs import Process, next_command, random_source, scratch, train_command, unlike, warm_up
 
 SIZE = 64  # MiB of the file system
+LIMITS = 4096, 16384  # bytes: more than the output of a process, less than a checkpoint
 LATEST = 1.5  # seconds after training begins
 
 
@@ -32,7 +33,7 @@ def disk(model: str, n: int, way: str, seed: int = 0, say=print) -> dict:
             code = process.wait(60, until=lambda: "run folder" in log.read_text())
             code = process.wait(rng.uniform(0, LATEST)) if code is None else code
             if code is None:
-                fill(filler) if way == "tmpfs" else limit(process.pid, int(rng.integers(0, 4096)))
+                fill(filler) if way == "tmpfs" else limit(process.pid, int(rng.integers(*LIMITS)))
                 code = process.finish()
                 filler.unlink(missing_ok=True)
             before, newest = newest, newest_good(path)
