@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from minigan import training
@@ -258,6 +259,17 @@ def test_a_run_that_cannot_be_written_is_refused_and_still_sampled_elsewhere(
     assert "cannot write" in capsys.readouterr().err
     monkeypatch.undo()
     assert main(["sample", str(run.path), f"--out={tmp_path / 'sheet.png'}"]) == 0
+
+
+def test_a_sheet_that_is_damaged_is_left_out_of_the_film(run, capsys):
+    (run.samples / "step-000003.png").write_bytes(b"junk")
+    content = (run.samples / "step-000000.png").read_bytes()
+    (run.samples / "step-000000.png").write_bytes(content[: len(content) // 2])
+    training.resume(run.path, steps=8)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("is damaged, and left out of the film") == 2
+    with Image.open(run.gif) as film:
+        assert film.n_frames == 2
 
 
 def test_a_run_whose_lines_are_damaged_goes_on(run):

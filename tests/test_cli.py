@@ -152,6 +152,15 @@ def test_doctor_tells_versions_engines_threads_and_the_gpu(capsys):
         assert part in output
 
 
+def test_output_that_cannot_be_written_is_no_traceback(capsys, monkeypatch):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("minigan.doctor.findings", full)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == "minigan: [Errno 28] No space left on device\n"
+
+
 def test_python_m_minigan_is_the_command():
     result = subprocess.run([sys.executable, "-m", "minigan", "--version"], capture_output=True, text=True)
     assert (result.returncode, result.stdout.strip()) == (0, __version__)

@@ -8,13 +8,12 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from minigan.errors import MiniganError
-from minigan.training import Run
-
-from .kill import LONGEST
+from .kill import newest_good
 from .runs import Process, next_command, random_source, scratch, train_command, unlike, warm_up
 
 SIZE = 64  # MiB of the file system
+LIMITS = 4096, 16384  # bytes: more than the output of a process, less than a checkpoint
+LATEST = 1.5  # seconds after training begins
 
 
 def disk(model: str, n: int, way: str, seed: int = 0, say=print) -> dict:
@@ -23,35 +22,31 @@ def disk(model: str, n: int, way: str, seed: int = 0, say=print) -> dict:
     way: "tmpfs", a file system of SIZE that another file fills to the last byte (for root), or "limit", a
     limit on the size of a file that comes upon the process, so that its checkpoints fit no more.
     """
-    rng, counts = random_source(seed), Counter()
+    rng, counts, newest = random_source(seed), Counter(), -1
     with scratch() as folder, small_disk(folder / "disk") if way == "tmpfs" else scratch() as full:
-        log, whole = folder / "log", folder / "whole"
+        log, whole, kept, filler = folder / "log", folder / "whole", folder / "kept", full / "filler"
         warm_up(model, folder / "warm")
-        process = Process(train_command(model, whole), log)
-        process.finish()
+        Process(train_command(model, whole), log).finish()
         while counts["full"] < n:
-            path, filler = full / f"run-{counts['runs']}", full / "filler"
+            path = full / f"run-{counts['runs']}"
             process = Process(next_command(model, path), log)
             code = process.wait(60, until=lambda: "run folder" in log.read_text())
-            code = process.wait(rng.uniform(0, LONGEST * 2)) if code is None else code
+            code = process.wait(rng.uniform(0, LATEST)) if code is None else code
             if code is None:
-                fill(filler) if way == "tmpfs" else limit(process.pid, int(rng.integers(0, 4096)))
+                fill(filler) if way == "tmpfs" else limit(process.pid, int(rng.integers(*LIMITS)))
                 code = process.finish()
                 filler.unlink(missing_ok=True)
-            if code == 2:
-                counts["full"] += 1
-                if why := fault(path, log.read_text()):
-                    counts["bad"] += 1
-                    say(f"{model}, {way}: {why}")
-            kept = folder / "kept"
+            before, newest = newest, newest_good(path)
             if code:
-                continue
-            counts["runs"] += 1
-            shutil.move(path, kept)
-            if different := unlike(kept, whole):
+                counts["full"] += 1
+                wrong = fault(code, log.read_text()) or ("a checkpoint was lost" if newest < before else "")
+            else:
+                counts["runs"] += 1
+                wrong, newest = unlike(shutil.move(path, kept), whole), -1
+                shutil.rmtree(kept)
+            if wrong:
                 counts["bad"] += 1
-                say(f"{model}, {way}: differs in {different}")
-            shutil.rmtree(kept)
+                say(f"{model}, {way}: {wrong}")
     return {
         "model": model,
         "what": way,
@@ -61,18 +56,11 @@ def disk(model: str, n: int, way: str, seed: int = 0, say=print) -> dict:
     }
 
 
-def fault(path: Path, said: str) -> str:
+def fault(code: int, said: str) -> str:
     """What is wrong with how a process ended that found the disk full."""
     sentences = [line for line in said.splitlines() if line.startswith("minigan: ")]
-    if len(sentences) != 1 or "Traceback" in said or "cannot write" not in sentences[0]:
-        return f"this was said: {said}"
-    steps = Run(path, {}).checkpoint_steps()
-    try:
-        if steps:
-            Run.open(path).checkpoint(steps[-1])
-    except MiniganError as error:
-        return f"the last checkpoint is not good: {error}"
-    return ""
+    told = code == 2 and len(sentences) == 1 and "Traceback" not in said and "cannot write" in sentences[0]
+    return "" if told else f"exit code {code}: {said}"
 
 
 def fill(filler: Path):

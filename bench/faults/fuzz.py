@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load, save
 
+from minigan import report
 from minigan.data.folder import load_folder
 from minigan.data.idx import read_idx
 from minigan.diagnostics import verdict
@@ -188,6 +189,21 @@ def archive(folder: Path, rng) -> Iterator[Callable]:
         yield attempt
 
 
+def sheets(folder: Path, rng) -> Iterator[Callable]:
+    file = folder / "step-000001.png"
+    report.save_samples(file, rng.uniform(-1, 1, (9, 3, 8, 8)).astype(np.float32))
+    content = file.read_bytes()
+
+    def attempt():
+        pictures, _ = report.readable([file])
+        if pictures:
+            report.save_gif(folder / "film.gif", pictures)
+
+    while True:
+        file.write_bytes(damaged(content, rng))
+        yield attempt
+
+
 LOADERS = {
     "IDX": idx,
     "image folder": images,
@@ -198,6 +214,7 @@ LOADERS = {
     "diagnostics.jsonl": records("diagnostics.jsonl", use_lines),
     "verdict.json": records("verdict.json", Run.verdict),
     "samples .npz": archive,
+    "sample sheet": sheets,
 }
 
 

@@ -1,6 +1,7 @@
 """The application, and how it is called: what a library module raises as MiniganError is printed as one
 sentence, with exit code 2."""
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -42,6 +43,10 @@ def call(app: App, tokens: list[str] | None) -> int:
         return 2
     except MemoryError as error:
         print(f"minigan: there is not enough memory: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # what concerns a file of a run is a MiniganError; the output itself is left
+        with contextlib.suppress(OSError):
+            print(f"minigan: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("minigan: interrupted", file=sys.stderr)

@@ -88,6 +88,18 @@ def cloud(points: np.ndarray, real: np.ndarray | None = None) -> Image.Image:
     return to_image(fig)
 
 
+def readable(paths: list[Path]) -> tuple[list[Image.Image], list[Path]]:
+    """(the pictures in the files, those files that have none that can be read)."""
+    pictures, damaged = [], []
+    for path in paths:
+        try:
+            with Image.open(path) as picture:
+                pictures.append(picture.copy())
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # as Pillow says it
+            damaged.append(path)
+    return pictures, damaged
+
+
 def save_gif(path: Path, pictures: list[Path] | list[Image.Image]):
     """An animated GIF of pictures of one size, or of their files; the last of them held."""
     frames = [_few_colours(p if isinstance(p, Image.Image) else Image.open(p)) for p in pictures]

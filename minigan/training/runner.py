@@ -148,7 +148,7 @@ class Runner:
         if not self.saved or self.saved < self.session.step:
             self.save()
         self.write(report.save_losses, self.run.losses, alike(self.run.metrics()))
-        self.write(report.save_gif, self.run.gif, self.run.sample_paths())
+        self.film()
         self.page()
         self.tell()
 
@@ -205,6 +205,13 @@ class Runner:
         if not self.saved:
             return "There is no checkpoint yet."
         return f"The checkpoint of step {self.saved} is good; go on with {self.run.resume_command()}"
+
+    def film(self):
+        pictures, damaged = report.readable(self.run.sample_paths())
+        for path in damaged:
+            self.say(f"{path} is damaged, and left out of the film")
+        if pictures:
+            self.write(report.save_gif, self.run.gif, pictures)
 
     def page(self):
         """The run's page; the run has gone well without it, too."""
