@@ -20,7 +20,7 @@ from .corrupt import corrupt
 from .disk import disk, ways
 from .fuzz import LOADERS, fuzz
 from .kill import kill
-from .memory import memory
+from .memory import FLAT, memory
 from .page import page
 
 HERE = Path(__file__).parent
@@ -75,7 +75,8 @@ def fuzzes(given):
 
 def memories(given):
     for model in given.model or ["dcgan"]:
-        yield memory(model, given.minutes) | {"bad": False}
+        row = memory(model, given.minutes)
+        yield row | {"bad": row["MB a minute"] > FLAT}
 
 
 KINDS = {"kill": kills, "disk": disks, "corrupt": corruptions, "fuzz": fuzzes, "memory": memories}

@@ -11,6 +11,7 @@ from .runs import Process, scratch, train_command, warm_up
 EVERY = 1.0  # seconds between two looks
 OFTEN = 500  # steps between two checkpoints, sample sheets, looks of the doctor
 SETTLED = 0.2  # of the time: before, caches fill
+FLAT = 0.5  # MB a minute that are no growth: a long run would gain 300 MB in ten hours
 
 
 def memory(model: str, minutes: float, say=print) -> dict:
