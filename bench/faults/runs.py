@@ -60,6 +60,8 @@ class Process:
         try:
             with open(self.log, "w", buffering=1) as out, redirect_stdout(out), redirect_stderr(out):
                 code = told(command, out)
+        except KeyboardInterrupt:  # before or after the command
+            code = 130
         finally:
             os._exit(code)
 
@@ -94,6 +96,8 @@ def told(command: list[str], out) -> int:
 
     try:
         return main(command)
+    except SystemExit as ended:  # of a Ctrl-C that cyclopts took
+        return ended.code
     except Exception:
         traceback.print_exc(file=out)
         return 70
