@@ -2,14 +2,11 @@
 
 import argparse
 import json
-import os
 import shlex
 import signal
 import sys
 from datetime import date
 from pathlib import Path
-
-os.environ.setdefault("MINIGAN_NUM_THREADS", "1")  # many short processes one after the other
 
 from bench.machine import machine
 from minigan import __version__
