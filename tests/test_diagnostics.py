@@ -224,6 +224,16 @@ def test_a_run_that_collapses_is_stopped_and_says_so(tmp_path, capsys):
     assert found["verdict"] in capsys.readouterr().out
 
 
+def test_keep_spares_the_last_good_checkpoint_of_a_run_that_may_be_stopped(tmp_path, capsys):
+    flags = ["--data=ring8", "--steps=400", "--stop-on=collapse,diverged", "--diagnose-every=10", "--seed=0"]
+    flags += ["--checkpoint-every=10", "--keep=last=1", "--lr=0.01", f"--out={tmp_path / 'run'}"]
+    assert main(["train", "gan", *flags]) == 3
+    assert "the last good checkpoint is" in capsys.readouterr().out
+    run = Run.open(tmp_path / "run")
+    since = run.verdict()["findings"][0]["since"]
+    assert run.checkpoint_steps() == list(range(since - 10, run.metrics()[-1]["step"] + 10, 10))
+
+
 def test_what_cannot_be_stopped_on_is_refused(capsys):
     assert main(["train", "gan", "--stop-on=colapse"]) == 2
     assert "did you mean 'collapse'" in capsys.readouterr().err

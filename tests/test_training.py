@@ -246,6 +246,20 @@ def test_a_divergence_names_the_first_op(tmp_path):
         train(tmp_path / "run", cfg)
 
 
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path):
+    whole = train(tmp_path / "whole")
+    killed = Path(shutil.copytree(whole.path, tmp_path / "killed"))
+    shutil.rmtree(killed / "checkpoints")
+    (killed / "checkpoints").mkdir()
+    lines = whole.metrics_path.read_bytes().splitlines(keepends=True)
+    (killed / "metrics.jsonl").write_bytes(b"".join(lines[:1]))
+    console = quiet()
+    run = training.resume(killed, console=console)
+    assert "begins anew" in console.file.getvalue()
+    assert run.metrics_path.read_bytes() == whole.metrics_path.read_bytes()
+    assert run.latest_checkpoint().read_bytes() == whole.latest_checkpoint().read_bytes()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -1,8 +1,10 @@
 """The doctor at the bedside of a run: looks, writes down what it sees, and tells when the verdict changes."""
 
 import contextlib
+import shlex
 
 from minigan.diagnostics import STOPS, Doctor, diverged, every_by_default
+from minigan.diagnostics.verdict import PERSIST
 
 from .records import alike
 from .run import Run
@@ -51,7 +53,8 @@ class Bedside:
                 since = next(f["since"] for f in self.verdict["findings"] if f["name"] == STOPS[name])
                 good = [step for step in self.run.checkpoint_steps() if step < since]
                 last = (
-                    f"the last good checkpoint is {self.run.checkpoint_path(good[-1])}"
+                    f"the last good checkpoint is that of step {good[-1]}: minigan rollback "
+                    f"{shlex.quote(str(self.run.path))} --to {good[-1]}"
                     if good
                     else "there is no checkpoint from before that"
                 )
@@ -61,6 +64,15 @@ class Bedside:
     def name(self) -> str:
         """Of the verdict; "" before there is one."""
         return self.verdict["verdict"] if self.verdict else ""
+
+    def doubtful_from(self) -> int | None:
+        """The step from which on a checkpoint may turn out to be of an ill run, that is to be stopped; None
+        where none is. A run that was stopped was ill since that finding began."""
+        if self.run.stopped_on:
+            return next(f["since"] for f in self.verdict["findings"] if f["name"] == self.run.stopped_on)
+        if not (self.doctor and self.session.options.stops()):
+            return None
+        return self.session.step - 2 * PERSIST * self.doctor.every  # every other look may be passed over
 
     def leave(self):
         """At the end of the run."""

@@ -1,5 +1,6 @@
 """A run is a folder: see `Run`."""
 
+import bisect
 import contextlib
 import json
 import re
@@ -188,9 +189,13 @@ class Run:
             if path.exists():
                 sync_file(path)
 
-    def prune(self, keep: Keep, saved: int):
-        """Delete the checkpoints before that of step `saved` which `keep` does not want."""
-        wanted = keep.chosen([s for s in self.checkpoint_steps() if s <= saved], alike(self.evaluations()))
+    def prune(self, keep: Keep, saved: int, doubtful: int | None = None):
+        """Delete the checkpoints before that of step `saved` which `keep` does not want. Those from step
+        `doubtful` on stay, and the newest before it: --stop-on may find that it is the last good one."""
+        steps = [step for step in self.checkpoint_steps() if step <= saved]
+        wanted = keep.chosen(steps, alike(self.evaluations()))
+        if doubtful is not None:
+            wanted |= {*steps[max(bisect.bisect_left(steps, doubtful) - 1, 0) :]}
         for step, path in self._files_of_steps():  # of a checkpoint the .json first: then it counts no more
             if path.parent == self.checkpoints and step < saved and step not in wanted:
                 path.unlink()
@@ -219,6 +224,11 @@ class Run:
         """The steps that a checkpoint was saved at, in order."""
         steps = {_step_of(path) for path in self.checkpoints.glob("step-*.json")}
         return sorted(step for step in steps if step >= 0 and self.checkpoint_path(step).exists())
+
+    def saved_nothing_yet(self) -> bool:
+        """Whether the run ended before its first checkpoint was due, and has none, be it damaged."""
+        taken = max((record["step"] for record in self.metrics()), default=0)
+        return not any(self.checkpoints.glob("step-*")) and taken < self.options().checkpoint_every
 
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint. MiniganError if there is none yet."""

@@ -69,7 +69,8 @@ def resume(
 
 
 def _resumed(run, steps, device, console):
-    """The runner of a run that goes on, its files as they were at its newest good checkpoint."""
+    """The runner of a run that goes on, its files as they were at its newest good checkpoint; at the very
+    beginning, if none was saved yet."""
     if steps is not None:
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
@@ -77,7 +78,10 @@ def _resumed(run, steps, device, console):
     shape = run.config["shape"]
     if list(session.shape) != shape:
         raise MiniganError(f"{run.path} was trained on samples of shape {shape}, not {list(session.shape)}")
-    session.restore(run.checkpoint(say=_speaker(console)))
+    if run.saved_nothing_yet():
+        _speaker(console)(f"{run.path} had no checkpoint yet: it begins anew, to the same bits")
+    else:
+        session.restore(run.checkpoint(say=_speaker(console)))
     if session.cfg.steps < session.step:
         raise MiniganError(
             f"{run.path} has taken {session.step} steps already, more than {session.cfg.steps}"
@@ -137,10 +141,10 @@ class Runner:
                 bar.update(step, metrics, self.bedside.name())
                 if step % self.sample_every == 0 or step == self.total:
                     self.sample()
+                if self.examiner and (step % self.session.options.evaluate_every == 0 or step == self.total):
+                    self.evaluate()  # before the checkpoint, after which nothing of this step is made again
                 if step % self.session.options.checkpoint_every == 0 or step == self.total:
                     self.save()
-                if self.examiner and (step % self.session.options.evaluate_every == 0 or step == self.total):
-                    self.evaluate()
                 self.write(board.follow)
                 if self.run.stopped_on:
                     break
@@ -189,7 +193,7 @@ class Runner:
         self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
         self.saved = self.session.step
         if keep := self.session.options.kept():
-            self.write(self.run.prune, keep, self.saved)
+            self.write(self.run.prune, keep, self.saved, self.bedside.doubtful_from())
 
     def write(self, what, *args):
         """Call what(*args), which writes a file; make a sentence of it if the disk does not take it."""
@@ -231,8 +235,11 @@ class Runner:
             f"  losses      {self.run.losses}",
             f"  page        {self.run.page}",
             f"  checkpoint  {self.run.checkpoint_path(self.saved)}",
-            f"More samples: {sample}" if done else f"Go on with: {self.run.resume_command()}",
         ]
+        if done:
+            lines.append(f"More samples: {sample}")
+        elif not self.run.stopped_on:  # which would go on from an ill state
+            lines.append(f"Go on with: {self.run.resume_command()}")
         self.say("\n".join(lines))
 
 
