@@ -14,6 +14,7 @@ from ..geometry import out_size
 from . import direct, im2col, winograd
 from .gemm import matmul
 from .layout import channels_last
+from .microkernel import tile_width
 
 ALGORITHMS = "gemm", "winograd", "im2col", "direct"
 FLOAT32 = np.dtype(np.float32)
@@ -112,7 +113,10 @@ def choose(x, w, out, geometry, dtype, to_input=False):
         and w[1] == w[2]
         and -(-w[1] // SH) in (2, 3),
         "im2col": True,
-        "direct": groups == 1 and dilation == (1, 1) and w[0] % direct.columns(dtype) == 0 and not to_input,
+        "direct": groups == 1
+        and dilation == (1, 1)
+        and w[0] % tile_width(dtype.itemsize) == 0
+        and not to_input,
     }
     if forced is not None:
         if not can[forced]:

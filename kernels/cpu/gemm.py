@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..reference import dense as reference
 from .compiling import OPTIONS
-from .microkernel import ROWS, VECTOR, WIDTH, copy_rows, tile_of, transpose
+from .microkernel import ROWS, VECTOR, copy_rows, tile_of, tile_width, transpose
 from .threads import num_threads, parallel
 
 WORTH = 1 << 20  # products of a matrix product below which a second thread costs more than it brings
@@ -28,7 +28,7 @@ tile_8, tile_4, tile_2, tile_1 = (tile_of(R) for R in (8, 4, 2, 1))
 def gemm(a, b, c, accumulate):
     """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N) of one dtype; the rows of c are contiguous."""
     (M, N), K = c.shape, a.shape[1]
-    n = WIDTH * VECTOR // c.itemsize
+    n = tile_width(c.itemsize)
     panel, edge = np.empty(DEPTH * n, c.dtype), np.empty((ROWS, n), c.dtype)
     if K == 0 and not accumulate:
         c[:] = 0
@@ -146,7 +146,7 @@ def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, c, K, by_rows, par
         if by_rows:
             m, rows = part * M // parts, (part + 1) * M // parts
         else:
-            width = WIDTH * VECTOR // c.itemsize
+            width = tile_width(c.itemsize)
             panels = -(-N // width)
             n, columns = part * panels // parts * width, min(N, (part + 1) * panels // parts * width)
         left, right = _matrix(a, M, K, a_by_columns), _matrix(b, K, N, b_by_columns)

@@ -14,7 +14,7 @@ from numba import njit, prange
 
 from .compiling import OPTIONS
 from .gemm import gemm
-from .microkernel import VECTOR, WIDTH
+from .microkernel import tile_width
 from .threads import num_threads, parallel
 
 U = np.uint64  # Numba looks for negative indices, which hides from LLVM that a loop is a vector loop
@@ -47,7 +47,7 @@ def conv2d_weight(x, gy, kernel, geometry):
 
 def _whole(columns, itemsize):
     """The columns that a matrix product works on, where it has so many: whole panels."""
-    width = WIDTH * VECTOR // itemsize
+    width = tile_width(itemsize)
     return -(-columns // width) * width
 
 

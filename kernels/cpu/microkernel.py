@@ -24,12 +24,19 @@ import functools
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 FEATURES = binding.get_host_cpu_features()
 VECTOR = 64 if FEATURES.get("avx512f") else 32 if FEATURES.get("avx2") else 16  # bytes
 WIDTH = 2  # vectors of a row of a tile
 ROWS = 8 if VECTOR == 64 or FEATURES.get("neon") else 4  # of the largest tile: those have 32 registers
+
+
+@register_jitable
+def tile_width(itemsize):
+    """Of a tile, and of a panel: the entries of the vectors of a row."""
+    return WIDTH * VECTOR // itemsize
+
 
 INT, FLAG, LANE = types.int64, types.boolean, ir.IntType(32)
 
