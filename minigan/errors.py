@@ -1,5 +1,6 @@
 """The errors a user can cause. The command line prints them as one sentence, without a traceback."""
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 
@@ -31,3 +32,12 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(given.lower(), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Inside the block, a file that cannot be written is told in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise MiniganError(f"cannot write {path}: {error.strerror or error}") from error

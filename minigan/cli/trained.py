@@ -1,6 +1,5 @@
 """What to do with a trained model: `minigan sample`, `interpolate`, `evaluate`."""
 
-import contextlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from minigan.errors import MiniganError
+from minigan.errors import MiniganError, writing
 
 from .app import SEED, app
 
@@ -56,7 +55,7 @@ def sample(
     sampler = Sampler.of(Run.open(run), step, device, ema)
     out = out or run / f"samples-{seed}.png"
     n = n or (sampler.sheet_size() if label is None else 64)
-    with _writing(out):
+    with writing(out):
         _save_drawn(out, sampler, n, seed, label, truncation)
     print(out)
 
@@ -77,15 +76,6 @@ def _save_drawn(out, sampler, n, seed, label, truncation):
         raise MiniganError(f"a point is no picture to put into a folder {out}; write a .png or a .npz")
     else:
         report.save_each(out, samples)
-
-
-@contextlib.contextmanager
-def _writing(out):
-    """Inside the block, a file that cannot be written is told in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise MiniganError(f"cannot write {out}: {error.strerror or error}") from error
 
 
 @app.command
@@ -134,7 +124,7 @@ def interpolate(
     if out.suffix not in (".png", ".gif"):
         raise MiniganError(f"walks are written to a .png or a .gif, not to {out}")
     sampler = training.Sampler.of(training.Run.open(run), step, device, ema)
-    with _writing(out):
+    with writing(out):
         report.save_walks(out, training.interpolate(sampler, n, steps, seed, kind, label))
     print(out)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from minigan.errors import MiniganError
+from minigan.errors import MiniganError, writing
 from minigan.extras import needs
 from minigan.files import write_atomically
-from minigan.training import Run
+from minigan.training import Run, Sampler
 
 from .network import PARTS, Network
 
@@ -28,14 +28,13 @@ def export(
         needs("export to ONNX", "onnx", "onnx onnxruntime")
     parts = PARTS if part == "both" else (part,)
     paths = _paths(run, to, parts, out)
-    networks = [Network.of(run, name, step, average) for name in parts]
+    sampler = Sampler.of(run, step, average=average)
+    networks = [Network.of(run, name, sampler, average) for name in parts]
     made = [WRITERS[to](network, path) for network, path in zip(networks, paths, strict=True)]
     for path, (content, _) in zip(paths, made, strict=True):
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
-        except OSError as error:
-            raise MiniganError(f"cannot write {path}: {error.strerror or error}") from error
     return [(path, told) for path, (_, told) in zip(paths, made, strict=True)]
 
 

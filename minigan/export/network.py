@@ -35,9 +35,9 @@ class Network:
     pack: int
 
     @classmethod
-    def of(cls, run: Run, part: str, step: int | None = None, average=True) -> "Network":
-        """The one called `part`; step, average: see `Sampler.of`."""
-        sampler, options = Sampler.of(run, step, average=average), run.options()
+    def of(cls, run: Run, part: str, sampler: Sampler, average=True) -> "Network":
+        """The one called `part`, of a sampler of the run; average: as that was made with."""
+        options = run.options()
         shape = tuple(run.config["shape"])
         if part == "generator":
             module, pack, ema, output = sampler.G, 1, bool(average and options.ema), _samples(shape)
@@ -50,7 +50,7 @@ class Network:
             output=output,
             model=run.config["model"],
             data=options.data,
-            step=int(sampler.checkpoint.stem.partition("-")[2]),
+            step=sampler.step,
             ema=ema,
             shape=shape,
             latent=sampler.cfg.latent,

@@ -50,7 +50,7 @@ class Bedside:
         for name in self.session.options.stops():
             if STOPS[name] in begun:
                 self.run.stopped_on = STOPS[name]
-                since = next(f["since"] for f in self.verdict["findings"] if f["name"] == STOPS[name])
+                since = self.doubtful_from()
                 good = [step for step in self.run.checkpoint_steps() if step < since]
                 last = (
                     f"the last good checkpoint is that of step {good[-1]}: minigan rollback "

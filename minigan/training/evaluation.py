@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan import __version__
-from minigan.errors import MiniganError
+from minigan.errors import MiniganError, writing
 from minigan.files import read_npz, write_atomically
 from minigan.metrics import EvaluationData, counts_of, evaluate, metrics_for
 from minigan.random import Generator
@@ -29,11 +29,7 @@ def evaluate_run(
     data = EvaluationData.load(
         options.data, sampler.cfg.size, data_dir or options.data_dir, sampler.conditional, say
     )
-    if list(data.train.shape) != run.config["shape"]:
-        raise MiniganError(
-            f"{run.path} was trained on samples of shape {run.config['shape']}, {options.data} has "
-            f"{list(data.train.shape)} now"
-        )
+    run.check_shape(data.train.shape)
     facts = {"checkpoint": sampler.checkpoint.name, "ema": bool(average and options.ema)}
     result = evaluate(_drawer(sampler, data), data, say=say, **how)
     return _written(run.path / "evaluation.json", result, {**facts, "data": options.data}, how)
@@ -141,8 +137,6 @@ class Archive:
 def _written(path, result, facts, how):
     settings = {key: how.get(key) for key in ("n", "draws", "seed")}
     content = {"minigan": __version__, **facts, **settings, **result}
-    try:
+    with writing(path):
         write_atomically(path, json.dumps(content, indent=1).encode())
-    except OSError as error:
-        raise MiniganError(f"cannot write {path}: {error.strerror or error}") from error
     return content, path

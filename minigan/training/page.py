@@ -77,11 +77,7 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
 def _dataset(run):
     options = run.options()
     dataset = load(options.data, run.hyperparameters().size, options.data_dir)
-    if list(dataset.shape) != run.config["shape"]:
-        raise MiniganError(
-            f"{options.data} has samples of shape {list(dataset.shape)} now, the run's have "
-            f"{run.config['shape']}"
-        )
+    run.check_shape(dataset.shape)
     return dataset
 
 

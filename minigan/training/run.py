@@ -98,6 +98,15 @@ class Run:
                 raise MiniganError(f"cannot write to {self.path}: {error.strerror or error}") from error
             yield
 
+    def check_shape(self, shape):
+        """MiniganError unless the data have samples of the shape that they had when the run began."""
+        before = self.config["shape"]
+        if list(shape) != before:
+            raise MiniganError(
+                f"{self.path} was trained on samples of shape {before}, {self.options().data} has "
+                f"{list(shape)} now"
+            )
+
     def model(self):
         """The module of the run's model."""
         return model_named(self.config["model"])
@@ -214,8 +223,13 @@ class Run:
         """What belongs to that picture in a run in the plane."""
         return self.sample_path(step).with_suffix(".npz")
 
+    def sheets(self) -> dict[int, Path]:
+        """The sample pictures by their steps, in order."""
+        found = {_step_of(path): path for path in self.samples.glob("step-*.png")}
+        return {step: found[step] for step in sorted(found) if step >= 0}
+
     def sample_paths(self) -> list[Path]:
-        return sorted((p for p in self.samples.glob("step-*.png") if _step_of(p) >= 0), key=_step_of)
+        return [*self.sheets().values()]
 
     def checkpoint_path(self, step: int) -> Path:
         return self.checkpoints / f"step-{step:06d}.safetensors"

@@ -75,9 +75,7 @@ def _resumed(run, steps, device, console):
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
     session = Session(run.config["model"], run.options(), run.hyperparameters())
-    shape = run.config["shape"]
-    if list(session.shape) != shape:
-        raise MiniganError(f"{run.path} was trained on samples of shape {shape}, not {list(session.shape)}")
+    run.check_shape(session.shape)
     if run.saved_nothing_yet():
         _speaker(console)(f"{run.path} had no checkpoint yet: it begins anew, to the same bits")
     else:

@@ -24,11 +24,12 @@ SHEET = 64  # images of a sheet, or a few more where each class has a column
 class Sampler:
     """Samples of the generator G of a model, in evaluation mode, on the device G lies on.
 
-    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint, D: the path that G's
-    weights are from and the discriminator of that step, None for a G that is in training.
+    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint, step, D: the path that
+    G's weights are from, its step and the discriminator of that, None for a G that is in training.
     """
 
     checkpoint: Path | None = None
+    step: int | None = None
     D: Module | None = None
 
     def __init__(self, model: ModuleType, cfg, G, place="cpu"):
@@ -55,7 +56,7 @@ class Sampler:
                 raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
             network.load_state_dict(weights)
         sampler = cls(model, cfg, G.to(place), place)
-        sampler.checkpoint, sampler.D = checkpoint.path, D.to(place)
+        sampler.checkpoint, sampler.step, sampler.D = checkpoint.path, checkpoint.step, D.to(place)
         return sampler
 
     def __call__(self, n: int, seed: int = 0, labels=None, truncation: float | None = None) -> np.ndarray:

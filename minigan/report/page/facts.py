@@ -2,7 +2,6 @@
 
 import dataclasses
 import shlex
-from pathlib import Path
 
 from minigan.gans import is_critic
 
@@ -28,7 +27,7 @@ class Facts:
         self.verdict = checked_verdict(run.verdict_path, run.verdict())
         self.evaluation_path = run.path / "evaluation.json"
         self.evaluation = checked_evaluation(self.evaluation_path)
-        self.sheets = {step_of(path): path for path in run.sample_paths()}
+        self.sheets = run.sheets()
         self.frames = {step: run.frame_path(step) for step in self.sheets if run.frame_path(step).exists()}
         self.real = run.samples / "real.png"
 
@@ -95,8 +94,3 @@ def flag(name, value) -> list[str]:
 
 def size_of(paths) -> str:
     return f"{sum(path.stat().st_size for path in paths):,} bytes"
-
-
-def step_of(path: Path) -> int:
-    """The step in the name of a file such as step-000500.png."""
-    return int(path.stem.partition("-")[2])
