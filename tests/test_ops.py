@@ -375,7 +375,7 @@ AT_A_KINK = [
     ("minimum", lambda x: F.minimum(1.0, x), [1.0], [0.5]),
     ("max", F.max, [3.0, 1.0, 3.0], [0.5, 0, 0.5]),
     ("min", F.min, [3.0, 1.0, 1.0], [0, 0.5, 0.5]),
-    ("maxout", lambda x: F.maxout(x, 2, axis=0), [1.0, 1.0], [0.5, 0.5]),
+    ("maxout", lambda x: F.maxout(x, 2, axis=0), [1.0, 1.0], [1, 0]),
     ("max_pool2d", lambda x: F.max_pool2d(x.reshape(1, 1, 2, 2), 2), [1.0, 1.0, 1.0, 1.0], [1, 0, 0, 0]),
     ("norm", F.norm, [0.0, 0.0], [0, 0]),
     ("hinge_loss", lambda x: F.hinge_loss(x, 1.0, "none"), [1.0], [0]),

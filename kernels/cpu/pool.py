@@ -24,7 +24,11 @@ def max_pool2d(x, kernel_size, stride, padding):
     N, H, W, C = x.shape
     shape = (N, *out_size((H, W), kernel_size, stride, padding), C)
     y, index = np.empty(shape, x.dtype), np.empty(shape, np.int64)
-    _max_pool2d(x, y, index, *kernel_size, *stride, *padding, min(N * shape[1], parts_of(x.size)) or 1)
+    if W == C == 1 and kernel_size == stride and padding == (0, 0) and H % kernel_size[0] == 0:
+        _max_of_runs(x, y, index, min(N, parts_of(x.size)) or 1)
+    else:
+        lines = N * shape[1]
+        _max_pool2d(x, y, index, *kernel_size, *stride, *padding, min(lines, parts_of(x.size)) or 1)
     return y.transpose(0, 3, 1, 2), index.transpose(0, 3, 1, 2)
 
 
@@ -112,9 +116,29 @@ def _max_pool2d(x, y, index, KH, KW, SH, SW, PH, PW, parts):
                         else:
                             for c in range(C):
                                 v, m = pixel[c], best[c]
-                                larger = v > m or (v != v and m == m)
+                                larger = (v > m) | ((v != v) & (m == m))
                                 best[c] = v if larger else m
                                 where[c] = at if larger else where[c]
+
+
+@parallel
+def _max_of_runs(x, y, index, parts):
+    """Images of one column and channel, in windows side by side, as in maxout: of runs in memory."""
+    for i in prange(parts):
+        part = np.int64(i)
+        N, H, _, _ = x.shape
+        OH = y.shape[1]
+        K = H // OH
+        for n in range(part * N // parts, (part + 1) * N // parts):
+            column = x[n].reshape(H)
+            best, where = y[n].reshape(OH), index[n].reshape(OH)
+            for oh in range(OH):
+                m, at = column[oh * K], oh * K
+                for a in range(oh * K + 1, oh * K + K):
+                    v = column[a]
+                    larger = (v > m) | ((v != v) & (m == m))  # `or` would be a branch
+                    m, at = v if larger else m, a if larger else at
+                best[oh], where[oh] = m, at
 
 
 @parallel
@@ -140,18 +164,17 @@ def _scatter(y, index, x, outside, parts):
     for i in prange(parts):
         part = np.int64(i)
         N, H, W, C = x.shape
-        _, OH, OW, _ = index.shape
         for n in range(part * N // parts, (part + 1) * N // parts):
-            image = x[n].reshape(H * W, C)
-            clear(image.reshape(-1))
-            for oh in range(OH):
-                for ow in range(OW):
-                    for c in range(C):
-                        at = index[n, oh, ow, c]
-                        if 0 <= at < H * W:
-                            image[at, c] += y[n, oh, ow, c]
-                        else:
-                            outside[part] = 1
+            image, values, places = x[n].reshape(-1), y[n].reshape(-1), index[n].reshape(-1)
+            clear(image)
+            c = 0
+            for k in range(len(values)):
+                at = places[k]
+                if 0 <= at < H * W:
+                    image[at * C + c] += values[k]
+                else:
+                    outside[part] = 1
+                c = c + 1 if c + 1 < C else 0
 
 
 @parallel

@@ -1,5 +1,7 @@
 """Activations, with derivatives of every order. At a kink the gradient is that of the left side."""
 
+import math
+
 import numpy as np
 
 import minigan_kernels as kernels
@@ -8,6 +10,7 @@ from minigan.autograd import Function
 
 from .axes import axes_of
 from .elementwise import erf
+from .pool import max_pool2d
 
 
 def relu(x):
@@ -78,12 +81,14 @@ def log_softmax(x, axis=-1):
 def maxout(x, pieces, axis=1):
     """The largest of each `pieces` neighbours along `axis`: C · pieces -> C channels.
 
-    Goodfellow et al., "Maxout networks", 2013, section 3.
+    The first of equal values gets the gradient. Goodfellow et al., "Maxout networks", 2013, section 3.
     """
     (axis,) = axes_of(axis, x.ndim)
-    if pieces < 1 or x.shape[axis] % pieces:
-        raise ValueError(f"maxout: {x.shape[axis]} channels are no multiple of {pieces} pieces")
-    return x.reshape(*x.shape[:axis], -1, pieces, *x.shape[axis + 1 :]).max(axis + 1)
+    before, (C, *after) = x.shape[:axis], x.shape[axis:]
+    if pieces < 1 or C % pieces:
+        raise ValueError(f"maxout: {C} channels are no multiple of {pieces} pieces")
+    channels = x.reshape(math.prod(before), 1, C, math.prod(after))  # as pixels, one below the other
+    return max_pool2d(channels, (pieces, 1)).reshape(*before, C // pieces, *after)
 
 
 def dropout(x, p=0.5, training=True, generator=None):
