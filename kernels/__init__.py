@@ -45,6 +45,7 @@ __all__ = [
     "avg_pool2d_input",
     "bce_with_logits",
     "bce_with_logits_backward",
+    "bias_leaky_relu_backward",
     "channel_sums",
     "conv2d",
     "conv2d_input",
@@ -276,19 +277,19 @@ def matmul(a, b):
     return engine_for(a).matmul(a, b)
 
 
-def linear(x, w, b):
-    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
+def linear(x, w, b, slope=None):
+    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out). slope: that of a `leaky_relu` of it."""
     check_linear(x, w, b)
-    return engine_for(x).linear(x, w, b)
+    return engine_for(x).linear(x, w, b, slope)
 
 
-def add_bias(y, b):
-    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,)."""
+def add_bias(y, b, slope=None):
+    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,). slope: that of a `leaky_relu` after it."""
     if y.dtype != b.dtype:
         check_dtypes("add_bias", y=y, b=b)
     if y.ndim < 2 or b.shape != y.shape[1:2]:
         raise ValueError(f"add_bias: b must have an entry a channel, but has shape {b.shape}, y {y.shape}")
-    engine_for(y).add_bias(y, b)
+    engine_for(y).add_bias(y, b, slope)
 
 
 def channel_sums(y):
@@ -353,6 +354,15 @@ def leaky_relu_backward(gy, y, slope):
     """gy where the value y of `leaky_relu` is positive, else slope·gy."""
     check_gradient("leaky_relu_backward", gy, y)
     return engine_for(gy).leaky_relu_backward(gy, y, slope)
+
+
+def bias_leaky_relu_backward(gy, y, slope):
+    """g = `leaky_relu_backward`(gy, y), and its `channel_sums`: the gradients of y = leaky_relu(x + b), of
+    shape (N, C, ...), in x and in b."""
+    check_gradient("bias_leaky_relu_backward", gy, y)
+    if y.ndim < 2:
+        raise ValueError(f"bias_leaky_relu_backward: y must have shape (N, C, ...), got {y.shape}")
+    return engine_for(y).bias_leaky_relu_backward(gy, y, slope)
 
 
 def sigmoid(x):
@@ -423,20 +433,20 @@ def cross_entropy_backward(gy, x, labels):
 # Normalisation.
 
 
-def normalize(x, weight, bias, axes, eps):
+def normalize(x, weight, bias, axes, eps, slope=None):
     """y = (x - mean) / √(var + eps) · weight + bias, with the mean and variance of x over `axes`.
 
-    var is the mean squared deviation. weight and bias broadcast against x, or are None.
-    Returns y, mean, var; the latter two keep the axes, with size 1.
+    var is the mean squared deviation. weight and bias broadcast against x, or are None. slope: that of a
+    `leaky_relu` of it. Returns y, mean, var; the latter two keep the axes, with size 1.
     """
     check_norm("normalize", x, axes, weight=weight, bias=bias)
-    return engine_for(x).normalize(x, weight, bias, axes, eps)
+    return engine_for(x).normalize(x, weight, bias, axes, eps, slope)
 
 
-def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
+def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
     """The gradients of `normalize` in x, weight and bias (None where that is None)."""
     check_norm("normalize_backward", x, axes, weight=weight, bias=bias, mean=mean, var=var, gy=gy)
-    return engine_for(x).normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
+    return engine_for(x).normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
 
 
 def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):

@@ -56,6 +56,7 @@ TINY = Sizes(side=4, channels=5, matrix=12, flat=83, row=20)  # for Numba's simu
 
 batches = st.sampled_from([1, 1, 2, 3, 0])
 seeds = st.integers(0, 2**32 - 1)
+slopes = st.sampled_from([None, 0.0, 0.2])  # of an activation in the same pass, if there is one
 
 
 def normals(draw, *shapes):
@@ -224,24 +225,27 @@ def normalize(draw, sizes):
     def size(arrays, rest):
         x, weight, bias = arrays
         _, mean, var = reference.normalize(*arrays, *rest)
-        n, largest, rstd, y = measures(x, mean, var, *rest)
+        n, largest, rstd, y = measures(x, mean, var, axes, eps)
         # A mean that is off by n roundings moves x - mean by as much, and the root of var too.
         w = 1 if weight is None else np.abs(weight)
         b = 0 if bias is None else np.abs(bias)
         return [(n, (1 + y) * largest * rstd * w + b), (n, largest), (n, largest**2)]
 
-    return [x, weight, bias], (axes, eps), size
+    return [x, weight, bias], (axes, eps, draw(slopes)), size
 
 
 @st.composite
 def normalize_backward(draw, sizes):
     x, weight, bias, axes, eps = draw(norms(sizes))
     (gy,) = normals(draw, x.shape)
-    _, mean, var = reference.normalize(x, weight, bias, axes, eps)
+    y, mean, var = reference.normalize(x, weight, bias, axes, eps)
+    slope = draw(slopes)
+    if slope is not None:
+        gy[np.abs(y) < 0.01] = 0  # where roundings decide on which side of the kink y is
 
     def size(arrays, rest):
         gy, x, weight, bias, mean, var = arrays
-        n, largest, rstd, y = measures(x, mean, var, *rest)
+        n, largest, rstd, y = measures(x, mean, var, axes, eps)
         g, rstd, y = np.abs(gy).max(), rstd.max(), 1 + y.max()
         w = 1 if weight is None else np.abs(weight).max()
         off = y * (1 + largest * rstd)  # of y, in roundings, as above
@@ -249,7 +253,7 @@ def normalize_backward(draw, sizes):
         sums = 1 if bias is None else gy.size // bias.size
         return [(n, 3 * w * rstd * g * y * off), (n + terms, terms * g * off), (n + sums, sums * g)]
 
-    return [gy, x, weight, bias, mean, var], (axes, eps), size
+    return [gy, x, weight, bias, mean, var], (axes, eps, slope), size
 
 
 @st.composite
@@ -351,7 +355,19 @@ def entrywise(draw, sizes, n, *rest):
 def add_bias(draw, sizes):
     shape = draw(sizes.shapes())
     y, b = normals(draw, shape, shape[1])
-    return [y, b], (), lambda arrays, rest: [(1, np.abs(y).max(initial=0) + np.abs(b).max(initial=0))]
+    largest = np.abs(y).max(initial=0) + np.abs(b).max(initial=0)
+    return [y, b], (draw(slopes),), lambda arrays, rest: [(2, largest)]
+
+
+@st.composite
+def bias_leaky_relu_backward(draw, sizes):
+    shape = draw(sizes.shapes())
+
+    def size(arrays, rest):
+        (gy, _), terms = np.abs(arrays), prod(shape) // shape[1]
+        return [(1, gy), (terms + 4, reference.channel_sums(gy))]
+
+    return normals(draw, shape, shape), (draw(st.sampled_from([0.0, 0.2])),), size
 
 
 @st.composite
@@ -411,7 +427,7 @@ def matmul(draw, sizes):
 def linear(draw, sizes):
     (N, O), K = draw(pairs(0, sizes.matrix)), draw(st.integers(0, sizes.matrix))
     x, w, b = normals(draw, (N, K), (O, K), O)
-    return [x, w, b if draw(st.booleans()) else None], (), products("linear", K)
+    return [x, w, b if draw(st.booleans()) else None], (draw(slopes),), products("linear", K)
 
 
 # Losses
@@ -473,6 +489,7 @@ CASES = {
     "avg_pool2d_input": avg_pool2d_input,
     "bce_with_logits": bce_with_logits,
     "bce_with_logits_backward": lambda sizes: bce_with_logits(sizes, backward=True),
+    "bias_leaky_relu_backward": bias_leaky_relu_backward,
     "channel_sums": channel_sums,
     "conv2d": conv2d,
     "conv2d_input": conv2d_input,

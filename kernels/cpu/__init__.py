@@ -2,7 +2,7 @@
 
 from .activation import leaky_relu, leaky_relu_backward, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
-from .dense import add_bias, channel_sums
+from .dense import add_bias, bias_leaky_relu_backward, channel_sums
 from .gemm import linear, matmul
 from .norm import normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
@@ -14,6 +14,7 @@ __all__ = [
     "add_bias",
     "avg_pool2d",
     "avg_pool2d_input",
+    "bias_leaky_relu_backward",
     "channel_sums",
     "conv2d",
     "conv2d_input",

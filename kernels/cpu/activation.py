@@ -5,9 +5,10 @@ Others are left to `reference`, and so are small ones, where a call costs more t
 """
 
 import numpy as np
-from numba import prange
+from numba import njit, prange
 
 from ..reference import activation as reference
+from .compiling import OPTIONS
 from .threads import parallel, parts_of
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
@@ -37,6 +38,20 @@ def tanh_backward(gy, y):
         return reference.tanh_backward(gy, y)
     _tanh_backward(*flat, parts_of(gy.size // LIGHT))
     return gx
+
+
+def switch(slope):
+    """The slope of an activation that may follow, as two numbers whose types stay the same: the slope, and
+    whether there is one."""
+    return (0.0, False) if slope is None else (float(slope), True)
+
+
+@njit(**OPTIONS)
+def leak(x, slope):
+    """`leaky_relu` in place, of a slope of the dtype of x."""
+    for k in range(len(x)):
+        low = slope * x[k] if slope else slope  # 0 · ∞ would be NaN
+        x[k] = low if x[k] <= 0 else x[k]
 
 
 def _flat(*arrays):

@@ -4,6 +4,7 @@ import numpy as np
 from numba import prange
 
 from ..reference import dense as reference
+from .activation import leak, switch
 from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
 from .threads import parallel, parts_of
 
@@ -12,13 +13,13 @@ SMALL = 4096  # entries, below which NumPy is faster
 LIGHT = 4  # entries of such a pass are as much work as one that `parts_of` has in mind
 
 
-def add_bias(y, b):
+def add_bias(y, b, slope=None):
     """As in `reference`, in place: y (N, C) or (N, C, H, W), b (C,)."""
     flat = _flat(y)
     if flat is None or not flat.flags.writeable or b.dtype != y.dtype:
-        reference.add_bias(y, b)
+        reference.add_bias(y, b, slope)
     else:
-        _add_bias(flat, np.array(b), parts_of(y.size // LIGHT))
+        _add_bias(flat, np.array(b), *switch(slope), parts_of(y.size // LIGHT))
 
 
 def channel_sums(y):
@@ -32,6 +33,17 @@ def channel_sums(y):
     return sums.sum(axis=0).astype(y.dtype)
 
 
+def bias_leaky_relu_backward(gy, y, slope):
+    """As in `reference`; the gradient is in the memory order of gy."""
+    flat, flat_y = _flat(gy), _flat(y)
+    if flat is None or flat_y is None:
+        return reference.bias_leaky_relu_backward(gy, y, slope)
+    parts = parts_of(y.size // LIGHT)
+    g, sums = np.empty_like(gy), np.empty((parts, y.shape[1]))
+    _bias_leaky_relu_backward(flat, flat_y, _flat(g), float(slope), sums, parts)
+    return g, sums.sum(axis=0).astype(y.dtype)
+
+
 def _flat(y):
     """y in the order of memory if its channels come last there; else None, and for small y."""
     rows = y.transpose(0, 2, 3, 1) if y.ndim == 4 else y
@@ -41,7 +53,8 @@ def _flat(y):
 
 
 @parallel
-def _add_bias(y, b, parts):
+def _add_bias(y, b, slope, activate, parts):
+    slope = y.dtype.type(slope)
     for i in prange(parts):
         part = np.int64(i)
         C = len(b)
@@ -56,6 +69,8 @@ def _add_bias(y, b, parts):
             row = y[at : min(end, at + W)]
             for c in range(len(row)):
                 row[c] += strip[c]
+            if activate:
+                leak(row, slope)
 
 
 @parallel
@@ -71,6 +86,29 @@ def _channel_sums(y, sums, parts):
         for at in range(part * rows // parts * C, end, step):
             clear(total)
             add_rows(y[at : min(end, at + step)], total)
+            column = fold(total, C)
+            for c in range(C):
+                found[c] += column[c]
+
+
+@parallel
+def _bias_leaky_relu_backward(gy, y, g, slope, sums, parts):
+    slope, one = y.dtype.type(slope), y.dtype.type(1)
+    for i in prange(parts):
+        part = np.int64(i)
+        C = sums.shape[1]
+        W, rows = strip_of(C), len(y) // C
+        step = max(1, BLOCK // W) * W
+        total, found = np.empty(W, y.dtype), sums[part]
+        clear(found)
+        end = (part + 1) * rows // parts * C
+        for at in range(part * rows // parts * C, end, step):
+            last = min(end, at + step)
+            gy_, y_, g_ = gy[at:last], y[at:last], g[at:last]
+            for k in range(len(y_)):
+                g_[k] = gy_[k] * (one if y_[k] > 0 else slope)
+            clear(total)
+            add_rows(g_, total)
             column = fold(total, C)
             for c in range(C):
                 found[c] += column[c]

@@ -14,6 +14,7 @@ from numba import njit, prange
 from numpy.lib.stride_tricks import as_strided
 
 from ..reference import dense as reference
+from .activation import leak, switch
 from .compiling import OPTIONS
 from .microkernel import ROWS, VECTOR, copy_rows, tile_of, tile_width, transpose
 from .threads import num_threads, parallel
@@ -103,24 +104,24 @@ def matmul(a, b):
     return _product(a, b, NO_BIAS[a.dtype])
 
 
-def linear(x, w, b):
+def linear(x, w, b, slope=None):
     """As in `reference`: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
     if x.dtype not in DTYPES:
-        return reference.linear(x, w, b)
-    return _product(x, w.T, NO_BIAS[x.dtype] if b is None else np.ascontiguousarray(b))
+        return reference.linear(x, w, b, slope)
+    return _product(x, w.T, NO_BIAS[x.dtype] if b is None else np.ascontiguousarray(b), slope)
 
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 NO_BIAS = {dtype: np.empty(0, dtype) for dtype in DTYPES}
 
 
-def _product(a, b, bias):
+def _product(a, b, bias, slope=None):
     (M, K), N = a.shape, b.shape[1]
     if N == 1 < M and not len(bias):  # a panel of one column would be mostly zeros
-        return _product(b.T, a.T, bias).T
+        return _product(b.T, a.T, bias, slope).T
     c = np.empty((M, N), a.dtype)
     parts = min(num_threads(), max(M, N)) if M * K * N >= WORTH else 1
-    _product_by_parts(*_flat(a), *_flat(b), bias, c, K, M >= N, parts)
+    _product_by_parts(*_flat(a), *_flat(b), bias, *switch(slope), c, K, M >= N, parts)
     return c
 
 
@@ -137,9 +138,11 @@ def _flat(a):
 
 
 @parallel
-def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, c, K, by_rows, parts):
-    """c = a @ b + bias, in blocks of rows of c, or of columns. a and b are flat, bias may be empty."""
+def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, slope, activate, c, K, by_rows, parts):
+    """c = a @ b + bias, in blocks of rows of c, or of columns; activated by `leak` where that is wished.
+    a and b are flat, bias may be empty."""
     M, N = c.shape
+    slope = c.dtype.type(slope)
     for i in prange(parts):
         part = np.int64(i)
         m, n, rows, columns = 0, 0, M, N
@@ -154,6 +157,9 @@ def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, c, K, by_rows, par
         if len(bias):
             block[:] = bias[n:columns]
         gemm(left[m:rows], right[:, n:columns], block, len(bias) > 0)
+        if activate:
+            for row in range(len(block)):
+                leak(block[row], slope)
 
 
 @njit(**OPTIONS)

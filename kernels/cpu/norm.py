@@ -6,7 +6,8 @@ In the order of memory, with its axes of size 1 left out, x is
     (S, R), statistics over R         rows: layer norm
 
 The kernels are in `norm_columns.py`, `norm_second.py` and `norm_rows.py`. Everything else, be it of another
-layout or with other weights, is left to `reference`, and so is the second derivative of rows.
+layout or with other weights, is left to `reference`, and so are the second derivative of rows, and rows
+with an activation.
 """
 
 from functools import lru_cache
@@ -15,6 +16,7 @@ from math import prod
 import numpy as np
 
 from ..reference import norm as reference
+from .activation import switch
 from .layout import CHANNELS_LAST, in_order
 from .norm_columns import column_moments, column_products, write_columns, write_gradient
 from .norm_rows import normalize_rows, rows_backward
@@ -24,38 +26,39 @@ from .threads import parts_of
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
-def normalize(x, weight, bias, axes, eps):
+def normalize(x, weight, bias, axes, eps, slope=None):
     """y, mean and var as in `reference`, y in the memory order of x.
 
     The variance of float32 numbers has a relative error of about 1e-6, whatever their mean.
     """
     plan = _plan_for(x, weight, bias, axes)
-    if plan is None:
-        return reference.normalize(x, weight, bias, axes, eps)
+    if plan is None or not (plan.by_columns or slope is None):
+        return reference.normalize(x, weight, bias, axes, eps, slope)
     flat, weight, bias = plan.flat(x), plan.vector(weight, x), plan.vector(bias, x)
     y, mean, var = np.empty_like(flat), np.empty(plan.groups, x.dtype), np.empty(plan.groups, x.dtype)
     if plan.by_columns:
         parts, sums = plan.columns(x, 2)
         column_moments(flat, sums, plan.R, parts)
-        write_columns(flat, sums, plan.R, weight, bias, float(eps), y, mean, var, parts)
+        write_columns(flat, sums, plan.R, weight, bias, float(eps), *switch(slope), y, mean, var, parts)
     else:
         parts = min(plan.S, parts_of(x.size // 2))
         normalize_rows(flat, plan.R, weight, bias, float(eps), y, mean, var, parts)
     return plan.array(y), plan.statistic(mean), plan.statistic(var)
 
 
-def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
+def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
     """gx, gweight and gbias as in `reference`, gx in the memory order of x."""
     plan = _plan_for(x, weight, bias, axes)
-    if plan is None:
-        return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
-    flat, flat_gy, w = plan.flat(x), plan.flat(gy), plan.vector(weight, x)
+    if plan is None or not (plan.by_columns or slope is None):
+        return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
+    flat, flat_gy, w, b = plan.flat(x), plan.flat(gy), plan.vector(weight, x), plan.vector(bias, x)
     gx, mean, var = np.empty_like(flat), plan.vector(mean, x), plan.vector(var, x)
     if plan.by_columns:
         parts, sums = plan.columns(x, 2)
         gweight, gbias = np.empty((2, plan.weights), x.dtype)
-        column_products(flat_gy, flat, sums, plan.R, mean, var, float(eps), parts)
-        write_gradient(flat_gy, flat, sums, plan.R, w, mean, var, float(eps), gx, gweight, gbias, parts)
+        settings = w, b, mean, var, float(eps), *switch(slope)
+        column_products(flat_gy, flat, sums, plan.R, *settings, parts)
+        write_gradient(flat_gy, flat, sums, plan.R, *settings, gx, gweight, gbias, parts)
     else:
         parts = min(plan.S, parts_of(x.size // 2))
         sums = np.empty((parts, 2, plan.R), np.float64)

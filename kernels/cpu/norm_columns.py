@@ -6,11 +6,15 @@ sample variance", 1983, equation 2.1. Within a block sums are of the dtype of x,
 float64, so their error does not grow with the number of rows, nor with the mean.
 
 x is flat. An item is a chunk of rows of one of the S; `sums` (S, chunks, n, C) has a place for each.
+
+With `activate` a LeakyReLU of `slope` follows. Its gradient needs the sign of its input, which is worked out
+from x again, to the same bits: that costs less than to read it.
 """
 
 import numpy as np
 from numba import njit, prange
 
+from .activation import leak
 from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
 from .compiling import OPTIONS
 from .threads import parallel
@@ -76,9 +80,10 @@ def column_moments(x, sums, R, parts):
 
 
 @parallel
-def write_columns(x, sums, R, weight, bias, eps, y, mean, var, parts):
+def write_columns(x, sums, R, weight, bias, eps, slope, activate, y, mean, var, parts):
     """y, mean and var out of the sums of `column_moments`."""
     S, chunks, _, C = sums.shape
+    slope = x.dtype.type(slope)
     W = strip_of(C)
     for i in prange(parts):
         part = np.int64(i)
@@ -92,32 +97,39 @@ def write_columns(x, sums, R, weight, bias, eps, y, mean, var, parts):
                 first, last = chunk * R // chunks, (chunk + 1) * R // chunks
                 _merge(whole, first, sums[s, chunk], last - first)
             for c in range(C):
-                shift[c] = whole[0, c] / R
-                scale[c] = 1 / np.sqrt(whole[1, c] / R + eps)
+                shift[c], variance = whole[0, c] / R, x.dtype.type(whole[1, c] / R)
+                scale[c], offset[c] = _affine(c, variance, eps, weight, bias)
                 if item % chunks == 0:
-                    mean[s * C + c] = shift[c]
-                    var[s * C + c] = whole[1, c] / R
-                if len(weight):
-                    scale[c] *= weight[c]
-                offset[c] = bias[c] if len(bias) else 0
+                    mean[s * C + c], var[s * C + c] = shift[c], variance
             repeat(strips, C)
             start, end = chunk_of(item, sums, R)
             for at in range(start, end, W):
                 row, result = x[at : min(end, at + W)], y[at : min(end, at + W)]
                 for c in range(len(row)):
                     result[c] = (row[c] - shift[c]) * scale[c] + offset[c]
+                if activate:
+                    leak(result, slope)
+
+
+@njit(**OPTIONS)
+def _affine(c, variance, eps, weight, bias):
+    """The factor and the offset of column c."""
+    number = weight.dtype.type
+    scale = number(1 / np.sqrt(variance + eps)) * (weight[c] if len(weight) else number(1))
+    return scale, bias[c] if len(bias) else number(0)
 
 
 @parallel
-def column_products(gy, x, sums, R, mean, var, eps, parts):
+def column_products(gy, x, sums, R, weight, bias, mean, var, eps, slope, activate, parts):
     """sums[s, chunk] = Σ gy and Σ gy·(x - mean)/√(var + eps) of each column."""
     S, chunks, _, C = sums.shape
-    W = strip_of(C)
-    step = max(1, BLOCK // W) * W
+    slope = x.dtype.type(slope)
     for i in prange(parts):
         part = np.int64(i)
-        strips = np.empty((3, W), x.dtype)
-        shift, plain, weighted = strips[0], strips[1], strips[2]
+        strips = np.empty((6, strip_of(C)), x.dtype)
+        shift, scale, offset, plain, weighted = strips[0], strips[1], strips[2], strips[3], strips[4]
+        g = strips[5]
+        step = max(1, BLOCK // len(g)) * len(g)
         for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
             start, end = chunk_of(item, sums, R)
             s = item // chunks
@@ -125,12 +137,20 @@ def column_products(gy, x, sums, R, mean, var, eps, parts):
             clear(found.reshape(-1))
             for c in range(C):
                 shift[c] = mean[s * C + c]
-            repeat(strips[:1], C)
+                scale[c], offset[c] = _affine(c, var[s * C + c], eps, weight, bias)
+            repeat(strips[:3], C)
             for first in range(start, end, step):
                 last = min(end, first + step)
                 clear(plain)
                 clear(weighted)
-                _add_products(gy[first:last], x[first:last], shift, plain, weighted)
+                for at in range(first, last, len(g)):
+                    row, given = x[at : min(last, at + len(g))], gy[at : min(last, at + len(g))]
+                    if activate:
+                        _behind(given, row, shift, scale, offset, slope, g)
+                        given = g[: len(row)]
+                    for c in range(len(row)):
+                        plain[c] += given[c]
+                        weighted[c] += given[c] * (row[c] - shift[c])
                 a, b = fold(plain, C), fold(weighted, C)
                 for c in range(C):
                     found[0, c] += a[c]
@@ -140,24 +160,30 @@ def column_products(gy, x, sums, R, mean, var, eps, parts):
 
 
 @njit(**OPTIONS)
-def _add_products(gy, x, mean, plain, weighted):
-    """plain[c] += Σ gy[i], weighted[c] += Σ gy[i]·(x[i] - mean[c])."""
-    for at in range(0, len(x), len(plain)):
-        row, g = x[at : at + len(plain)], gy[at : at + len(plain)]
-        for c in range(len(row)):
-            plain[c] += g[c]
-            weighted[c] += g[c] * (row[c] - mean[c])
+def _behind(gy, x, shift, scale, offset, slope, g):
+    """g = the gradient before the activation, gy being the one after it."""
+    one = x.dtype.type(1)
+    for c in range(len(x)):
+        g[c] = gy[c] * (one if (x[c] - shift[c]) * scale[c] + offset[c] > 0 else slope)
 
 
 @parallel
-def write_gradient(gy, x, sums, R, weight, mean, var, eps, gx, gweight, gbias, parts):
+def write_gradient(gy, x, sums, R, weight, bias, mean, var, eps, slope, activate, gx, gweight, gbias, parts):
     """gx = rstd·weight·(gy - Σgy/R - ŷ·Σ(gy·ŷ)/R), ŷ = (x - mean)·rstd; and the gradients of the weights."""
     S, chunks, _, C = sums.shape
-    W = strip_of(C)
+    slope = x.dtype.type(slope)
     for i in prange(parts):
         part = np.int64(i)
-        strips = np.empty((4, W), x.dtype)
-        shift, scale, slope, offset = strips[0], strips[1], strips[2], strips[3]
+        W = strip_of(C)
+        strips = np.empty((6, W), x.dtype)
+        shift, scale, offset, along, constant, g = (
+            strips[0],
+            strips[1],
+            strips[2],
+            strips[3],
+            strips[4],
+            strips[5],
+        )
         for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
             s = item // chunks
             for c in range(C):
@@ -167,19 +193,20 @@ def write_gradient(gy, x, sums, R, weight, mean, var, eps, gx, gweight, gbias, p
                     weighted += sums[s, chunk, 1, c]
                 rstd = 1 / np.sqrt(var[s * C + c] + eps)
                 factor = rstd * weight[c] if len(weight) else rstd
-                shift[c], scale[c] = mean[s * C + c], factor
-                offset[c] = -factor * plain / R
-                slope[c] = -factor * rstd * weighted / R
-            repeat(strips, C)
+                shift[c] = mean[s * C + c]
+                scale[c], offset[c] = _affine(c, var[s * C + c], eps, weight, bias)
+                constant[c] = -factor * plain / R
+                along[c] = -factor * rstd * weighted / R
+            repeat(strips[:5], C)
             start, end = chunk_of(item, sums, R)
             for at in range(start, end, W):
-                g, row, result = (
-                    gy[at : min(end, at + W)],
-                    x[at : min(end, at + W)],
-                    gx[at : min(end, at + W)],
-                )
+                last = min(end, at + W)
+                given, row, result = gy[at:last], x[at:last], gx[at:last]
+                if activate:
+                    _behind(given, row, shift, scale, offset, slope, g)
+                    given = g[: len(row)]
                 for c in range(len(row)):
-                    result[c] = g[c] * scale[c] + ((row[c] - shift[c]) * slope[c] + offset[c])
+                    result[c] = given[c] * scale[c] + ((row[c] - shift[c]) * along[c] + constant[c])
         if part == 0:
             for c in range(C):
                 plain = weighted = 0.0

@@ -42,7 +42,7 @@ def _map(kernel, inputs, *numbers):
     return y
 
 
-def add_bias(y, b):
+def add_bias(y, b, slope=None):
     """As in `reference`, in place: y (N, C, ...), b (C,)."""
     if y.ndim < 2 or b.shape != y.shape[1:2]:
         raise ValueError(f"add_bias: b has shape {b.shape}, y {y.shape}")
@@ -57,3 +57,5 @@ def add_bias(y, b):
     POINTWISE.launch("add_bias", grid, THREADS, memory, b, np.int64(y.size), np.int32(C), np.int32(P))
     if not y.transpose(order).flags.c_contiguous:  # then what was changed is a copy
         y[...] = memory.transpose(inverse(order))
+    if slope is not None:
+        y[...] = leaky_relu(y, slope)

@@ -7,6 +7,7 @@ import numpy as np
 from ..arrays import array_module
 from ..reference import dense as reference
 from . import tiles
+from .activation import leaky_relu
 
 GEMM = tiles.sources("gemm.cu")
 SOURCES = [*GEMM.values(), tiles.PARTS]
@@ -32,7 +33,7 @@ def matmul(a, b):
     return c
 
 
-def linear(x, w, b):
+def linear(x, w, b, slope=None):
     """As in `reference`: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
     if x.shape[1] != w.shape[1]:
         raise ValueError(f"linear: x has {x.shape[1]} features, w expects {w.shape[1]}")
@@ -40,7 +41,7 @@ def linear(x, w, b):
     y = xp.empty((len(x), len(w)), FLOAT32)
     if y.size:
         _products(x[None], w.T[None], None if b is None else xp.ascontiguousarray(b), y[None])
-    return y
+    return y if slope is None else leaky_relu(y, slope)
 
 
 def _batch(a, lead):

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays import array_module
 from ..reference import norm as reference
+from .activation import leaky_relu, leaky_relu_backward
 from .columns import columns_of, grid
 from .grids import THREADS, blocks_for
 from .launch import Source
@@ -23,11 +24,11 @@ NORM = Source("norm.cu")
 SOURCES = [NORM]
 
 
-def normalize(x, weight, bias, axes, eps):
+def normalize(x, weight, bias, axes, eps, slope=None):
     """y, mean and var as in `reference`, y in the memory order of x."""
     columns, weights = _plan(x, weight, bias, axes)
     if columns is None:
-        return reference.normalize(x, weight, bias, axes, eps)
+        return reference.normalize(x, weight, bias, axes, eps, slope)
     cut, memory = columns.grid(chunked=True), columns.memory(x)
     y, mean, var = columns.new(x), columns.new_statistic(x), columns.new_statistic(x)
     partial = None
@@ -41,14 +42,16 @@ def normalize(x, weight, bias, axes, eps):
         cut.threads,
         *(memory, *given, partial, y, mean, var, *columns.sizes, *cut.cut, np.float32(eps)),
     )
-    return y, mean, var
+    return y if slope is None else leaky_relu(y, slope), mean, var
 
 
-def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
+def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
     """gx, gweight and gbias as in `reference`, gx in the memory order of x."""
     columns, weights = _plan(x, weight, bias, axes)
     if columns is None:
-        return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
+        return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
+    if slope is not None:
+        gy = leaky_relu_backward(gy, normalize(x, weight, bias, axes, eps)[0], slope)
     xp, cut = array_module(x), columns.grid(chunked=True)
     gx, eps = columns.new(x), np.float32(eps)
     gy, x, mean, var = _memory("normalize_backward", columns, gy, x, mean, var)

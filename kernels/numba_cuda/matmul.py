@@ -22,7 +22,7 @@ from numba import cuda
 from ..arrays import array_module
 from ..reference import dense as reference
 from .launch import TILE, launch
-from .pointwise import add_bias
+from .pointwise import add_bias, leaky_relu
 
 
 @cuda.jit
@@ -72,9 +72,11 @@ def matmul(a, b):
     return c.reshape(*lead, *c.shape[1:])
 
 
-def linear(x, w, b):
+def linear(x, w, b, slope=None):
     """As in `reference`: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
     y = matmul(x, w.T)
     if b is not None:
-        add_bias(y, b)
+        add_bias(y, b, slope)
+    elif slope is not None:
+        y = leaky_relu(y, slope)
     return y

@@ -20,6 +20,7 @@ from ..geometry import kept_shape
 from ..reference import norm as reference
 from .launch import THREADS, blocks_for, launch
 from .places import channels_last, channels_second, place
+from .pointwise import leaky_relu, leaky_relu_backward
 from .reduce import gradient_sums, moments, summed_axes
 
 
@@ -44,11 +45,11 @@ def write_gradient(gy, x, weight, mean, var, eps, mean_g, mean_gy, gx):
         gx[at] = (gy[at] * weight[at] - mean_g[at] - y * mean_gy[at]) / deviation
 
 
-def normalize(x, weight, bias, axes, eps):
+def normalize(x, weight, bias, axes, eps, slope=None):
     """As in `reference`: x (N, C, ...) of two to four axes, y channels-last. Arrays of more axes, of two
     dtypes, or without entries are left to that."""
     if not _is_ours(x, weight, bias):
-        return reference.normalize(x, weight, bias, axes, eps)
+        return reference.normalize(x, weight, bias, axes, eps, slope)
     xp, rows = array_module(x), channels_last(x)
     mean, var = xp.empty((2, *kept_shape("normalize", x.shape, axes)), x.dtype)
     over = summed_axes(rows.shape, channels_last(mean).shape)
@@ -57,13 +58,17 @@ def normalize(x, weight, bias, axes, eps):
     repeated = [_like(x, a) for a in (mean, var, xp.ones(1, x.dtype) if weight is None else weight)]
     bias = _like(x, xp.zeros(1, x.dtype) if bias is None else bias)
     launch(write_normalized, blocks_for(x.size), (THREADS,), rows, *repeated, bias, np.float32(eps), y)
-    return channels_second(y, x.shape), mean, var
+    y = channels_second(y, x.shape)
+    return y if slope is None else leaky_relu(y, slope), mean, var
 
 
-def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
+def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
     """As in `reference`, for the same arrays as `normalize`; gx channels-last."""
     if not _is_ours(x, gy, weight, bias, mean, var):
-        return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps)
+        return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
+    if slope is not None:  # the sign of what went into the activation is worked out again
+        y = normalize(x, weight, bias, axes, eps)[0]
+        gy = leaky_relu_backward(gy, y, slope)
     xp, eps = array_module(x), np.float32(eps)
     one = xp.ones(1, x.dtype)
     rows_gy, rows = channels_last(gy), channels_last(x)

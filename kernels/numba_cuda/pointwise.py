@@ -34,11 +34,14 @@ def leaky_relu_backward_entries(gy, y, slope, gx):
 
 
 @cuda.jit
-def add_bias_entries(y, b):
-    """y[n, h, w, c] += b[c], in place: 8 bytes an entry, as the few of b stay in the caches."""
+def add_bias_entries(y, b, slope):
+    """y[n, h, w, c] += b[c], in place, and then LeakyReLU, which is none for a slope of 1: 8 bytes an entry,
+    as the few of b stay in the caches."""
     for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
         n, h, w, c = place(i, y.shape)
-        y[n, h, w, c] += b[c]
+        v = y[n, h, w, c] + b[c]
+        low = slope * v if slope else slope
+        y[n, h, w, c] = low if v <= 0 else v
 
 
 def leaky_relu(x, slope):
@@ -55,12 +58,13 @@ def leaky_relu_backward(gy, y, slope):
     return back(gx)
 
 
-def add_bias(y, b):
+def add_bias(y, b, slope=None):
     """As in `reference`, in place: y (N, C, ...) of up to four axes; more are left to that."""
     if y.ndim > 4:
-        reference.add_bias(y, b)
+        reference.add_bias(y, b, slope)
     else:
-        launch(add_bias_entries, blocks_for(y.size), (THREADS,), channels_last(y), b)
+        slope = np.float32(1 if slope is None else slope)
+        launch(add_bias_entries, blocks_for(y.size), (THREADS,), channels_last(y), b, slope)
 
 
 def _flat(*arrays):

@@ -2,7 +2,7 @@
 
 from .activation import leaky_relu, leaky_relu_backward, sigmoid, tanh_backward
 from .conv import conv2d, conv2d_input, conv2d_weight
-from .dense import add_bias, channel_sums, linear, matmul
+from .dense import add_bias, bias_leaky_relu_backward, channel_sums, linear, matmul
 from .embedding import embedding_weight
 from .loss import bce_with_logits, bce_with_logits_backward
 from .norm import move_statistics, normalize, normalize_backward, normalize_double_backward
@@ -34,6 +34,7 @@ __all__ = [
     "avg_pool2d_input",
     "bce_with_logits",
     "bce_with_logits_backward",
+    "bias_leaky_relu_backward",
     "channel_sums",
     "conv2d",
     "conv2d_input",

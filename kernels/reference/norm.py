@@ -4,18 +4,16 @@ Ioffe, Szegedy, "Batch normalization", 2015, Algorithm 1 and the gradient of sec
 """
 
 from ..arrays import array_module, sum_to
+from .activation import leaky_relu, leaky_relu_backward
 
 
-def normalize(x, weight, bias, axes, eps):
+def normalize(x, weight, bias, axes, eps, slope=None):
     mean = x.mean(axis=axes, keepdims=True)
     y = x - mean
     var = (y * y).mean(axis=axes, keepdims=True)
-    y /= array_module(x).sqrt(var + eps)
-    if weight is not None:
-        y *= weight
-    if bias is not None:
-        y += bias
-    return y, mean, var
+    y *= 1 / array_module(x).sqrt(var + eps)  # as in the gradient, so that signs are the same
+    y = _affine(y, weight, bias)
+    return y if slope is None else leaky_relu(y, slope), mean, var
 
 
 def move_statistics(running_mean, running_var, mean, var, momentum, correction):
@@ -24,9 +22,11 @@ def move_statistics(running_mean, running_var, mean, var, momentum, correction):
         running += momentum * value.reshape(running.shape)
 
 
-def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
+def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
     rstd = 1 / array_module(x).sqrt(var + eps)
     y = (x - mean) * rstd
+    if slope is not None:
+        gy = leaky_relu_backward(gy, _affine(y, weight, bias), slope)
     g = gy if weight is None else gy * weight
     gx = g - g.mean(axis=axes, keepdims=True)
     gx -= y * (g * y).mean(axis=axes, keepdims=True)
@@ -34,6 +34,11 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps):
     gweight = None if weight is None else sum_to(gy * y, weight.shape)
     gbias = None if bias is None else sum_to(gy, bias.shape)
     return gx, gweight, gbias
+
+
+def _affine(y, weight, bias):
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
 
 
 def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
