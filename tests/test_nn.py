@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from minigan import Generator, Tensor, manual_seed, nn
+import minigan_kernels as kernels
+from minigan import Generator, Tensor, grad, manual_seed, nn
+from minigan.autograd.modes import switched
 from minigan.nn import init
 from minigan.testing import assert_close
 
@@ -192,6 +194,62 @@ def test_a_deep_copy_has_the_same_state_in_arrays_of_its_own():
     for array in twin.state_dict().values():
         array += 1
     assert_same_state(net.state_dict(), before)
+
+
+# Activations in the pass of the layer before them
+
+
+def activated_net():
+    rng = Generator(0)
+    down = [nn.Conv2d(3, 16, 4, 2, 1, generator=rng), nn.LeakyReLU(0.2)]
+    down += [nn.Conv2d(16, 32, 4, 2, 1, bias=False, generator=rng), nn.BatchNorm2d(32), nn.LeakyReLU(0.2)]
+    flat = [nn.Flatten(), nn.Linear(32 * 16, 100, generator=rng), nn.ReLU(), nn.BatchNorm1d(100), nn.ReLU()]
+    up = [nn.Linear(100, 16 * 16, generator=rng), nn.LeakyReLU(0.1), nn.Unflatten(16, 4, 4)]
+    return nn.Sequential(*down, *flat, *up, nn.ConvTranspose2d(16, 8, 4, 2, 1, generator=rng), nn.ReLU())
+
+
+def outcome(net, x):
+    """The ops of a forward pass, and what it and the two orders of derivatives give."""
+    ops = []
+    with switched(trace=lambda op, *_: ops.append(type(op).__name__)):
+        y = net(x)
+    parameters = list(net.parameters())
+    first = grad(y.sum(), [x, *parameters])
+    slope = grad((y * y).sum(), [x], create_graph=True)[0]
+    second = grad((slope * slope).sum(), parameters, allow_unused=True)
+    return ops, [t.data for t in (y, *first, slope, *second) if t is not None]
+
+
+@pytest.mark.parametrize("engine", ["reference", "cpu"])
+def test_an_activation_in_the_pass_of_its_layer_changes_no_bit(engine):
+    x = Tensor(np.random.default_rng(0).standard_normal((20, 3, 16, 16)).astype(np.float32), True)
+    with kernels.engine(engine):
+        ops, together = outcome(activated_net(), x)
+        hooked = activated_net()
+        for module in hooked:
+            if isinstance(module, nn.ReLU | nn.LeakyReLU):
+                module.register_forward_hook(lambda *_: None)
+        apart_ops, apart = outcome(hooked, x)
+    assert ops.count("LeakyReLU") == 0
+    assert apart_ops.count("LeakyReLU") == 6
+    assert len(together) == len(apart) > 20
+    for a, b in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_layer_of_ones_own_is_called_as_ever():
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * 2.0
+
+    class Steep(nn.LeakyReLU):
+        def forward(self, x):
+            return super().forward(x) * 3.0
+
+    x, rng = images(4, 5), Generator(0)
+    mine, plain = Doubled(5, 6, generator=rng), nn.Linear(6, 7, generator=rng)
+    y = nn.Sequential(mine, nn.ReLU(), plain, Steep())(x)
+    assert_close(y, Steep()(plain(nn.ReLU()(mine(x)))), rtol=0, atol=0)
 
 
 # What is done to all parts of a module

@@ -47,7 +47,7 @@ class Function:
     what `saves` names), arrays out, one per input. `backward` remains what the op means.
     """
 
-    saves = "inputs"  # "inputs", "output" or "": what `backward` needs; the rest is not kept alive
+    saves = "inputs"  # "inputs", "output", "inputs and output" or "": what `backward` needs
     first_order = None
 
     parents = None  # the places in the graph of the inputs, None for a constant
@@ -103,20 +103,20 @@ class Function:
                 self.shapes.append(None)
                 self.dtypes.append(None)
                 versions.append(None)
-        if self.saves == "inputs":
-            self._saved, self._versions = inputs, versions
-        elif self.saves == "output":  # its array and version only: the tensor would be a cycle
-            self._saved = out.data, out._version, out._version[0]
+        if "inputs" in self.saves:
+            self._inputs, self._versions = inputs, versions
+        if "output" in self.saves:  # its array and version only: the tensor would be a cycle
+            self._output = out.data, out._version, out._version[0]
 
     @property
     def inputs(self):
         """The inputs, as they were given to the op."""
-        if self.saves != "inputs":
+        if "inputs" not in self.saves:
             raise RuntimeError(f"{describe(self)} uses its inputs: set saves = 'inputs'")
-        for x, version in zip(self._saved, self._versions, strict=True):
+        for x, version in zip(self._inputs, self._versions, strict=True):
             if version is not None and x._version[0] != version:
                 self._refuse("an input")
-        return self._saved
+        return self._inputs
 
     @property
     def output(self):
@@ -124,18 +124,21 @@ class Function:
         return Tensor.made_by(self, *self._saved_output())
 
     def _saved_output(self):
-        if self.saves != "output":
+        if "output" not in self.saves:
             raise RuntimeError(f"{describe(self)} uses its output: set saves = 'output'")
-        data, version, saved_version = self._saved
+        data, version, saved_version = self._output
         if version[0] != saved_version:
             self._refuse("its output")
         return data, version
 
     def saved_arrays(self):
-        """The arrays of what was saved: of the inputs, the output or nothing."""
-        if self.saves == "inputs":
-            return [x.data if isinstance(x, Tensor) else x for x in self.inputs]
-        return self._saved_output()[:1] if self.saves == "output" else ()
+        """The arrays of what was saved: of the inputs, then of the output."""
+        arrays = []
+        if "inputs" in self.saves:
+            arrays += [x.data if isinstance(x, Tensor) else x for x in self.inputs]
+        if "output" in self.saves:
+            arrays.append(self._saved_output()[0])
+        return arrays
 
     def _refuse(self, what):
         raise RuntimeError(

@@ -219,7 +219,7 @@ def blame(tensor) -> str:
     """
     ops, _ = _ancestors([tensor])
     for node in ops:
-        inputs = node.inputs if node.saves == "inputs" else (None,) * len(node.parents)
+        inputs = node.inputs if "inputs" in node.saves else (None,) * len(node.parents)
         for parent, x in zip(node.parents, inputs, strict=True):
             given = parent if isinstance(parent, Tensor) else x if parent is None else None
             given = given.data if isinstance(given, Tensor) else given
@@ -228,10 +228,10 @@ def blame(tensor) -> str:
                     f"a weight or input of shape {given.shape}, given to {describe(node)}, is not finite: "
                     f"an earlier update or the data spoiled it"
                 )
-        if node.saves == "inputs":
+        if "inputs" in node.saves:
             with no_grad():
                 made = copy.copy(node).forward(*[x.data if isinstance(x, Tensor) else x for x in inputs])
-        elif node.saves == "output":
+        elif "output" in node.saves:
             made = node.output.data
         else:
             continue

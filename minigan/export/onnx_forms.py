@@ -18,6 +18,16 @@ def leaky_relu(g, op, x):
     return g.add("Relu", x) if op.slope == 0 else g.add("LeakyRelu", x, alpha=op.slope)
 
 
+def activated(form):
+    """The form of an op that a LeakyReLU may follow."""
+
+    def with_activation(g, op, *inputs):
+        y = form(g, op, *inputs)
+        return y if op.slope is None else leaky_relu(g, op, y)
+
+    return with_activation
+
+
 def power_by_number(g, op, x):
     return g.add("Pow", x, g.number(op.exponent, x))
 

@@ -1,6 +1,6 @@
 """Each op in ONNX: the name of an operator that takes the same inputs, or a form as those of `onnx_forms`."""
 
-from minigan.functional.activation import ELU, LeakyReLU, LogSoftmax, Sigmoid, Softmax, Softplus, Tanh
+from minigan.functional.activation import ELU, LogSoftmax, Sigmoid, Softmax, Softplus, Tanh
 from minigan.functional.conv import Conv2d, ConvTranspose2d
 from minigan.functional.elementwise import (
     Abs,
@@ -22,6 +22,7 @@ from minigan.functional.elementwise import (
     Where,
 )
 from minigan.functional.index import Embedding, Index
+from minigan.functional.leaky import LeakyReLU
 from minigan.functional.matmul import Linear, MatMul
 from minigan.functional.norm import Normalize
 from minigan.functional.pool import AvgPool2d, MaxPool2d
@@ -64,12 +65,12 @@ TABLE = {
     RowNorms: forms.row_norms,
     SumTo: forms.sum_to,
     Expand: forms.expand,
-    Normalize: forms.normalize,
+    Normalize: forms.activated(forms.normalize),
     # products
-    Linear: forms.linear,
+    Linear: forms.activated(forms.linear),
     MatMul: forms.matmul,
-    Conv2d: forms.conv,
-    ConvTranspose2d: forms.conv_transpose,
+    Conv2d: forms.activated(forms.conv),
+    ConvTranspose2d: forms.activated(forms.conv_transpose),
     # images
     MaxPool2d: forms.pool("MaxPool"),
     AvgPool2d: forms.pool("AveragePool", count_include_pad=1),

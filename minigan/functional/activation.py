@@ -10,6 +10,7 @@ from minigan.autograd import Function
 
 from .axes import axes_of
 from .elementwise import erf
+from .leaky import LeakyReLU, slope_of
 from .pool import max_pool2d
 
 
@@ -20,9 +21,7 @@ def relu(x):
 
 def leaky_relu(x, negative_slope=0.01):
     """x where it is positive, negative_slope · x elsewhere, for a slope in [0, 1]."""
-    if not 0 <= negative_slope <= 1:
-        raise ValueError(f"leaky_relu: negative_slope must be in [0, 1], got {negative_slope}")
-    return LeakyReLU(float(negative_slope))(x)
+    return LeakyReLU(slope_of("leaky_relu", negative_slope))(x)
 
 
 def elu(x, alpha=1.0):
@@ -104,36 +103,6 @@ def dropout(x, p=0.5, training=True, generator=None):
     u = generator.uniform(x.shape, device=x.device)
     with backend.beside(u):
         return x * ((u >= p).astype(x.dtype) * float(1 / (1 - p)))
-
-
-class LeakyReLU(Function):
-    saves = "output"  # has the sign of the input, and the next layer keeps it anyway
-
-    def __init__(self, slope):
-        self.slope = slope
-
-    def forward(self, x):
-        return kernels.leaky_relu(x, self.slope)
-
-    def backward(self, gy):
-        return LeakyReLUGradient(self.slope)(gy, self.output.detach())
-
-    def first_order(self, gy, y):
-        return kernels.leaky_relu_backward(gy, y, self.slope)
-
-
-class LeakyReLUGradient(Function):
-    """gy where y is positive, slope · gy elsewhere: linear in gy, and so its own gradient."""
-
-    def __init__(self, slope):
-        self.slope = slope
-
-    def forward(self, gy, y):
-        return kernels.leaky_relu_backward(gy, y, self.slope)
-
-    def backward(self, ggy):
-        _, y = self.inputs
-        return LeakyReLUGradient(self.slope)(ggy, y), None
 
 
 class ELU(Function):

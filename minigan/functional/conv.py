@@ -14,25 +14,29 @@ from numbers import Integral
 import minigan_kernels as kernels
 from minigan.autograd import Function
 
+from .leaky import Activated, slope_of
 from .reduce import channel_sums
 from .shape import pad
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, negative_slope=None):
     """Cross-correlation: x (N, C, H, W), w (O, C/groups, KH, KW), b (O,) -> (N, O, OH, OW).
 
     OH = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1. float32 or float64.
+    negative_slope: that of a `leaky_relu` of it, in the pass that adds b; None for none.
     ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
     geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
     _check_bias("conv2d", b, w.shape[:1])
-    return Conv2d(geometry)(x, w, b)
+    return Conv2d(geometry, slope_of("conv2d", negative_slope))(x, w, b)
 
 
-def conv_transpose2d(x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose2d(
+    x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, negative_slope=None
+):
     """The x-adjoint of `conv2d`: x (N, O, H, W), w (O, C/groups, KH, KW), b (C,) -> (N, C, OH, OW).
 
-    OH = (H - 1)·stride - 2·padding + dilation·(KH - 1) + output_padding + 1. Errors as `conv2d`;
+    OH = (H - 1)·stride - 2·padding + dilation·(KH - 1) + output_padding + 1. Slope and errors as in `conv2d`;
     ValueError also for an output_padding that is not below the stride or the dilation.
     """
     geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
@@ -48,7 +52,7 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0, output_padding=0, groups
     rows, columns = (e // s for e, s in zip(extra, geometry.stride, strict=True))
     x = pad(x, (0, columns, 0, rows)) if rows or columns else x
     _check_bias("conv_transpose2d", b, (w.shape[1] * groups,))
-    return ConvTranspose2d(geometry, size)(x, w, b)
+    return ConvTranspose2d(geometry, size, slope_of("conv_transpose2d", negative_slope))(x, w, b)
 
 
 def conv2d_weight(x, gy, kernel_size, stride=1, padding=0, dilation=1, groups=1):
@@ -70,9 +74,12 @@ def _check_bias(name, b, shape):
         raise ValueError(f"{name}: the bias has shape {b.shape}, expected {shape}")
 
 
-def _with_bias(y, b):
+def _finished(y, b, slope):
+    """y with its bias and its activation, if there are any."""
     if b is not None:
-        kernels.add_bias(y, b)  # y is new: nobody else sees it change
+        kernels.add_bias(y, b, slope)  # y is new: nobody else sees it change
+    elif slope is not None:
+        y = kernels.leaky_relu(y, slope)
     return y
 
 
@@ -92,32 +99,50 @@ class Geometry:
         return self.stride, self.padding, self.dilation, self.groups
 
 
-class Conv2d(Function):
-    def __init__(self, geometry):
+class Conv2d(Activated):
+    def __init__(self, geometry, slope=None):
+        super().__init__(slope)
         self.geometry = geometry
 
     def forward(self, x, w, b):
-        return _with_bias(kernels.conv2d(x, w, *self.geometry.args), b)
+        return _finished(kernels.conv2d(x, w, *self.geometry.args), b, self.slope)
 
     def backward(self, gy):
         x, w, _ = self.inputs
-        gx = ConvTranspose2d(self.geometry, x.shape[2:])(gy, w, None) if self.wanted[0] else None
-        gw = Conv2dWeight(self.geometry, w.shape[2:])(x, gy) if self.wanted[1] else None
-        return gx, gw, channel_sums(gy) if self.wanted[2] else None
+        g = self.before(gy)
+        gx = ConvTranspose2d(self.geometry, x.shape[2:])(g, w, None) if self.wanted[0] else None
+        gw = Conv2dWeight(self.geometry, w.shape[2:])(x, g) if self.wanted[1] else None
+        return gx, gw, channel_sums(g) if self.wanted[2] else None
+
+    def first_order(self, gy, x, w, b, y=None):
+        g, gb = self.arrays_before(gy, y)
+        args = self.geometry.args
+        gx = kernels.conv2d_input(g, w, x.shape[2:], *args) if self.wanted[0] else None
+        gw = kernels.conv2d_weight(x, g, w.shape[2:], *args) if self.wanted[1] else None
+        return gx, gw, gb
 
 
-class ConvTranspose2d(Function):
-    def __init__(self, geometry, size):
+class ConvTranspose2d(Activated):
+    def __init__(self, geometry, size, slope=None):
+        super().__init__(slope)
         self.geometry, self.size = geometry, size
 
     def forward(self, x, w, b):
-        return _with_bias(kernels.conv2d_input(x, w, self.size, *self.geometry.args), b)
+        return _finished(kernels.conv2d_input(x, w, self.size, *self.geometry.args), b, self.slope)
 
     def backward(self, gy):
         x, w, _ = self.inputs
-        gx = Conv2d(self.geometry)(gy, w, None) if self.wanted[0] else None
-        gw = Conv2dWeight(self.geometry, w.shape[2:])(gy, x) if self.wanted[1] else None
-        return gx, gw, channel_sums(gy) if self.wanted[2] else None
+        g = self.before(gy)
+        gx = Conv2d(self.geometry)(g, w, None) if self.wanted[0] else None
+        gw = Conv2dWeight(self.geometry, w.shape[2:])(g, x) if self.wanted[1] else None
+        return gx, gw, channel_sums(g) if self.wanted[2] else None
+
+    def first_order(self, gy, x, w, b, y=None):
+        g, gb = self.arrays_before(gy, y)
+        args = self.geometry.args
+        gx = kernels.conv2d(g, w, *args) if self.wanted[0] else None
+        gw = kernels.conv2d_weight(g, x, w.shape[2:], *args) if self.wanted[1] else None
+        return gx, gw, gb
 
 
 class Conv2dWeight(Function):

@@ -6,6 +6,7 @@ import string
 import minigan_kernels as kernels
 from minigan.autograd import Function, Tensor
 
+from .leaky import Activated, slope_of
 from .reduce import channel_sums
 
 
@@ -27,15 +28,18 @@ def matmul(a, b):
     return MatMul()(a, b)
 
 
-def linear(x, weight, bias=None):
-    """x Wᵀ + b: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
+def linear(x, weight, bias=None, negative_slope=None):
+    """x Wᵀ + b: x (..., in), weight (out, in), bias (out,) -> (..., out).
+
+    negative_slope: that of a `leaky_relu` of it, in the same pass over memory; None for none.
+    """
     if weight.ndim != 2 or x.ndim < 1:
         raise ValueError(f"linear: x has shape {x.shape}, the weight {weight.shape}, expected (out, in)")
     if x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: x has {x.shape[-1]} features, the weight expects {weight.shape[1]}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: the bias has shape {bias.shape}, expected ({weight.shape[0]},)")
-    return Linear()(x, weight, bias)
+    return Linear(slope_of("linear", negative_slope))(x, weight, bias)
 
 
 def einsum(equation, *operands):
@@ -109,14 +113,14 @@ class MatMul(Function):
         return ga, gb
 
 
-class Linear(Function):
+class Linear(Activated):
     def forward(self, x, w, b):
-        y = kernels.linear(_rows(x), w, b)
+        y = kernels.linear(_rows(x), w, b, self.slope)
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[0])
 
     def backward(self, gy):
         x, w, _ = (t if t is None or isinstance(t, Tensor) else Tensor(t) for t in self.inputs)
-        g, gx, gw, gb = _rows(gy), None, None, None
+        g, gx, gw, gb = _rows(self.before(gy)), None, None, None
         if self.wanted[0]:
             gx = MatMul()(g, w)
             gx = gx if x.ndim == 2 else gx.reshape(x.shape)
@@ -126,15 +130,14 @@ class Linear(Function):
             gb = channel_sums(g)
         return gx, gw, gb
 
-    def first_order(self, gy, x, w, b):
-        g, gx, gw, gb = _rows(gy), None, None, None
+    def first_order(self, gy, x, w, b, y=None):
+        g, gb = self.arrays_before(_rows(gy), None if y is None else _rows(y))
+        gx = gw = None
         if self.wanted[0]:
             gx = kernels.matmul(g, w)
             gx = gx if x.ndim == 2 else gx.reshape(x.shape)
         if self.wanted[1]:
             gw = kernels.matmul(g.T, _rows(x))
-        if self.wanted[2]:
-            gb = kernels.channel_sums(g)
         return gx, gw, gb
 
 

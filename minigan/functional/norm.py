@@ -12,15 +12,26 @@ import minigan_kernels as kernels
 from minigan import backend
 from minigan.autograd import Function, Tensor
 
+from .leaky import LeakyReLU, LeakyReLUGradient, slope_of
+
 
 def batch_norm(
-    x, running_mean=None, running_var=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-5,
+    negative_slope=None,
 ):
     """Normalise each channel over the batch: x (N, C) or (N, C, ...), the others (C,) or None.
 
     training: use the batch's own statistics, and move the running ones by `momentum` towards them,
     in place (the variance unbiased, as in PyTorch); else use the running ones. Without running
     statistics the batch's own are always used.
+    negative_slope: that of a `leaky_relu` of the result, in the same pass over memory; None for none.
 
     Ioffe, Szegedy, "Batch normalization", 2015, Algorithms 1 and 2. ValueError for shapes that do
     not fit, or for one value a channel in training.
@@ -29,7 +40,7 @@ def batch_norm(
         raise ValueError(f"batch_norm: x must have shape (N, C, ...), got {x.shape}")
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: give both running_mean and running_var, or neither")
-    C = x.shape[1]
+    C, slope = x.shape[1], slope_of("batch_norm", negative_slope)
     for name, t in (
         ("running_mean", running_mean),
         ("running_var", running_var),
@@ -42,12 +53,13 @@ def batch_norm(
         channel = _channel(x)
         weight, bias = _reshaped(weight, channel), _reshaped(bias, channel)
         centred = x - running_mean.detach().reshape(channel)
-        return _affine(centred / (running_var.detach().reshape(channel) + eps).sqrt(), weight, bias)
+        y = _affine(centred / (running_var.detach().reshape(channel) + eps).sqrt(), weight, bias)
+        return y if slope is None else LeakyReLU(slope)(y)
 
     n = x.numel() // max(C, 1)
     if n < 2:
         raise ValueError(f"batch_norm: needs more than one value per channel in training, x is {x.shape}")
-    op = Normalize((0, *range(2, x.ndim)), eps, _channel(x))
+    op = Normalize((0, *range(2, x.ndim)), eps, _channel(x), slope)
     y = op(x, weight, bias)
     if running_mean is not None:
         with backend.beside(running_mean.data):
@@ -120,21 +132,26 @@ def _affine(y, weight, bias):
 
 
 class Normalize(Function):
-    """(x - mean) / √(var + eps) · weight + bias over `axes`.
+    """(x - mean) / √(var + eps) · weight + bias over `axes`, and a LeakyReLU of `slope`, None for none.
 
     weight and bias are None, or broadcast against x when given the shape `affine`.
     """
 
-    def __init__(self, axes, eps, affine):
-        self.axes, self.eps, self.affine = axes, eps, affine
+    def __init__(self, axes, eps, affine, slope=None):
+        self.axes, self.eps, self.affine, self.slope = axes, eps, affine, slope
 
     def forward(self, x, weight, bias):
-        weight, bias = _reshaped(weight, self.affine), _reshaped(bias, self.affine)
-        y, self.mean, self.var = kernels.normalize(x, weight, bias, self.axes, self.eps)
+        y, self.mean, self.var = self.kernel(x, weight, bias, self.slope)
         return y
+
+    def kernel(self, x, weight, bias, slope):
+        weight, bias = _reshaped(weight, self.affine), _reshaped(bias, self.affine)
+        return kernels.normalize(x, weight, bias, self.axes, self.eps, slope)
 
     def backward(self, gy):
         x, weight, bias = self.inputs
+        if self.slope is not None:  # which of the two slopes an entry has is a constant
+            gy = LeakyReLUGradient(self.slope)(gy, self.kernel(*self.saved_arrays(), None)[0])
         gx = gweight = gbias = None
         if self.wanted[0]:
             gx = NormalizeGradient(self.axes, self.eps, self.affine, self.mean, self.var)(gy, x, weight)
@@ -147,7 +164,9 @@ class Normalize(Function):
 
     def first_order(self, gy, x, weight, bias):
         w, b = _reshaped(weight, self.affine), _reshaped(bias, self.affine)
-        gx, *found = kernels.normalize_backward(gy, x, w, b, self.mean, self.var, self.axes, self.eps)
+        gx, *found = kernels.normalize_backward(
+            gy, x, w, b, self.mean, self.var, self.axes, self.eps, self.slope
+        )
         return gx, *(
             g if g is None else g.reshape(t.shape) for g, t in zip(found, (weight, bias), strict=True)
         )

@@ -23,6 +23,7 @@ class _Activation(Module):
 
 class ReLU(_Activation):
     function = F.relu
+    negative_slope = 0.0
 
 
 class SELU(_Activation):
@@ -46,6 +47,7 @@ class LeakyReLU(_Activation):
 
     def __init__(self, negative_slope=0.01):
         super().__init__(negative_slope=negative_slope)
+        self.negative_slope = negative_slope
 
 
 class ELU(_Activation):

@@ -13,11 +13,17 @@ from minigan.autograd import Tensor
 from minigan.functional.conv import pair
 
 from . import init
+from .activations import LeakyReLU, ReLU
 from .module import Module, Parameter
 
 
 class Sequential(Module):
-    """Modules applied one after the other. `net[i]` is one of them, `net[a:b]` a part."""
+    """Modules applied one after the other. `net[i]` is one of them, `net[a:b]` a part.
+
+    A ReLU or LeakyReLU right behind a linear layer, a convolution or a batch norm is made in the same pass
+    over memory, unless one of the two has a forward hook, which is to see what it makes. The results are
+    the same.
+    """
 
     def __init__(self, *modules):
         super().__init__()
@@ -27,8 +33,17 @@ class Sequential(Module):
             setattr(self, str(i), module)
 
     def forward(self, x):
-        for module in self._modules.values():
-            x = module(x)
+        modules, i = list(self._modules.values()), 0
+        while i < len(modules):
+            module, behind = modules[i], modules[i + 1] if i + 1 < len(modules) else None
+            if (
+                type(module) in ACTIVATED
+                and type(behind) in (ReLU, LeakyReLU)
+                and not _hooked(module, behind)
+            ):
+                x, i = module(x, negative_slope=behind.negative_slope), i + 2
+            else:
+                x, i = module(x), i + 1
         return x
 
     def __getitem__(self, i):
@@ -51,8 +66,8 @@ class Linear(Module):
         self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
         _reset(self, in_features, generator)
 
-    def forward(self, x):
-        return F.linear(x, self.weight, self.bias)
+    def forward(self, x, negative_slope=None):
+        return F.linear(x, self.weight, self.bias, negative_slope)
 
 
 class _Conv(Module):
@@ -100,8 +115,8 @@ class Conv2d(_Conv):
         settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         super().__init__(in_channels, out_channels, kernel_size, settings, bias, generator)
 
-    def forward(self, x):
-        return F.conv2d(x, self.weight, self.bias, **self.settings)
+    def forward(self, x, negative_slope=None):
+        return F.conv2d(x, self.weight, self.bias, **self.settings, negative_slope=negative_slope)
 
 
 class ConvTranspose2d(_Conv):
@@ -131,8 +146,8 @@ class ConvTranspose2d(_Conv):
         }
         super().__init__(in_channels, out_channels, kernel_size, settings, bias, generator)
 
-    def forward(self, x):
-        return F.conv_transpose2d(x, self.weight, self.bias, **self.settings)
+    def forward(self, x, negative_slope=None):
+        return F.conv_transpose2d(x, self.weight, self.bias, **self.settings, negative_slope=negative_slope)
 
 
 class Embedding(Module):
@@ -162,7 +177,7 @@ class BatchNorm1d(Module):
             self.register_buffer("running_mean", Tensor(np.zeros(num_features, np.float32)))
             self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)))
 
-    def forward(self, x):
+    def forward(self, x, negative_slope=None):
         if x.ndim not in self.axes:
             expected = " or ".join(map(str, self.axes))
             raise ValueError(f"{type(self).__name__}: x has {x.ndim} axes, expected {expected}")
@@ -175,6 +190,7 @@ class BatchNorm1d(Module):
             self.training,
             self.momentum,
             self.eps,
+            negative_slope,
         )
 
     def extra_repr(self):
@@ -185,6 +201,13 @@ class BatchNorm2d(BatchNorm1d):
     """Batch norm of images (N, C, H, W)."""
 
     axes = (4,)
+
+
+ACTIVATED = {Linear, Conv2d, ConvTranspose2d, BatchNorm1d, BatchNorm2d}  # layers that take a negative_slope
+
+
+def _hooked(*modules):
+    return any(module._forward_hooks for module in modules)
 
 
 class LayerNorm(Module):

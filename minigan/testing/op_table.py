@@ -562,6 +562,20 @@ PRODUCTS = [
     Row(
         "linear, one row", F.linear, [(3,), (4, 3), (4,)], lambda x, w, b: x @ w.T + b, "nn.functional.linear"
     ),
+    Row(
+        "linear, activated",
+        lambda x, w, b: F.linear(x, w, b, negative_slope=0.2),
+        [(5, 3), (2, 3), (2,)],
+        lambda x, w, b: leaky(x @ w.T + b),
+        lambda t, x, w, b: t.nn.functional.leaky_relu(t.nn.functional.linear(x, w, b), 0.2),
+    ),
+    Row(
+        "linear, no bias, activated",
+        lambda x, w: F.linear(x, w, negative_slope=0.0),
+        [(2, 5, 3), (2, 3)],
+        lambda x, w: np.maximum(x @ w.T, 0),
+        lambda t, x, w: t.relu(t.nn.functional.linear(x, w)),
+    ),
     einsum_row("ij -> ji", (2, 3)),
     einsum_row("ijk -> j", (2, 3, 4)),
     einsum_row("ij ->", (2, 3)),
@@ -642,6 +656,18 @@ GEOMETRIES = {
 
 CONVOLUTION = [row for name, geometry in GEOMETRIES.items() for row in conv_rows(name, **geometry)]
 CONVOLUTION += [
+    Row(
+        "conv2d, activated",
+        lambda x, w, b: F.conv2d(x, w, b, 2, 1, negative_slope=0.2),
+        [(2, 3, 4, 6), (2, 3, 4, 4), (2,)],
+        torch=lambda t, x, w, b: t.nn.functional.leaky_relu(t.nn.functional.conv2d(x, w, b, 2, 1), 0.2),
+    ),
+    Row(
+        "conv_transpose2d, no bias, activated",
+        lambda x, w: F.conv_transpose2d(x, w, None, 2, 1, negative_slope=0.0),
+        [(2, 3, 2, 3), (3, 2, 4, 4)],
+        torch=lambda t, x, w: t.relu(t.nn.functional.conv_transpose2d(x, w, None, 2, 1)),
+    ),
     Row("conv2d, no bias", F.conv2d, [(2, 3, 4, 4), (2, 3, 3, 3)], torch="nn.functional.conv2d"),
     Row(
         "conv_transpose2d, no bias",
@@ -712,6 +738,10 @@ RESAMPLING = [interpolate_row(size, mode) for size, mode in product(SIZES, MODES
 # Normalisation
 
 
+def leaky(y):
+    return np.where(y > 0, y, 0.2 * y)
+
+
 def normalized(x, axes, eps=1e-5):
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
 
@@ -769,6 +799,20 @@ NORMALISATION = [
         [(4, 3), zeros(3), (3,)],
         lambda x, w, b: np.broadcast_to(b, (4, 3)),
         lambda t, x, w, b: t.nn.functional.batch_norm(x, None, None, w, b, training=True),
+    ),
+    Row(
+        "batch_norm, activated",
+        lambda x, w, b: F.batch_norm(x, weight=w, bias=b, training=True, negative_slope=0.2),
+        [(2, 3, 2, 4), (3,), (3,)],
+        torch=lambda t, x, w, b: t.nn.functional.leaky_relu(
+            t.nn.functional.batch_norm(x, None, None, w, b, training=True), 0.2
+        ),
+    ),
+    Row(
+        "batch_norm, evaluation, activated",
+        lambda x: F.batch_norm(x, like(x, MEAN), like(x, VAR), negative_slope=0.0),
+        [(5, 3)],
+        lambda x: np.maximum((x - MEAN) / np.sqrt(np.add(VAR, 1e-5)), 0),
     ),
     Row(
         "batch_norm, weight alone",
