@@ -158,8 +158,9 @@ def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, slope, activate, c
             block[:] = bias[n:columns]
         gemm(left[m:rows], right[:, n:columns], block, len(bias) > 0)
         if activate:
-            for row in range(len(block)):
-                leak(block[row], slope)
+            entries = c.reshape(-1)  # of whose parts the compiler knows that they are contiguous
+            for row in range(m, rows):
+                leak(entries[row * N + n : row * N + columns], slope)
 
 
 @njit(**OPTIONS)

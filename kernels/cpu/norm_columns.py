@@ -98,7 +98,7 @@ def write_columns(x, sums, R, weight, bias, eps, slope, activate, y, mean, var, 
                 _merge(whole, first, sums[s, chunk], last - first)
             for c in range(C):
                 shift[c], variance = whole[0, c] / R, x.dtype.type(whole[1, c] / R)
-                scale[c], offset[c] = _affine(c, variance, eps, weight, bias)
+                scale[c], offset[c] = _affine(c, 1 / np.sqrt(variance + eps), weight, bias)
                 if item % chunks == 0:
                     mean[s * C + c], var[s * C + c] = shift[c], variance
             repeat(strips, C)
@@ -112,16 +112,16 @@ def write_columns(x, sums, R, weight, bias, eps, slope, activate, y, mean, var, 
 
 
 @njit(**OPTIONS)
-def _affine(c, variance, eps, weight, bias):
+def _affine(c, rstd, weight, bias):
     """The factor and the offset of column c."""
     number = weight.dtype.type
-    scale = number(1 / np.sqrt(variance + eps)) * (weight[c] if len(weight) else number(1))
+    scale = number(rstd) * (weight[c] if len(weight) else number(1))
     return scale, bias[c] if len(bias) else number(0)
 
 
 @parallel
 def column_products(gy, x, sums, R, weight, bias, mean, var, eps, slope, activate, parts):
-    """sums[s, chunk] = Σ gy and Σ gy·(x - mean)/√(var + eps) of each column."""
+    """sums[s, chunk] = Σ g and Σ g·(x - mean) of each column, g being gy before the activation."""
     S, chunks, _, C = sums.shape
     slope = x.dtype.type(slope)
     for i in prange(parts):
@@ -137,7 +137,8 @@ def column_products(gy, x, sums, R, weight, bias, mean, var, eps, slope, activat
             clear(found.reshape(-1))
             for c in range(C):
                 shift[c] = mean[s * C + c]
-                scale[c], offset[c] = _affine(c, var[s * C + c], eps, weight, bias)
+                if activate:
+                    scale[c], offset[c] = _affine(c, 1 / np.sqrt(var[s * C + c] + eps), weight, bias)
             repeat(strips[:3], C)
             for first in range(start, end, step):
                 last = min(end, first + step)
@@ -155,8 +156,6 @@ def column_products(gy, x, sums, R, weight, bias, mean, var, eps, slope, activat
                 for c in range(C):
                     found[0, c] += a[c]
                     found[1, c] += b[c]
-            for c in range(C):
-                found[1, c] /= np.sqrt(var[s * C + c] + eps)
 
 
 @njit(**OPTIONS)
@@ -169,7 +168,7 @@ def _behind(gy, x, shift, scale, offset, slope, g):
 
 @parallel
 def write_gradient(gy, x, sums, R, weight, bias, mean, var, eps, slope, activate, gx, gweight, gbias, parts):
-    """gx = rstd·weight·(gy - Σgy/R - ŷ·Σ(gy·ŷ)/R), ŷ = (x - mean)·rstd; and the gradients of the weights."""
+    """gx = rstd·weight·(g - Σg/R - ŷ·Σ(g·ŷ)/R), ŷ = (x - mean)·rstd; and the gradients of the weights."""
     S, chunks, _, C = sums.shape
     slope = x.dtype.type(slope)
     for i in prange(parts):
@@ -192,11 +191,10 @@ def write_gradient(gy, x, sums, R, weight, bias, mean, var, eps, slope, activate
                     plain += sums[s, chunk, 0, c]
                     weighted += sums[s, chunk, 1, c]
                 rstd = 1 / np.sqrt(var[s * C + c] + eps)
-                factor = rstd * weight[c] if len(weight) else rstd
                 shift[c] = mean[s * C + c]
-                scale[c], offset[c] = _affine(c, var[s * C + c], eps, weight, bias)
-                constant[c] = -factor * plain / R
-                along[c] = -factor * rstd * weighted / R
+                scale[c], offset[c] = _affine(c, rstd, weight, bias)
+                constant[c] = -scale[c] * plain / R
+                along[c] = -scale[c] * rstd * rstd * weighted / R
             repeat(strips[:5], C)
             start, end = chunk_of(item, sums, R)
             for at in range(start, end, W):
@@ -211,8 +209,9 @@ def write_gradient(gy, x, sums, R, weight, bias, mean, var, eps, slope, activate
             for c in range(C):
                 plain = weighted = 0.0
                 for s in range(S):
+                    rstd = 1 / np.sqrt(var[s * C + c] + eps)
                     for chunk in range(chunks):
                         plain += sums[s, chunk, 0, c]
-                        weighted += sums[s, chunk, 1, c]
+                        weighted += sums[s, chunk, 1, c] * rstd
                 gbias[c] = plain
                 gweight[c] = weighted
