@@ -7,7 +7,14 @@ from .gemm import linear, matmul
 from .norm import normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
 from .philox import normal
-from .pool import avg_pool2d, avg_pool2d_input, max_pool2d, pixels_gather, pixels_scatter
+from .pool import (
+    avg_pool2d,
+    avg_pool2d_input,
+    max_pool2d,
+    pixels_gather,
+    pixels_scatter,
+    upsample2d_input,
+)
 
 __all__ = [
     "adam",
@@ -33,4 +40,5 @@ __all__ = [
     "rmsprop",
     "sgd",
     "tanh_backward",
+    "upsample2d_input",
 ]

@@ -81,6 +81,13 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
     return gx.transpose(0, 3, 1, 2)
 
 
+def upsample2d_input(gy, factors):
+    """As in `reference`: the sum of a block is so many times its mean."""
+    y = avg_pool2d(gy, factors, factors, (0, 0))
+    y *= factors[0] * factors[1]
+    return y
+
+
 def _images(x, index):
     fits = x.ndim == index.ndim == 4 and x.shape[:2] == index.shape[:2]
     return fits and x.dtype in DTYPES and index.dtype == np.int64
