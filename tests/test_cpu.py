@@ -249,3 +249,24 @@ def test_one_thread_and_all_give_the_same_convolution():
     finally:
         kernels.set_num_threads(before)
     assert_close(*results, rtol=1e-5, atol=1e-4)
+
+
+def test_a_moving_average_does_not_stay_below_the_smallest_normal_number():
+    tiny = np.finfo(np.float32).tiny
+    small = np.array([tiny / 2, -tiny / 4, 8 * tiny, np.nan], np.float32)
+
+    def averages(step, *rest, n=1):
+        p, g = np.zeros((2, 4), np.float32)
+        states = [small.copy() for _ in range(n)]
+        step(p, g, *states, *rest)
+        return states
+
+    found = [
+        *averages(kernels.adam, 3, 0.1, 0.9, 0.999, 1e-8, 0.0, n=2),
+        *averages(kernels.rmsprop, 0.1, 0.99, 1e-8, 0.0),
+        *averages(kernels.sgd, 0.1, 0.9, 0.0, 0.0, False, False),
+    ]
+    for average in found:
+        assert average[:2].tolist() == [0, 0]
+        assert average[2] > tiny
+        assert np.isnan(average[3])
