@@ -132,11 +132,12 @@ MEAN, VAR = X.mean((0, 2, 3), keepdims=True), X.var((0, 2, 3), keepdims=True)
 Y, INDEX = reference.max_pool2d(X, (2, 2), (2, 2), (0, 0))
 WINDOW = (2, 2), (2, 2), (0, 0)
 ONCE = {
-    "add_bias": (X.copy(order="K"), W.reshape(-1)),
+    "add_bias": (X.copy(order="K"), W.reshape(-1), 0.2),
     "avg_pool2d": (X, *WINDOW),
     "avg_pool2d_input": (channels_last(Y), (6, 6), *WINDOW),
     "bce_with_logits": (X, 1.0, 0.5),
     "bce_with_logits_backward": (np.ones((), np.float32), X, 1.0, 0.5),
+    "bias_leaky_relu_backward": (X, X, 0.2),
     "channel_sums": (X,),
     "cross_entropy": (TABLE, LABELS),
     "cross_entropy_backward": (normals(6), TABLE, LABELS),
@@ -146,8 +147,8 @@ ONCE = {
     "log_softmax": (X, 1),
     "log_softmax_backward": (X, X, 1),
     "max_pool2d": (X, *WINDOW),
-    "normalize": (X, W, W, (0, 2, 3), 1e-5),
-    "normalize_backward": (X, X, W, W, MEAN, VAR, (0, 2, 3), 1e-5),
+    "normalize": (X, W, W, (0, 2, 3), 1e-5, 0.2),
+    "normalize_backward": (X, X, W, W, MEAN, VAR, (0, 2, 3), 1e-5, 0.2),
     "normalize_double_backward": (X, X, X, W, MEAN, VAR, (0, 2, 3), 1e-5),
     "pixels_gather": (X, channels_last(INDEX)),
     "pixels_scatter": (channels_last(Y), channels_last(INDEX), (6, 6), WINDOW),

@@ -192,13 +192,16 @@ def test_other_dtypes_and_sizes_that_differ():
 
 @every_precision
 @pytest.mark.parametrize("splits", [1, 3])
-def test_linear_adds_its_bias_once(splits, name):
+def test_linear_adds_its_bias_and_activates_once(splits, name):
+    slopes, orders = st.sampled_from([None, 0.0, 0.2]), st.sampled_from("CF")
+
     @few
-    @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 70), st.booleans(), seeds)
-    def adds(N, outputs, inputs, with_bias, seed):
+    @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 70), st.booleans(), slopes, orders, seeds)
+    def adds(N, outputs, inputs, with_bias, slope, order, seed):
         x, w, b = normals(seed, (N, inputs), (outputs, inputs), outputs)
+        arrays = x, w.copy(order), b if with_bias else None
         with planned(tiles.TILES[-1], splits):
-            check(gemm.linear, (x, w, b if with_bias else None), (), inputs + splits + 1, name)
+            check(gemm.linear, arrays, (slope,), inputs + splits + 1, name)
 
     adds()
 

@@ -1,7 +1,7 @@
 """The CUDA engine: kernels in CUDA C++, on a GPU for CuPy arrays, in the emulator for NumPy arrays.
 
-Bias and activation are not fused: but for the bias of `linear`, each is a launch of its own, after the
-product.
+A LeakyReLU behind a bias or a norm, and so their gradients, are made in the launch that writes those: for
+`linear` with its bias in the epilogue of the product. Biases of convolutions are a launch after them.
 """
 
 from . import activation as _activation
@@ -32,7 +32,7 @@ from .pool import (
     upsample2d,
     upsample2d_input,
 )
-from .reduce import channel_sums, row_norms, row_norms_backward, sums
+from .reduce import bias_leaky_relu_backward, channel_sums, row_norms, row_norms_backward, sums
 from .softmax import (
     cross_entropy,
     cross_entropy_backward,
@@ -49,6 +49,7 @@ __all__ = [
     "avg_pool2d_input",
     "bce_with_logits",
     "bce_with_logits_backward",
+    "bias_leaky_relu_backward",
     "channel_sums",
     "conv2d",
     "conv2d_input",

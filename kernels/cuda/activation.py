@@ -54,8 +54,8 @@ def add_bias(y, b, slope=None):
         raise ValueError(f"add_bias: images of {y.shape[1:]} are too large")
     b = in_order(b, (0,))
     grid = blocks_for(y.size, 4)
-    POINTWISE.launch("add_bias", grid, THREADS, memory, b, np.int64(y.size), np.int32(C), np.int32(P))
+    sizes = np.int64(y.size), np.int32(C), np.int32(P)
+    slope = np.float32(1 if slope is None else slope)
+    POINTWISE.launch("add_bias", grid, THREADS, memory, b, *sizes, slope)
     if not y.transpose(order).flags.c_contiguous:  # then what was changed is a copy
         y[...] = memory.transpose(inverse(order))
-    if slope is not None:
-        y[...] = leaky_relu(y, slope)

@@ -29,6 +29,15 @@ __device__ inline int64 thread_count() { return (int64)gridDim.x * blockDim.x; }
 // Whether four numbers from p on can be loaded as one float4.
 __device__ inline bool aligned(const void *p) { return (uint64)p % sizeof(float4) == 0; }
 
+// LeakyReLU, by itself or at the end of a pass: v where it is positive, else slope·v; for a slope of 0
+// exactly 0 there, also of -∞. A slope of 1 changes nothing: so a pass is told that no activation follows.
+__device__ inline float leaky(float v, float slope) {
+    return v > 0 || v != v ? v : slope == 0 ? 0.0f : slope * v;
+}
+
+// The gradient before it, of g behind it; v is the value on either side of it, of which the sign counts.
+__device__ inline float leaky_backward(float g, float v, float slope) { return g * (v > 0 ? 1.0f : slope); }
+
 // Sums that come out the same in every lane or thread, and in every run: the order is fixed.
 
 __device__ inline float warp_sum(float v) {

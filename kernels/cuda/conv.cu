@@ -34,7 +34,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     y += (int64)blockIdx.y * M * O + group * OG;
     sums.each([&](int i, int j, float v0, float v1) {
         if (tile.m + i < M)
-            store_pair(y + (int64)(tile.m + i) * O, tile.n + j, OG, v0, v1, nullptr, vector & 4);
+            store_pair(y + (int64)(tile.m + i) * O, tile.n + j, OG, v0, v1, vector & 4);
     });
 }
 
@@ -64,7 +64,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         if (tile.m + i < M) {
             const Digits at = radix.split(tile.m + i);
             const int64 pixel = (at.high * H + rows.output(at.middle)) * W + columns.output(at.low);
-            store_pair(gx + pixel * C, tile.n + j, CG, v0, v1, nullptr, vector & 4);
+            store_pair(gx + pixel * C, tile.n + j, CG, v0, v1, vector & 4);
         }
     });
 }
@@ -88,6 +88,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     gw += ((int64)blockIdx.y * O + group * OG) * taps;
     sums.each([&](int i, int j, float v0, float v1) {
         if (tile.m + i < OG)
-            store_pair(gw + (int64)(tile.m + i) * taps, tile.n + j, taps, v0, v1, nullptr, vector & 4);
+            store_pair(gw + (int64)(tile.m + i) * taps, tile.n + j, taps, v0, v1, vector & 4);
     });
 }

@@ -7,7 +7,6 @@ import numpy as np
 from ..arrays import array_module
 from ..reference import dense as reference
 from . import tiles
-from .activation import leaky_relu
 
 GEMM = tiles.sources("gemm.cu")
 SOURCES = [*GEMM.values(), tiles.PARTS]
@@ -40,8 +39,9 @@ def linear(x, w, b, slope=None):
     xp = array_module(x)
     y = xp.empty((len(x), len(w)), FLOAT32)
     if y.size:
-        _products(x[None], w.T[None], None if b is None else xp.ascontiguousarray(b), y[None])
-    return y if slope is None else leaky_relu(y, slope)
+        w, b = xp.ascontiguousarray(w), None if b is None else xp.ascontiguousarray(b)
+        _products(x[None], w.T[None], b, y[None], 1 if slope is None else slope)
+    return y
 
 
 def _batch(a, lead):
@@ -52,11 +52,14 @@ def _batch(a, lead):
     return array_module(a).broadcast_to(a, (*lead, *a.shape[-2:])).reshape(matrices)
 
 
-def _products(a, b, bias, c):
-    """c[i] = a[i] @ b[i] + bias; a (P or 1, M, K), b (P or 1, K, N), c (P, M, N), contiguous."""
+def _products(a, b, bias, c, slope=1):
+    """c[i] = leaky(a[i] @ b[i] + bias); a (P or 1, M, K), b (P or 1, K, N), c (P, M, N), contiguous.
+
+    A bias and an activation are for a b whose columns are contiguous.
+    """
     (P, M, N), K = c.shape, a.shape[2]
     a, a_letter, lda = _as_it_lies(a)
-    b, b_letter, ldb = _as_it_lies(b)
+    b, b_letter, ldb = _as_it_lies(b, "nt" if bias is None and slope == 1 else "t")
     batch_a, batch_b = (m.strides[0] // 4 if len(m) > 1 else 0 for m in (a, b))
     vector = tiles.vector(
         tiles.aligned(a, lda, batch_a, K if a_letter == "n" else M),
@@ -64,26 +67,28 @@ def _products(a, b, bias, c):
         N,
     )
     plan = tiles.plan(c, M, N, K, P)
-    tile, parts = plan.tile, tiles.room(c, plan.splits)
+    tile, parts, whole = plan.tile, tiles.room(c, plan.splits), plan.splits == 1
     GEMM[plan.precision, tile].launch(
         f"gemm_{a_letter}{b_letter}",
         (-(-M // tile.BM) * -(-N // tile.BN), plan.splits, P),
         tiles.threads(plan),
-        *(a, b, bias if plan.splits == 1 else None, parts),
+        *(a, b, bias if whole else None, parts),
         *map(np.int32, (M, N, K, lda, ldb)),
         *map(np.int64, (batch_a, batch_b)),
         *map(np.int32, (plan.slabs, vector)),
+        np.float32(slope if whole else 1),
         shared=tiles.shared_bytes(plan, (a_letter == "n", b_letter == "t")),
     )
-    tiles.sum_parts(parts, c, plan.splits, bias)
+    tiles.sum_parts(parts, c, plan.splits, bias, slope)
 
 
-def _as_it_lies(a):
+def _as_it_lies(a, letters="nt"):
     """(a, "n" or "t", the distance of its rows, or of its columns, in entries); a copy if it lies otherwise.
 
-    a: (P, rows, columns).
+    a: (P, rows, columns). A matrix of one row or column lies both ways: the first of `letters` is taken.
     """
-    for letter, rows, columns in (("n", 1, 2), ("t", 2, 1)):
+    for letter in letters:
+        rows, columns = (1, 2) if letter == "n" else (2, 1)
         contiguous = a.shape[columns] == 1 or a.strides[columns] == 4
         distance = max(a.strides[rows] // 4, a.shape[columns]) if a.shape[rows] > 1 else a.shape[columns]
         if contiguous and (a.shape[rows] == 1 or a.strides[rows] == 4 * distance) and distance < 2**31:

@@ -344,16 +344,18 @@ struct Share {
     }
 };
 
-// Two neighbours of a row of C, of which there are N columns: `bias`, or null, has one number a column.
-// What else a layer does to its results (an activation) belongs here, where they are in registers.
-__device__ __forceinline__ void store_pair(float *row, int n, int N, float v0, float v1, const float *bias,
-                                           bool vector) {
+// Two neighbours of a row of C, of which there are N columns, with what a layer does to its results, while
+// they are in registers: `bias`, or null, has one number a column, and `slope` is that of an activation.
+__device__ __forceinline__ void store_pair(float *row, int n, int N, float v0, float v1, bool vector,
+                                           const float *bias = nullptr, float slope = 1) {
     if (n >= N)
         return;
     if (bias) {
         v0 += bias[n];
         v1 += n + 1 < N ? bias[n + 1] : 0;
     }
+    v0 = leaky(v0, slope);
+    v1 = leaky(v1, slope);
     if (vector) {  // rows begin at even addresses, and N is even
         *(float2 *)(row + n) = make_float2(v0, v1);
     } else {

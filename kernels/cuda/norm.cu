@@ -2,7 +2,9 @@
 // instance norm, layer norm (C = 1); its gradient, and the gradient of that.
 //
 // Forward: x is read twice, for the statistics and for the result, which is written: 12 bytes an entry,
-// and about 15 operations. Backward: x and gy are read twice and gx is written: 20 bytes. Double backward:
+// and about 15 operations. Backward: x and gy are read twice and gx is written: 20 bytes. A LeakyReLU behind
+// it is made in the same passes; its gradient asks for the sign of what it was given, which is worked out
+// from x again, by the same operations. Double backward:
 // ggx, gy and x are read twice, ggy and gx are written: 32 bytes, and about 35 operations. All are bound by
 // memory; the second reading of what fits in the cache is nearly free.
 //
@@ -41,6 +43,26 @@ __device__ inline int64 weight_of(const Columns &column, int64 period) {
     return column.s % period * column.C + column.c;
 }
 
+// What a column's entries become, of weights of what is kept; then the activation.
+struct Affine {
+    float shift, scale, offset, slope;
+
+    __device__ Affine(
+        const Columns &column, const float *weight, const float *bias, int64 period, float mean, float rstd,
+        float slope
+    )
+        : shift(mean), scale(rstd), offset(0), slope(slope) {
+        if (!period || !column.inside) return;
+        int64 at = weight_of(column, period);
+        if (weight) scale *= weight[at];
+        if (bias) offset = bias[at];
+    }
+    __device__ float operator()(float x) const { return fmaf(x - shift, scale, offset); }
+    __device__ float before(float gy, float x) const {  // the activation's gradient
+        return slope == 1 ? gy : leaky_backward(gy, (*this)(x), slope);
+    }
+};
+
 __device__ Moments moments_of_chunk(const float *x, const Columns &column) {
     constexpr int GROUP = 8;
     Moments all = {0, 0, 0};
@@ -74,11 +96,12 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_moments(
     if (column.leads()) partial[column.part(column.chunk)] = make_float2(found.sum, found.squares);
 }
 
-// y = (x - mean) / √(var + eps) · weight + bias, mean and var; partial is null where there is one chunk.
+// y = leaky((x - mean) / √(var + eps) · weight + bias), mean and var; partial is null where there is one
+// chunk.
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize(
     const float *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ bias,
     int64 period, const float2 *__restrict__ partial, float *__restrict__ y, float *__restrict__ mean,
-    float *__restrict__ var, int64 S, int64 R, int64 C, int wide, int deep, int chunks, float eps
+    float *__restrict__ var, int64 S, int64 R, int64 C, int wide, int deep, int chunks, float eps, float slope
 ) {
     __shared__ Moments room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
@@ -92,22 +115,17 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize(
     found = column.together(found, room);
 
     float shift = found.sum / R, variance = found.squares / R;
-    float scale = 1 / sqrtf(variance + eps), offset = 0;
     if (column.leads() && column.chunk == 0) {
         mean[column.column()] = shift;
         var[column.column()] = variance;
     }
-    if (period && column.inside) {
-        int64 at = weight_of(column, period);
-        if (weight) scale *= weight[at];
-        if (bias) offset = bias[at];
-    }
+    const Affine affine(column, weight, bias, period, shift, 1 / sqrtf(variance + eps), slope);
 #pragma unroll 4
     for (int64 r = column.from + column.lane; r < column.to; r += deep) {
-        float v = (x[column.at(r)] - shift) * scale;
+        float v = affine(x[column.at(r)]);
         if (!period && weight) v *= weight[r];
         if (!period && bias) v += bias[r];
-        y[column.at(r)] = v + offset;
+        y[column.at(r)] = leaky(v, slope);
     }
 }
 
@@ -123,14 +141,16 @@ extern "C" __global__ void move_statistics(
     }
 }
 
-// Σ g and Σ g·ŷ over a chunk: ŷ = (x - mean) · rstd, and g = gy · weight for weights of the rows.
+// Σ g and Σ g·ŷ over a chunk: ŷ = (x - mean) · rstd, and g is gy before the activation, times the weight for
+// weights of the rows.
 __device__ Pair products_of_chunk(
-    const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd
+    const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd,
+    const Affine &affine
 ) {
     Pair found = {0, 0};
 #pragma unroll 4
     for (int64 r = column.from + column.lane; r < column.to; r += column.deep) {
-        float g = gy[column.at(r)], v = x[column.at(r)];
+        float v = x[column.at(r)], g = affine.before(gy[column.at(r)], v);
         if (row_weight) g *= row_weight[r];
         found.plain += g;
         found.weighted += g * ((v - mean) * rstd);
@@ -140,34 +160,40 @@ __device__ Pair products_of_chunk(
 
 // partial[chunk, s, c] = those sums.
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) column_products(
-    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight, int64 period,
-    const float *__restrict__ mean, const float *__restrict__ var, float2 *__restrict__ partial, int64 S,
-    int64 R, int64 C, int wide, int deep, int chunks, float eps
+    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight,
+    const float *__restrict__ bias, int64 period, const float *__restrict__ mean,
+    const float *__restrict__ var, float2 *__restrict__ partial, int64 S, int64 R, int64 C, int wide,
+    int deep, int chunks, float eps, float slope
 ) {
     __shared__ Pair room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
     float m = column.inside ? mean[column.column()] : 0, v = column.inside ? var[column.column()] : 0;
-    Pair found = products_of_chunk(gy, x, period ? nullptr : weight, column, m, 1 / sqrtf(v + eps));
+    float rstd = 1 / sqrtf(v + eps);
+    const Affine affine(column, weight, bias, period, m, rstd, slope);
+    Pair found = products_of_chunk(gy, x, period ? nullptr : weight, column, m, rstd, affine);
     found = column.together(found, room);
     if (column.leads()) partial[column.part(column.chunk)] = make_float2(found.plain, found.weighted);
 }
 
-// gx = rstd · (g - Σg/R - ŷ·Σ(g·ŷ)/R), g = gy · weight. For weights of what is kept also sums, of shape
-// (S / period, 2, period · C): Σ gy·ŷ and Σ gy, the gradients of weight and bias but for a sum over their
-// first axis. partial is null where there is one chunk, sums where nobody wants them.
+// gx = rstd · (g - Σg/R - ŷ·Σ(g·ŷ)/R), where g is gy before the activation, times the weight. For weights of
+// what is kept also sums, of shape (S / period, 2, period · C): Σ g·ŷ and Σ g without the weight, the
+// gradients of weight and bias but for a sum over their first axis. partial is null where there is one chunk,
+// sums where nobody wants them.
 extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward(
-    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight, int64 period,
-    const float *__restrict__ mean, const float *__restrict__ var, const float2 *__restrict__ partial,
-    float *__restrict__ gx, float *__restrict__ sums, int64 S, int64 R, int64 C, int wide, int deep,
-    int chunks, float eps
+    const float *__restrict__ gy, const float *__restrict__ x, const float *__restrict__ weight,
+    const float *__restrict__ bias, int64 period, const float *__restrict__ mean,
+    const float *__restrict__ var, const float2 *__restrict__ partial, float *__restrict__ gx,
+    float *__restrict__ sums, int64 S, int64 R, int64 C, int wide, int deep, int chunks, float eps,
+    float slope
 ) {
     __shared__ Pair room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
     const float *row_weight = period ? nullptr : weight;
     float m = column.inside ? mean[column.column()] : 0, v = column.inside ? var[column.column()] : 0;
-    float rstd = 1 / sqrtf(v + eps), scale = rstd;
+    float rstd = 1 / sqrtf(v + eps);
+    const Affine affine(column, weight, bias, period, m, rstd, slope);
     Pair found = {0, 0};
-    if (!partial) found = products_of_chunk(gy, x, row_weight, column, m, rstd);
+    if (!partial) found = products_of_chunk(gy, x, row_weight, column, m, rstd, affine);
     for (int i = column.lane; partial && column.inside && i < chunks; i += deep) {
         float2 part = partial[column.part(i)];
         found = found + Pair{part.x, part.y};
@@ -177,10 +203,7 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward
     float plain = found.plain / R, weighted = found.weighted / R;
     if (period && column.inside) {
         int64 at = weight_of(column, period), weights = period * C;
-        if (weight) {
-            scale *= weight[at];
-            plain += 0 * weight[at];  // an infinite weight leaves nothing but NaN
-        }
+        if (weight) plain += 0 * weight[at];  // an infinite weight leaves nothing but NaN
         if (sums && column.lane == 0 && column.chunk == 0) {
             float *mine = sums + column.s / period * 2 * weights + at;
             mine[0] = found.weighted;
@@ -189,9 +212,9 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) normalize_backward
     }
 #pragma unroll 4
     for (int64 r = column.from + column.lane; r < column.to; r += deep) {
-        float g = gy[column.at(r)], normal = (x[column.at(r)] - m) * rstd;
+        float v = x[column.at(r)], g = affine.before(gy[column.at(r)], v);
         if (row_weight) g *= row_weight[r];
-        gx[column.at(r)] = scale * (g - plain - normal * weighted);
+        gx[column.at(r)] = affine.scale * (g - plain - (v - m) * rstd * weighted);
     }
 }
 

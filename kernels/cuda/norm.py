@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import array_module
 from ..reference import norm as reference
-from .activation import leaky_relu, leaky_relu_backward
+from .activation import leaky_relu_backward
 from .columns import columns_of, grid
 from .grids import THREADS, blocks_for
 from .launch import Source
@@ -41,8 +41,9 @@ def normalize(x, weight, bias, axes, eps, slope=None):
         cut.blocks,
         cut.threads,
         *(memory, *given, partial, y, mean, var, *columns.sizes, *cut.cut, np.float32(eps)),
+        np.float32(1 if slope is None else slope),
     )
-    return y if slope is None else leaky_relu(y, slope), mean, var
+    return y, mean, var
 
 
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
@@ -50,17 +51,17 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
     columns, weights = _plan(x, weight, bias, axes)
     if columns is None:
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
-    if slope is not None:
-        gy = leaky_relu_backward(gy, normalize(x, weight, bias, axes, eps)[0], slope)
+    if slope is not None and not weights.period:
+        gy, slope = leaky_relu_backward(gy, normalize(x, weight, bias, axes, eps)[0], slope), None
     xp, cut = array_module(x), columns.grid(chunked=True)
-    gx, eps = columns.new(x), np.float32(eps)
+    gx, eps, slope = columns.new(x), np.float32(eps), np.float32(1 if slope is None else slope)
     gy, x, mean, var = _memory("normalize_backward", columns, gy, x, mean, var)
-    given = gy, x, weights.memory(weight), weights.period, mean, var
+    given = gy, x, weights.memory(weight), weights.memory(bias), weights.period, mean, var
     partial = sums = None
     if cut.chunks > 1:
         partial = xp.empty((cut.chunks, columns.S, columns.C, 2), np.float32)
         NORM.launch(
-            "column_products", cut.blocks, cut.threads, *given, partial, *columns.sizes, *cut.cut, eps
+            "column_products", cut.blocks, cut.threads, *given, partial, *columns.sizes, *cut.cut, eps, slope
         )
     if weights.wanted and weights.period:
         sums = xp.empty((columns.S // int(weights.period), 2, weights.n), np.float32)
@@ -68,7 +69,7 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
         "normalize_backward",
         cut.blocks,
         cut.threads,
-        *(*given, partial, gx, sums, *columns.sizes, *cut.cut, eps),
+        *(*given, partial, gx, sums, *columns.sizes, *cut.cut, eps, slope),
     )
     if not weights.wanted:
         return gx, None, None

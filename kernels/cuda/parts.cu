@@ -1,4 +1,4 @@
-// The end of a sum that several blocks made together: result[i] = sum over s of parts[s][i] (+ bias).
+// The end of a sum that several blocks made together: result[i] = leaky(sum over s of parts[s][i] + bias).
 //
 // Bytes: 4 (parts + 1) for each of `total` entries, no other kernel could move fewer; one addition each.
 // Parts are added in their order, so a result does not depend on which block came first. An entry of
@@ -6,11 +6,12 @@
 #include "common.cuh"
 
 extern "C" __global__ void sum_parts(const float *__restrict__ parts, const float *__restrict__ bias,
-                                     float *__restrict__ result, int64 total, int count, int columns) {
+                                     float *__restrict__ result, int64 total, int count, int columns,
+                                     float slope) {
     for (int64 i = thread_index(); i < total; i += thread_count()) {
         float sum = parts[i];
         for (int s = 1; s < count; s++)
             sum += parts[s * total + i];
-        result[i] = bias ? sum + bias[i % columns] : sum;
+        result[i] = leaky(bias ? sum + bias[i % columns] : sum, slope);
     }
 }

@@ -18,19 +18,17 @@ __device__ void map(int64 n, float *y, F f, const Inputs *...x) {
     for (int64 i = 4 * quads + thread_index(); i < n; i += thread_count()) y[i] = f(x[i]...);
 }
 
-// x where it is positive, else slope·x: one multiplication an entry. For a slope of 0 exactly 0 there,
-// also of -∞.
 extern "C" __global__ void leaky_relu(
     const float *__restrict__ x, float *__restrict__ y, int64 n, float slope
 ) {
-    map(n, y, [=](float v) { return v > 0 || v != v ? v : slope == 0 ? 0.0f : slope * v; }, x);
+    map(n, y, [=](float v) { return leaky(v, slope); }, x);
 }
 
 // gy where y is positive, else slope·gy. y is the value of leaky_relu.
 extern "C" __global__ void leaky_relu_backward(
     const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ gx, int64 n, float slope
 ) {
-    map(n, gx, [=](float g, float v) { return g * (v > 0 ? 1.0f : slope); }, gy, y);
+    map(n, gx, [=](float g, float v) { return leaky_backward(g, v, slope); }, gy, y);
 }
 
 // 1 / (1 + e⁻ˣ), no exponent being positive: about 20 operations an entry.
@@ -71,21 +69,22 @@ struct Channel {
     }
 };
 
-// y += bias of the channel, in place: reads and writes n entries. P: entries after the channel's axis.
+// y = leaky(y + bias of the channel), in place: reads and writes n entries. P: entries after the channel's
+// axis.
 extern "C" __global__ void add_bias(
-    float *__restrict__ y, const float *__restrict__ bias, int64 n, int C, int P
+    float *__restrict__ y, const float *__restrict__ bias, int64 n, int C, int P, float slope
 ) {
     int64 quads = aligned(y) ? n / 4 : 0;
     Channel channel(4 * thread_index(), 4 * thread_count(), C, P);
     for (int64 i = thread_index(); i < quads; i += thread_count(), channel.advance()) {
         float4 v = reinterpret_cast<float4 *>(y)[i];
-        v.x += bias[channel[0]];
-        v.y += bias[channel[1]];
-        v.z += bias[channel[2]];
-        v.w += bias[channel[3]];
+        v.x = leaky(v.x + bias[channel[0]], slope);
+        v.y = leaky(v.y + bias[channel[1]], slope);
+        v.z = leaky(v.z + bias[channel[2]], slope);
+        v.w = leaky(v.w + bias[channel[3]], slope);
         reinterpret_cast<float4 *>(y)[i] = v;
     }
     Channel last(4 * quads + thread_index(), thread_count(), C, P);
     for (int64 i = 4 * quads + thread_index(); i < n; i += thread_count(), last.advance())
-        y[i] += bias[last[0]];
+        y[i] = leaky(y[i] + bias[last[0]], slope);
 }

@@ -21,6 +21,25 @@ extern "C" __global__ void sum_columns(
     if (column.leads()) y[column.part(column.chunk)] = scale * sum;
 }
 
+// g = the gradient before a LeakyReLU, of gy behind it, y being its value; and sums[chunk, s, c] = Σ g over
+// the rows of the chunk: the gradient of a bias before it. Reads gy and y, writes g: 12 bytes an entry.
+extern "C" __global__ void bias_leaky_relu_backward(
+    const float *__restrict__ gy, const float *__restrict__ y, float *__restrict__ g,
+    float *__restrict__ sums, int64 S, int64 R, int64 C, int wide, int deep, int chunks, float slope
+) {
+    __shared__ float room[MOST_THREADS];
+    Columns column(S, R, C, wide, deep, chunks);
+    float sum = 0;
+#pragma unroll 4
+    for (int64 r = column.from + column.lane; r < column.to; r += deep) {
+        float v = leaky_backward(gy[column.at(r)], y[column.at(r)], slope);
+        g[column.at(r)] = v;
+        sum += v;
+    }
+    sum = column.together(sum, room);
+    if (column.leads()) sums[column.part(column.chunk)] = sum;
+}
+
 // y[s] = √(Σ x[s, r]² + eps): reads x once, one block or less a row.
 extern "C" __global__ void row_norms(
     const float *__restrict__ x, float *__restrict__ y, int64 S, int64 R, int wide, int deep, float eps

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..arrays import array_module
+from ..reference import dense as reference_dense
 from ..reference import reduce as reference
 from .columns import columns_of, grid
 from .launch import Source
@@ -29,18 +30,44 @@ def channel_sums(y):
 
 def add_up(x, y, S, R, C, scale=1.0):
     """y (S, C) = scale · Σ x (S, R, C) over R, both contiguous."""
-    plan, scale = grid(S, R, C, True), np.float32(scale)
+    plan = grid(S, R, C, True)
     if plan.chunks == 1:
         _sum_columns(x, y, S, R, C, plan, scale)
         return
     parts = array_module(x).empty((plan.chunks, S * C), np.float32)
-    _sum_columns(x, parts, S, R, C, plan, np.float32(1))
-    _sum_columns(parts, y, 1, plan.chunks, S * C, grid(1, plan.chunks, S * C, False), scale)
+    _sum_columns(x, parts, S, R, C, plan)
+    _sum_chunks(parts, y, scale)
 
 
-def _sum_columns(x, y, S, R, C, plan, scale):
+def _sum_chunks(parts, y, scale=1.0):
+    chunks, columns = parts.shape
+    _sum_columns(parts, y, 1, chunks, columns, grid(1, chunks, columns, False), scale)
+
+
+def _sum_columns(x, y, S, R, C, plan, scale=1.0):
     sizes = np.int64(S), np.int64(R), np.int64(C)
-    REDUCE.launch("sum_columns", plan.blocks, plan.threads, x, y, *sizes, *plan.cut, scale)
+    REDUCE.launch("sum_columns", plan.blocks, plan.threads, x, y, *sizes, *plan.cut, np.float32(scale))
+
+
+def bias_leaky_relu_backward(gy, y, slope):
+    """As in `reference`, in one launch or two; the gradient is in the memory order of y."""
+    if not y.size:
+        return reference_dense.bias_leaky_relu_backward(gy, y, slope)
+    columns = columns_of(y, (0, *range(2, y.ndim)))
+    g, sums, plan = columns.new(y), columns.new_statistic(y), columns.grid(chunked=True)
+    parts = sums
+    if plan.chunks > 1:
+        parts = array_module(y).empty((plan.chunks, columns.S * columns.C), np.float32)
+    arrays = columns.memory(gy), columns.memory(y), g, parts
+    REDUCE.launch(
+        "bias_leaky_relu_backward",
+        plan.blocks,
+        plan.threads,
+        *(*arrays, *columns.sizes, *plan.cut, np.float32(slope)),
+    )
+    if plan.chunks > 1:
+        _sum_chunks(parts, sums)
+    return g, sums.reshape(-1)
 
 
 def row_norms(x, eps):

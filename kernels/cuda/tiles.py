@@ -166,12 +166,11 @@ def room(result, splits):
     return result if splits == 1 else array_module(result).empty((splits, *result.shape), np.float32)
 
 
-def sum_parts(parts, result, splits, bias=None):
-    """result = Σ parts (+ bias for each of the last axis), in order; nothing to do where there is one."""
+def sum_parts(parts, result, splits, bias=None, slope=1):
+    """result = leaky(Σ parts + bias), in order, `bias` one for each of the last axis, or None; nothing to do
+    where there is one part."""
     if splits == 1:
         return
     blocks = min(-(-result.size // 256), 8192)
-    columns = np.int32(result.shape[-1])
-    PARTS.launch(
-        "sum_parts", blocks, 256, parts, bias, result, np.int64(result.size), np.int32(splits), columns
-    )
+    sizes = np.int64(result.size), np.int32(splits), np.int32(result.shape[-1])
+    PARTS.launch("sum_parts", blocks, 256, parts, bias, result, *sizes, np.float32(slope))
