@@ -117,8 +117,10 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in DTYPES}
 
 def _product(a, b, bias, slope=None):
     (M, K), N = a.shape, b.shape[1]
-    if N == 1 < M and not len(bias):  # a panel of one column would be mostly zeros
-        return _product(b.T, a.T, bias, slope).T
+    mostly_zeros = tile_width(a.itemsize) >= 8 * N  # a panel of these columns
+    if mostly_zeros and N < M and slope is None:
+        c = np.ascontiguousarray(_product(b.T, a.T, NO_BIAS[a.dtype]).T)
+        return c + bias if len(bias) else c
     c = np.empty((M, N), a.dtype)
     parts = min(num_threads(), max(M, N)) if M * K * N >= WORTH else 1
     _product_by_parts(*_flat(a), *_flat(b), bias, *switch(slope), c, K, M >= N, parts)
@@ -153,14 +155,20 @@ def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, slope, activate, c
             panels = -(-N // width)
             n, columns = part * panels // parts * width, min(N, (part + 1) * panels // parts * width)
         left, right = _matrix(a, M, K, a_by_columns), _matrix(b, K, N, b_by_columns)
-        block = c[m:rows, n:columns]
+        entries = c.reshape(-1)  # of whose parts the compiler knows that they are contiguous
         if len(bias):
-            block[:] = bias[n:columns]
-        gemm(left[m:rows], right[:, n:columns], block, len(bias) > 0)
+            for row in range(m, rows):
+                _copy(bias[n:columns], entries[row * N + n : row * N + columns])
+        gemm(left[m:rows], right[:, n:columns], c[m:rows, n:columns], len(bias) > 0)
         if activate:
-            entries = c.reshape(-1)  # of whose parts the compiler knows that they are contiguous
             for row in range(m, rows):
                 leak(entries[row * N + n : row * N + columns], slope)
+
+
+@njit(**OPTIONS)
+def _copy(x, y):
+    for i in range(len(x)):
+        y[i] = x[i]
 
 
 @njit(**OPTIONS)

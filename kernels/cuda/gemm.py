@@ -93,5 +93,7 @@ def _as_it_lies(a, letters="nt"):
         distance = max(a.strides[rows] // 4, a.shape[columns]) if a.shape[rows] > 1 else a.shape[columns]
         if contiguous and (a.shape[rows] == 1 or a.strides[rows] == 4 * distance) and distance < 2**31:
             return a, letter, distance
-    a = array_module(a).ascontiguousarray(a)
-    return a, "n", a.shape[2]
+    contiguous = array_module(a).ascontiguousarray
+    if letters == "t":
+        return contiguous(a.swapaxes(1, 2)).swapaxes(1, 2), "t", a.shape[1]
+    return contiguous(a), "n", a.shape[2]
