@@ -72,6 +72,22 @@ def test_rows_that_are_cut_into_chunks_are_put_together_again(shape, axes, weigh
 
 
 @pytest.mark.parametrize(("shape", "axes", "weights"), CHUNKED.values(), ids=CHUNKED)
+def test_an_activation_in_the_launches_of_chunks_changes_no_bit(shape, axes, weights):
+    x, gy = normals(*shape), normals(*shape, seed=1)
+    if len(shape) == 4:
+        x, gy = channels_last(x), channels_last(gy)
+    w, b = (normals(*(n if i in weights else 1 for i, n in enumerate(shape)), seed=s) for s in (2, 3))
+    y, *statistics = cuda.normalize(x, w, b, axes, 1e-5, 0.2)
+    np.testing.assert_array_equal(y, cuda.leaky_relu(cuda.normalize(x, w, b, axes, 1e-5)[0], 0.2))
+    g = cuda.leaky_relu_backward(gy, y, 0.2)
+    together = cuda.normalize_backward(gy, x, w, b, *statistics, axes, 1e-5, 0.2)
+    apart = cuda.normalize_backward(g, x, w, b, *statistics, axes, 1e-5)
+    together += cuda.bias_leaky_relu_backward(gy, y, 0.2)
+    for a, e in zip(together, (*apart, g, cuda.channel_sums(g)), strict=True):
+        np.testing.assert_array_equal(a, e)
+
+
+@pytest.mark.parametrize(("shape", "axes", "weights"), CHUNKED.values(), ids=CHUNKED)
 def test_so_are_those_of_the_second_derivative(shape, axes, weights):
     ggx, gy, x = (normals(*shape, seed=seed) + mean for seed, mean in ((0, 0.5), (1, -1), (2, 10)))
     if len(shape) == 4:

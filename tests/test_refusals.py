@@ -71,6 +71,8 @@ REFUSED = [
     ("add_bias", (f(2), f(2)), "b must have an entry a channel, but has shape (2,), y (2,)"),
     ("add_bias", (f(2, 5), double(5)), TypeError),
     ("channel_sums", (f(3),), "y must have shape (N, C, ...), got (3,)"),
+    ("bias_leaky_relu_backward", (f(3), f(3), 0.2), "y must have shape (N, C, ...), got (3,)"),
+    ("bias_leaky_relu_backward", (f(2, 3), f(3, 2), 0.2), "gy has shape (2, 3), y (3, 2)"),
     ("sums", (X, (2,)), "an array of 2 axes has no axis 2"),
     ("sums", (X, (0, -2)), "the axes (0, -2) are not different"),
     ("sum_to", (f(4, 6), (2, 12)), "a sum of shape (2, 12) does not broadcast to (4, 6)"),
