@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import cpu, curve, overhead, results, rows, table
+from bench import cpu, curve, overhead, passes, results, rows, table
 from bench import machine as the_machine
 from bench.layers import LAYERS
 from minigan.bench import short
@@ -342,3 +342,22 @@ def test_the_long_form_needs_pytorch(monkeypatch, capsys):
     monkeypatch.setattr(cpu, "has_torch", lambda: False)
     assert call(cpu.app, []) == 2
     assert "there is nothing to compare with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shape", [(8, 20), (2, 20, 4, 4)], ids=str)
+def test_passes_are_the_same_in_one_kernel_and_in_two(shape):
+    found = passes.passes(shape)
+    assert len(found) == 4 + (len(shape) == 2)
+    for apart, together in found.values():
+        for a, b in zip(apart(), together(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_table_of_passes(monkeypatch, capsys):
+    monkeypatch.setattr(passes, "LAYERS", {"a layer": (8, 20)})
+    monkeypatch.setattr(passes, "TURNS", 2)
+    monkeypatch.setattr(passes, "CALLS", 2)
+    passes.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 + 5
+    assert all(line.startswith("a layer") for line in lines[3:])

@@ -111,6 +111,12 @@ MEMORY = [
     ),
     memory("normalize_backward, batch", 5, lambda a: norm_backward(a, BATCH), kernel="normalize_backward"),
     memory(
+        "normalize_backward, batch, activated",
+        5,
+        lambda a: (*norm_backward(a, BATCH), 0.2),
+        kernel="normalize_backward",
+    ),
+    memory(
         "normalize_backward, instance", 5, lambda a: norm_backward(a, INSTANCE), kernel="normalize_backward"
     ),
     memory(
