@@ -54,6 +54,14 @@ def leak(x, slope):
         x[k] = low if x[k] <= 0 else x[k]
 
 
+@njit(**OPTIONS)
+def leak_backward(gy, y, slope, gx):
+    """gx = `leaky_relu_backward` of gy and y, of a slope of their dtype."""
+    one = y.dtype.type(1)
+    for k in range(len(y)):
+        gx[k] = gy[k] * (one if y[k] > 0 else slope)
+
+
 def _flat(*arrays):
     """The arrays as one dimension each, entry by entry the same ones; None where that takes a copy."""
     first = arrays[0]
@@ -79,13 +87,11 @@ def _leaky_relu(x, y, slope, parts):
 
 @parallel
 def _leaky_relu_backward(gy, y, gx, slope, parts):
-    slope, one = y.dtype.type(slope), y.dtype.type(1)
+    slope = y.dtype.type(slope)
     for i in prange(parts):
         part = np.int64(i)
         first, last = part * len(y) // parts, (part + 1) * len(y) // parts
-        g_, y_, gx_ = gy[first:last], y[first:last], gx[first:last]
-        for k in range(len(y_)):
-            gx_[k] = g_[k] * (one if y_[k] > 0 else slope)
+        leak_backward(gy[first:last], y[first:last], slope, gx[first:last])
 
 
 @parallel

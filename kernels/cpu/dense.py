@@ -1,11 +1,12 @@
 """Biases: added to every pixel of channels-last images or to every row of a table, and their gradient."""
 
 import numpy as np
-from numba import prange
+from numba import njit, prange
 
 from ..reference import dense as reference
-from .activation import leak, switch
+from .activation import leak, leak_backward, switch
 from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
+from .compiling import OPTIONS
 from .threads import parallel, parts_of
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
@@ -73,6 +74,16 @@ def _add_bias(y, b, slope, activate, parts):
                 leak(row, slope)
 
 
+@njit(**OPTIONS)
+def _add_block(x, total, found):
+    """found[c] += Σ of column c of some rows; `total` is room for a strip."""
+    clear(total)
+    add_rows(x, total)
+    column = fold(total, len(found))
+    for c in range(len(found)):
+        found[c] += column[c]
+
+
 @parallel
 def _channel_sums(y, sums, parts):
     for i in prange(parts):
@@ -84,16 +95,12 @@ def _channel_sums(y, sums, parts):
         clear(found)
         end = (part + 1) * rows // parts * C
         for at in range(part * rows // parts * C, end, step):
-            clear(total)
-            add_rows(y[at : min(end, at + step)], total)
-            column = fold(total, C)
-            for c in range(C):
-                found[c] += column[c]
+            _add_block(y[at : min(end, at + step)], total, found)
 
 
 @parallel
 def _bias_leaky_relu_backward(gy, y, g, slope, sums, parts):
-    slope, one = y.dtype.type(slope), y.dtype.type(1)
+    slope = y.dtype.type(slope)
     for i in prange(parts):
         part = np.int64(i)
         C = sums.shape[1]
@@ -104,11 +111,5 @@ def _bias_leaky_relu_backward(gy, y, g, slope, sums, parts):
         end = (part + 1) * rows // parts * C
         for at in range(part * rows // parts * C, end, step):
             last = min(end, at + step)
-            gy_, y_, g_ = gy[at:last], y[at:last], g[at:last]
-            for k in range(len(y_)):
-                g_[k] = gy_[k] * (one if y_[k] > 0 else slope)
-            clear(total)
-            add_rows(g_, total)
-            column = fold(total, C)
-            for c in range(C):
-                found[c] += column[c]
+            leak_backward(gy[at:last], y[at:last], slope, g[at:last])
+            _add_block(g[at:last], total, found)

@@ -47,7 +47,10 @@ class LeakyReLU(_Activation):
 
     def __init__(self, negative_slope=0.01):
         super().__init__(negative_slope=negative_slope)
-        self.negative_slope = negative_slope
+
+    @property
+    def negative_slope(self):
+        return self.settings["negative_slope"]
 
 
 class ELU(_Activation):
