@@ -5,7 +5,7 @@ strides, so a block of a larger matrix, or a transposed one, needs no copy. The 
 
     rows of a       as many as the second-level cache holds with DEPTH of their columns
     k               DEPTH of them
-    columns of b    those of one panel, which is filled and fits in the first-level cache
+    columns of b    those of PANELS panels, which are filled; one fits in the first-level cache
     rows of a       a tile of them: the microkernel
 """
 
@@ -21,6 +21,8 @@ from .threads import num_threads, parallel
 
 WORTH = 1 << 20  # products of a matrix product below which a second thread costs more than it brings
 HEIGHT, DEPTH = 256, 256  # of a block of a: 256 KiB of float32; a panel of DEPTH rows is 32 KiB at most
+PANELS = 2  # filled together: memory gives long runs faster
+FEW = 128  # rows of a, up to which its product by the transpose of a table is made as the transpose of that
 
 tile_8, tile_4, tile_2, tile_1 = (tile_of(R) for R in (8, 4, 2, 1))
 
@@ -30,7 +32,7 @@ def gemm(a, b, c, accumulate):
     """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N) of one dtype; the rows of c are contiguous."""
     (M, N), K = c.shape, a.shape[1]
     n = tile_width(c.itemsize)
-    panel, edge = np.empty(DEPTH * n, c.dtype), np.empty((ROWS, n), c.dtype)
+    panels, edge = np.empty(PANELS * DEPTH * n, c.dtype), np.empty((ROWS, n), c.dtype)
     if K == 0 and not accumulate:
         c[:] = 0
     for top in range(0, M, HEIGHT):
@@ -38,18 +40,34 @@ def gemm(a, b, c, accumulate):
         for k in range(0, K, DEPTH):
             depth, add = min(DEPTH, K - k), accumulate or k > 0
             block = a[top:bottom, k : k + depth]
-            for left in range(0, N, n):
-                columns = b[k : k + depth, left : left + n]
-                _fill(panel, columns, n)
-                if left + n <= N:
-                    _tiles(block, panel, c[top:bottom, left : left + n], depth, add)
-                else:
-                    _edge_tiles(block, panel, c[top:bottom, left:], depth, add, edge)
+            for first in range(0, N, PANELS * n):
+                last = min(N, first + PANELS * n)
+                _fill(panels, b[k : k + depth, first:last], n)
+                for left in range(first, last, n):
+                    panel = panels[(left - first) * DEPTH :]
+                    if left + n <= N:
+                        _tiles(block, panel, c[top:bottom, left : left + n], depth, add)
+                    else:
+                        _edge_tiles(block, panel, c[top:bottom, left:], depth, add, edge)
 
 
 @njit(**OPTIONS)
-def _fill(panel, b, n):
-    """Copy the columns of b into the panel, whose rows have n entries: zeros behind those of b."""
+def _fill(panels, b, n):
+    """Copy the columns of b into panels, n into each; a panel has DEPTH rows."""
+    K, N = b.shape
+    row = b.strides[0] // b.itemsize
+    if PANELS * n == N and b.strides[1] == b.itemsize:
+        for k in range(K):
+            for j in range(0, N, n):
+                copy_rows(b, k * row + j, row, panels, j * DEPTH + k * n, 1)
+    else:
+        for j in range(0, N, n):
+            _fill_panel(panels[j * DEPTH :], b[:, j : j + n], n)
+
+
+@njit(**OPTIONS)
+def _fill_panel(panel, b, n):
+    """Copy the columns of b into one panel, whose rows have n entries: zeros behind those of b."""
     K, N = b.shape
     row, column, lanes = b.strides[0] // b.itemsize, b.strides[1] // b.itemsize, VECTOR // b.itemsize
     first = 0
@@ -117,13 +135,12 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in DTYPES}
 
 def _product(a, b, bias, slope=None):
     (M, K), N = a.shape, b.shape[1]
-    mostly_zeros = tile_width(a.itemsize) >= 8 * N  # a panel of these columns
-    if mostly_zeros and N < M and slope is None:
-        c = np.ascontiguousarray(_product(b.T, a.T, NO_BIAS[a.dtype]).T)
-        return c + bias if len(bias) else c
-    c = np.empty((M, N), a.dtype)
+    (a, a_by_columns), (b, b_by_columns) = _flat(a), _flat(b)
+    c, width = np.empty((M, N), a.dtype), tile_width(a.itemsize)
+    mostly_zeros = N < M and width >= 8 * N  # a panel of these columns
+    turned = mostly_zeros or (b_by_columns and M <= FEW and -M % width < ROWS)
     parts = min(num_threads(), max(M, N)) if M * K * N >= WORTH else 1
-    _product_by_parts(*_flat(a), *_flat(b), bias, *switch(slope), c, K, M >= N, parts)
+    _product_by_parts(a, a_by_columns, b, b_by_columns, bias, *switch(slope), c, K, turned, M >= N, parts)
     return c
 
 
@@ -140,29 +157,63 @@ def _flat(a):
 
 
 @parallel
-def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, slope, activate, c, K, by_rows, parts):
+def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, slope, activate, c, K, turned, by_rows, parts):
     """c = a @ b + bias, in blocks of rows of c, or of columns; activated by `leak` where that is wished.
-    a and b are flat, bias may be empty."""
+
+    a and b are flat, bias may be empty. turned: make each block as its transpose. Then the panels are filled
+    with a: less work where a has few rows, and b the columns of a table of weights, one after the other.
+    """
     M, N = c.shape
     slope = c.dtype.type(slope)
     for i in prange(parts):
         part = np.int64(i)
-        m, n, rows, columns = 0, 0, M, N
+        top, left, bottom, right = 0, 0, M, N
         if by_rows:
-            m, rows = part * M // parts, (part + 1) * M // parts
+            top, bottom = part * M // parts, (part + 1) * M // parts
         else:
             width = tile_width(c.itemsize)
             panels = -(-N // width)
-            n, columns = part * panels // parts * width, min(N, (part + 1) * panels // parts * width)
-        left, right = _matrix(a, M, K, a_by_columns), _matrix(b, K, N, b_by_columns)
+            left, right = part * panels // parts * width, min(N, (part + 1) * panels // parts * width)
+        rows = _matrix(a, M, K, a_by_columns)[top:bottom]
+        columns = _matrix(b, K, N, b_by_columns)[:, left:right]
         entries = c.reshape(-1)  # of whose parts the compiler knows that they are contiguous
-        if len(bias):
-            for row in range(m, rows):
-                _copy(bias[n:columns], entries[row * N + n : row * N + columns])
-        gemm(left[m:rows], right[:, n:columns], c[m:rows, n:columns], len(bias) > 0)
+        if turned:
+            _turned(rows, columns, bias[left:right], entries, top * N + left, N)
+        else:
+            if len(bias):
+                for row in range(top, bottom):
+                    _copy(bias[left:right], entries[row * N + left : row * N + right])
+            gemm(rows, columns, c[top:bottom, left:right], len(bias) > 0)
         if activate:
-            for row in range(m, rows):
-                leak(entries[row * N + n : row * N + columns], slope)
+            for row in range(top, bottom):
+                leak(entries[row * N + left : row * N + right], slope)
+
+
+@njit(**OPTIONS)
+def _turned(a, b, bias, c, at, c_row):
+    """a @ b + bias in the flat c, from `at` on, with c_row entries from row to row: by bᵀ @ aᵀ + bias."""
+    M, N = len(a), b.shape[1]
+    block = np.empty(min(N, HEIGHT) * M, a.dtype)
+    for left in range(0, N, HEIGHT):
+        n = min(HEIGHT, N - left)
+        if len(bias):
+            for j in range(n):
+                block[j * M : (j + 1) * M] = bias[left + j]
+        gemm(b.T[left : left + n], a.T, _matrix(block, n, M, False), len(bias) > 0)
+        _transpose(block, n, M, c, at + left, c_row)
+
+
+@njit(**OPTIONS)
+def _transpose(x, M, N, y, y_at, y_row):
+    """y[y_at + j y_row + i] = x[i N + j] for i < M, j < N: squares of a vector's size, and the rest."""
+    lanes = VECTOR // x.itemsize
+    m, n = M // lanes * lanes, N // lanes * lanes
+    for i in range(0, m, lanes):
+        for j in range(0, n, lanes):
+            transpose(x, i * N + j, N, y, y_at + j * y_row + i, y_row)
+    for i in range(M):
+        for j in range(n if i < m else 0, N):
+            y[y_at + j * y_row + i] = x[i * N + j]
 
 
 @njit(**OPTIONS)
