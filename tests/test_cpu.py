@@ -15,7 +15,7 @@ from numba import njit
 
 import minigan_kernels as kernels
 from minigan.testing import assert_close
-from minigan_kernels.cpu.gemm import gemm, matmul
+from minigan_kernels.cpu.gemm import gemm, linear, matmul
 
 LAYOUTS = {
     "rows": lambda a: a,
@@ -41,6 +41,27 @@ def test_matrix_products_of_every_layout(M, K, N, left, right, dtype):
     assert_close(
         matmul(a, b).astype(np.float64), expected, atol=float(size * (K + 4) * np.finfo(dtype).eps / 2)
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("M", "K", "N"),
+    [
+        (64, 300, 600),  # two parts, each of blocks with an end
+        (30, 5, 37),  # the last panel not full
+        (500, 1, 2),  # columns that would fill a panel with zeros
+        (9000, 100, 3),
+        (60, 0, 40),
+    ],
+)
+def test_products_that_are_made_as_their_transpose(M, K, N, bias, dtype):
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.integers(-9, 10, shape).astype(dtype) for shape in ((M, K), (N, K), N))
+    expected = x @ w.T + (b if bias else 0)
+    np.testing.assert_array_equal(linear(x, w, b if bias else None), expected)  # small whole numbers
+    activated = np.where(expected > 0, expected, expected / 4)
+    np.testing.assert_array_equal(linear(x, w, b if bias else None, 0.25), activated)
 
 
 @njit
@@ -197,7 +218,7 @@ binding.get_host_cpu_features = lambda: features
 import numpy as np
 from minigan_kernels.cpu import gemm, microkernel
 rng = np.random.default_rng(0)
-for M, K, N in ((70, 300, 90), (3, 5, 7), (257, 16, 32)):
+for M, K, N in ((70, 300, 90), (3, 5, 7), (257, 16, 32), (32, 9, 300)):
     a, b = (rng.integers(-9, 10, shape).astype(np.float32) for shape in ((M, K), (K, N)))
     for left in (a, np.asfortranarray(a)):
         for right in (b, np.asfortranarray(b)):
