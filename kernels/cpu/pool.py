@@ -130,22 +130,32 @@ def _max_pool2d(x, y, index, KH, KW, SH, SW, PH, PW, parts):
 
 @parallel
 def _max_of_runs(x, y, index, parts):
-    """Images of one column and channel, in windows side by side, as in maxout: of runs in memory."""
+    """Images of one column and channel, in windows side by side, as in maxout: of runs in memory.
+
+    The runs are turned into rows first, whose entries are compared as vectors: one after the other they would
+    be branches that no processor foresees.
+    """
     for i in prange(parts):
         part = np.int64(i)
         N, H, _, _ = x.shape
         OH = y.shape[1]
         K = H // OH
+        rows = np.empty((K, OH), x.dtype)
         for n in range(part * N // parts, (part + 1) * N // parts):
             column = x[n].reshape(H)
             best, where = y[n].reshape(OH), index[n].reshape(OH)
             for oh in range(OH):
-                m, at = column[oh * K], oh * K
-                for a in range(oh * K + 1, oh * K + K):
-                    v = column[a]
+                where[oh] = oh * K
+                for a in range(K):
+                    rows[a, oh] = column[oh * K + a]
+            best[:] = rows[0]
+            for a in range(1, K):
+                row = rows[a]
+                for oh in range(OH):
+                    v, m, at = row[oh], best[oh], where[oh]
                     larger = (v > m) | ((v != v) & (m == m))  # `or` would be a branch
-                    m, at = v if larger else m, a if larger else at
-                best[oh], where[oh] = m, at
+                    best[oh] = v if larger else m
+                    where[oh] = oh * K + a if larger else at
 
 
 @parallel
