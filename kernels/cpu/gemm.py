@@ -22,7 +22,7 @@ from .threads import num_threads, parallel
 WORTH = 1 << 20  # products of a matrix product below which a second thread costs more than it brings
 HEIGHT, DEPTH = 256, 256  # of a block of a: 256 KiB of float32; a panel of DEPTH rows is 32 KiB at most
 PANELS = 2  # filled together: memory gives long runs faster
-FEW = 128  # rows of a, up to which its product by the transpose of a table is made as the transpose of that
+FEW = 128  # rows of x, up to which x @ wᵀ is made as the transpose of w @ xᵀ
 
 tile_8, tile_4, tile_2, tile_1 = (tile_of(R) for R in (8, 4, 2, 1))
 
