@@ -34,8 +34,8 @@ README, CURVE = ROOT / "README.md", ROOT / "bench" / "curve.csv"
 RESULTS = ROOT / "bench" / "cpu.json"  # those of the README's tables
 LAST = ROOT / "bench" / "last.json"  # those of any other run
 
-STEP_TIMING = Timing(turns=5, seconds=1.5, warm_up=0.3)
-LAYER_TIMING = Timing(turns=5, seconds=0.1, warm_up=0.05)
+STEP_TIMING = Timing(turns=15, seconds=0.5, warm_up=0.2)  # short: both sides of a turn find the machine alike
+LAYER_TIMING = Timing(turns=9, seconds=0.06, warm_up=0.04)
 QUICK_STEP_TIMING = Timing(turns=3, seconds=0.3, warm_up=0.1, least=2)
 QUICK_LAYER_TIMING = Timing(turns=3, seconds=0.03, warm_up=0.03)
 PRODUCT, PRODUCT_TIMING = 2048, Timing(turns=4, seconds=0.5, warm_up=0.1)

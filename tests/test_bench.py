@@ -139,6 +139,13 @@ def some_results():
     return found
 
 
+def test_the_ratio_is_that_of_neighbours_in_time():
+    """The second turn found a slow machine, on both sides."""
+    turns = {"minigan": [1.0, 4.0, 1.0], "quick": [2.0, 8.0, 2.2], "slow": [9.0, 9.0, 9.0]}
+    assert Measured(turns, 0.0).ratio == pytest.approx(2)
+    assert Measured({"minigan": [1.0]}, 0.0).ratio is None
+
+
 def test_the_results_say_what_was_measured(tmp_path):
     results.save(tmp_path / "cpu.json", some_results())
     found = json.loads((tmp_path / "cpu.json").read_text(encoding="utf-8"))

@@ -144,9 +144,16 @@ class Measured:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as long as minigan the quickest of the others takes. None without others."""
-        ours, *theirs = map(self.seconds, self.turns)
-        return min(theirs) / ours if theirs else None
+        """How many times as long as minigan the quickest of the others takes. None without others.
+
+        The median over the turns, in each of which the sides worked one right after the other: what slows a
+        shared machine down for a while slows both.
+        """
+        ours, *theirs = self.turns.values()
+        if not theirs:
+            return None
+        quickest = min(theirs, key=statistics.median)
+        return statistics.median(b / a for a, b in zip(ours, quickest, strict=True))
 
 
 def measure(
