@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..reference import dense as reference
 from .activation import leak, switch
 from .compiling import OPTIONS
-from .microkernel import ROWS, VECTOR, copy_rows, tile_of, tile_width, transpose
+from .microkernel import ROWS, VECTOR, copy_row, tile_of, tile_width, transpose
 from .threads import num_threads, parallel
 
 WORTH = 1 << 20  # products of a matrix product below which a second thread costs more than it brings
@@ -55,14 +55,13 @@ def gemm(a, b, c, accumulate):
 def _fill(panels, b, n):
     """Copy the columns of b into panels, n into each; a panel has DEPTH rows."""
     K, N = b.shape
-    row = b.strides[0] // b.itemsize
-    if PANELS * n == N and b.strides[1] == b.itemsize:
-        for k in range(K):
-            for j in range(0, N, n):
-                copy_rows(b, k * row + j, row, panels, j * DEPTH + k * n, 1)
-    else:
-        for j in range(0, N, n):
-            _fill_panel(panels[j * DEPTH :], b[:, j : j + n], n)
+    row, column = b.strides[0] // b.itemsize, b.strides[1] // b.itemsize
+    whole = N // n * n if column == 1 else 0  # columns of full panels, whose rows are copied as they lie
+    for k in range(K):
+        for j in range(0, whole, n):
+            copy_row(b, k * row + j, panels, j * DEPTH + k * n)
+    for j in range(whole, N, n):
+        _fill_panel(panels[j * DEPTH :], b[:, j : j + n], n)
 
 
 @njit(**OPTIONS)
@@ -71,10 +70,7 @@ def _fill_panel(panel, b, n):
     K, N = b.shape
     row, column, lanes = b.strides[0] // b.itemsize, b.strides[1] // b.itemsize, VECTOR // b.itemsize
     first = 0
-    if n == N and column == 1:
-        copy_rows(b, 0, row, panel, 0, K)
-        first = K
-    elif n == N and row == 1:
+    if n == N and row == 1:
         first = K // lanes * lanes
         for k in range(0, first, lanes):
             for j in range(0, n, lanes):

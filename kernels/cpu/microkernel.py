@@ -7,7 +7,7 @@ b: for a tile of R rows, R + 2 loads make 2R vector products, on as many sums, s
 one before.
 
 The row of b comes from a panel, a copy of as many columns of b as a tile has: loads in order, from the
-first-level cache, while all rows of a pass by. Filling it is the work of `copy_rows`, or of `transpose` where
+first-level cache, while all rows of a pass by. Filling it is the work of `copy_row`, or of `transpose` where
 it is the columns of b that are contiguous.
 
 Numba has no vectors of its own. With `intrinsic` a function writes LLVM's code itself, and LLVM gives out the
@@ -92,17 +92,15 @@ def window_tile_of(R):
 
 
 @intrinsic
-def copy_rows(typing, x, x_at, x_row, y, y_at, rows):
-    """y[y_at + k n + j] = x[x_at + k x_row + j] for k < rows, and j < n, the entries of two vectors."""
+def copy_row(typing, x, x_at, y, y_at):
+    """y[y_at + j] = x[x_at + j] for j < n, the entries of two vectors."""
 
-    def code(do, x, x_at, x_row, y, y_at, rows):
-        with cgutils.for_range(do.builder, rows) as loop:
-            source = do.vectors(do.at(x, x_at, (loop.index, x_row)), WIDTH)
-            target = do.vectors(do.at(y, y_at, (loop.index, WIDTH * do.lanes)), WIDTH)
-            for pointer, place in zip(source, target, strict=True):
-                do.store(do.load(pointer), place)
+    def code(do, x, x_at, y, y_at):
+        pointers = zip(do.vectors(do.at(x, x_at), WIDTH), do.vectors(do.at(y, y_at), WIDTH), strict=True)
+        for source, target in pointers:
+            do.store(do.load(source), target)
 
-    return types.void(x, INT, INT, y, INT, INT), written_by(code)
+    return types.void(x, INT, y, INT), written_by(code)
 
 
 @intrinsic
