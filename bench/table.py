@@ -103,7 +103,8 @@ def notes(results) -> str:
         + ", ".join(f"{name} {versions[name]}" for name in ("minigan", "PyTorch", "NumPy", "Python")),
         f"Medians of {' or '.join(map(str, sorted(turns)))} turns, the sides taking turns in processes of "
         "their own, after a check that all compute the same from the same weights, noise and data",
-        "Ratios are the medians of those of the turns; above 1: minigan is quicker",
+        "Ratios are medians over the turns, but of several convolutions those of their sums; "
+        "above 1: minigan is quicker",
     ]
     if others := other_work(results):
         sentences.insert(1, others)
