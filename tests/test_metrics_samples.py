@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minigan import metrics
+from minigan.data import Dataset
 from minigan.data.mixtures import MIXTURES, load_mixture
 from minigan.errors import MiniganError
 
@@ -131,6 +132,22 @@ def test_nearest(shape, monkeypatch):
     np.testing.assert_allclose(distances, apart.min(axis=1))
     assert nearest(x, x)[0].tolist() == [0] * 30
     assert (nearest(x, x, same=True)[0] > 0).all()
+
+
+def test_nearest_in_a_dataset(monkeypatch):
+    from minigan.metrics.distances import nearest, nearest_in
+
+    monkeypatch.setattr("minigan.metrics.distances.READ", 30)  # several blocks, the last one short
+    data = Dataset("noise", np.random.default_rng(0).integers(0, 256, (100, 3, 4, 4), np.uint8))
+    x = normal(20, 3, 4, 4, seed=1).astype(np.float32)
+    for start in (0, 47):
+        distances, indices = nearest(x, data.batch(slice(start, None)))
+        found = nearest_in(data, x, start)
+        np.testing.assert_array_equal(found[1], indices + start)
+        np.testing.assert_allclose(found[0], distances)
+    assert metrics.memorisation(x, data, x[:5]) == pytest.approx(
+        metrics.memorisation(x, data.batch(slice(None)), x[:5])
+    )
 
 
 def test_memorisation():

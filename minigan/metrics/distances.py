@@ -8,6 +8,7 @@ import numpy as np
 from minigan_kernels import matmul
 
 BLOCK = 1 << 23  # distances at once, 64 MB of float64
+READ = 5000  # samples of a dataset at once
 
 
 def squared_distances(x, y) -> Iterator[tuple[slice, np.ndarray]]:
@@ -51,3 +52,16 @@ def nearest(x, y, same: bool = False) -> tuple[np.ndarray, np.ndarray]:
         difference = x[rows].astype(np.float64) - y[indices[rows]]
         distances[rows] = np.sqrt(np.einsum("nd,nd->n", difference, difference))
     return distances, indices
+
+
+def nearest_in(dataset, x, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """`nearest` for x (N, *shape) among the samples of a Dataset from number `start` on.
+
+    They are made floats a block at a time: a whole dataset would take many times the memory of its bytes.
+    """
+    best, indices = np.full(len(x), np.inf), np.zeros(len(x), np.int64)
+    for first in range(start, len(dataset), READ):
+        distances, which = nearest(x, dataset.batch(slice(first, first + READ)))
+        nearer = distances < best
+        best[nearer], indices[nearer] = distances[nearer], first + which[nearer]
+    return best, indices

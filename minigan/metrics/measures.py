@@ -134,8 +134,7 @@ def _stacked_modes(samples, real):
 
 
 def _neighbours(samples, real):
-    data = samples.data.train
-    return {"memorisation": memorisation(samples.values, data.batch(np.arange(len(data))), real.values)}
+    return {"memorisation": memorisation(samples.values, samples.data.train, real.values)}
 
 
 def _support(samples, real):

@@ -4,24 +4,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigan.data import Dataset
 from minigan.errors import MiniganError
 
 from . import checks
-from .distances import nearest, squared_distances
+from .distances import nearest, nearest_in, squared_distances
 
 
 def memorisation(samples, train, held_out) -> float:
     """The mean distance from the samples to their nearest in `train`, over that from `held_out` real ones.
 
     About 1 for samples as new as other real ones; near 0 for copies of what the model was trained on; above
-    1 for samples unlike any real one. All (N, ...), compared by their numbers. MiniganError for empty sets.
+    1 for samples unlike any real one. All (N, ...), compared by their numbers; train may be a Dataset.
+    MiniganError for empty sets.
     """
     for x, whose in ((samples, "samples"), (train, "training samples"), (held_out, "held-out samples")):
         checks.count("memorisation", len(x), 0, whose)
-    apart = nearest(held_out, train)[0].mean()
+    apart = _to_nearest(held_out, train)
     if apart == 0:
         raise MiniganError("memorisation cannot be told: every held-out sample is also a training sample")
-    return float(nearest(samples, train)[0].mean() / apart)
+    return _to_nearest(samples, train) / apart
+
+
+def _to_nearest(x, train):
+    distances, _ = nearest_in(train, x) if isinstance(train, Dataset) else nearest(x, train)
+    return float(distances.mean())
 
 
 @dataclass(frozen=True)

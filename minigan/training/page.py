@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from minigan.data import Dataset, load
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
-from minigan.metrics.distances import nearest
+from minigan.metrics.distances import nearest_in
 from minigan.report.page import Exhibits, Facts, comparison, page
 
 from .interpolate import interpolate
@@ -18,7 +16,6 @@ WALKS, STEPS = 6, 13
 CLASSES = 10  # that a walk goes through
 NEIGHBOURS = 10
 REAL = 100  # training images that tell how far from each other those are
-BLOCK = 5000  # training images compared with at once
 
 
 def write_page(run: Run, out: Path | None = None, dataset: Dataset | None = None) -> Path:
@@ -69,7 +66,8 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
         shown.labelled = interpolate(sampler, WALKS, 2 * len(labels) - 1, labels=labels)
     if dataset is not None:
         shown.samples = sampler(NEIGHBOURS, seed=1)
-        shown.distances, shown.neighbours = _neighbours(shown.samples, dataset)
+        shown.distances, which = nearest_in(dataset, shown.samples)
+        shown.neighbours = dataset.batch(which)
         shown.between_real = _between_real(dataset)
     return shown
 
@@ -81,18 +79,7 @@ def _dataset(run):
     return dataset
 
 
-def _neighbours(samples, dataset: Dataset, skip: int = 0):
-    """(distances, the nearest images of the dataset, from number `skip` on), an image at a time a sample."""
-    best, images = np.full(len(samples), np.inf), np.empty_like(samples)
-    for start in range(skip, len(dataset), BLOCK):
-        block = dataset.batch(slice(start, start + BLOCK))
-        distances, which = nearest(samples, block)
-        nearer = distances < best
-        best[nearer], images[nearer] = distances[nearer], block[which[nearer]]
-    return best, images
-
-
 def _between_real(dataset):
     """The mean distance from some training images to the nearest of the others; None for a single image."""
     few = min(REAL, len(dataset) // 2)
-    return float(_neighbours(dataset.batch(slice(few)), dataset, few)[0].mean()) if few else None
+    return float(nearest_in(dataset, dataset.batch(slice(few)), few)[0].mean()) if few else None
