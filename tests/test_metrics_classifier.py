@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minigan import functional as F
 from minigan.data import Dataset, load
 from minigan.errors import MiniganError
 from minigan.metrics import Settings, classifier_for, hold_out, splits, train_classifier
@@ -37,6 +38,17 @@ def small(n=20, size=8, channels=1, classes=2):
 
 
 # Learning and looking
+
+
+def test_the_loss_is_of_logits(monkeypatch):
+    """After a softmax of its own none would be below 0."""
+    given, loss = [], F.cross_entropy
+    monkeypatch.setattr(
+        F, "cross_entropy", lambda logits, labels: given.append(logits) or loss(logits, labels)
+    )
+    train_classifier(TRAIN, TEST, replace(QUICK, steps=1))
+    assert len(given) == 1
+    assert (given[0].numpy() < 0).any()
 
 
 def test_it_learns_the_digits(classifier):

@@ -3,8 +3,9 @@
 Here are those that no other file has:
 
     BatchNorm(n, 0.8), meant as a momentum, sets eps to 0.8
-    a softmax before a cross-entropy that takes the softmax itself
+    a softmax before a cross-entropy that takes the softmax itself; test_metrics_classifier.py, too
     log(1 - D) of a probability: infinite where D is sure, with a gradient that is 0 or NaN
+    unrolling that takes the gradients of D's steps as constants
 
 and these are elsewhere:
 
@@ -20,6 +21,7 @@ and these are elsewhere:
 import inspect
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -27,15 +29,25 @@ import pytest
 import minigan_kernels as kernels
 from minigan import Generator, Tensor, grad, nn
 from minigan import functional as F
-from minigan.gans import MODELS, is_conditional
-from minigan.testing import assert_close
+from minigan.autograd import enable_grad
+from minigan.data import Dataset
+from minigan.gans import MODELS, gan, is_conditional, wgan_gp
+from minigan.metrics import classifier
+from minigan.testing import assert_close, check_grads
 
 # Batch norm
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_batch_norms_of_the_models_have_pytorchs_settings(model):
-    networks = model.networks(model.Config().fitted((1, 16, 16), classes=2), (1, 16, 16), Generator(0))
+def networks_with_batch_norm():
+    for name, model in MODELS.items():
+        yield name, model.networks(model.Config().fitted((1, 16, 16), classes=2), (1, 16, 16), Generator(0))
+    yield "pacgan", gan.networks(gan.Config(net="pacgan").fitted((2,), classes=0), (2,), Generator(0))
+    digits = Dataset("digits", np.zeros((4, 1, 16, 16), np.uint8), np.arange(4) % 2)
+    yield "classifier", [classifier.build(digits, classifier.SETTINGS)]
+
+
+@pytest.mark.parametrize("networks", [pytest.param(n, id=name) for name, n in networks_with_batch_norm()])
+def test_batch_norms_have_pytorchs_settings(networks):
     norms = [m for net in networks for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert norms
     assert {(m.eps, m.momentum) for m in norms} == {(1e-5, 0.1)}
@@ -85,17 +97,58 @@ def test_the_loss_of_a_sure_discriminator_is_finite_and_has_its_gradient(
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_generator_learns_from_a_discriminator_that_is_sure(model):
-    """D calls every fake a fake, to a probability of exactly 0 in float32: G's gradient is its largest."""
-    cfg = model.Config(batch_size=4).fitted((1, 16, 16), classes=2)
+    """D calls all fakes, to a probability of exactly 0 in float32: G's gradient is its largest, and what D
+    pays for the real ones has no limit."""
+    losses, moved = a_step_with_a_sure_discriminator(model, model.Config(batch_size=4), -1e4)
+    assert losses["g_loss"] == pytest.approx(1e4, rel=0.01)
+    if model is not wgan_gp:  # its critic's loss is a difference: what is added to both goes
+        assert losses["d_loss"] == pytest.approx(1e4, rel=0.01)
+    assert moved > 1e-5
+
+
+def test_the_minimax_loss_of_a_sure_discriminator_has_a_gradient():
+    """D calls all real, to a probability of exactly 1 in float32, of which log(1 - D) would be -∞."""
+    losses, moved = a_step_with_a_sure_discriminator(gan, gan.Config(batch_size=4, loss="minimax"), 1e4)
+    assert losses["g_loss"] == pytest.approx(-1e4, rel=0.01)
+    assert losses["d_loss"] == pytest.approx(1e4, rel=0.01)
+    assert moved > 1e-5
+
+
+def a_step_with_a_sure_discriminator(model, cfg, logit):
+    """(the losses, how far G's weights moved) where D's last bias is `logit`, and D does not learn."""
+    cfg = cfg.fitted((1, 16, 16), classes=2)
     G, D = model.networks(cfg, (1, 16, 16), Generator(0))
     opt_g, opt_d = model.optimizers(cfg, G, D)
     last = [p for p in D.parameters() if p.shape == (1,)][-1]
-    last.data[:] = -1e4
+    last.data[:] = logit
     opt_d.lr = 0.0
     before = [p.numpy().copy() for p in G.parameters()]
     real, labels = np.zeros((4, 1, 16, 16), np.float32), np.arange(4) % 2
     data = itertools.repeat((real, labels) if is_conditional(model) else real)
-    metrics = next(model.train(G, D, opt_g, opt_d, data, Generator(1), cfg))
-    assert metrics["g_loss"] == pytest.approx(1e4, rel=0.01)
+    losses = next(model.train(G, D, opt_g, opt_d, data, Generator(1), cfg))
     assert all(np.isfinite(p.numpy()).all() for p in G.parameters())
-    assert any(np.abs(p.numpy() - b).max() > 1e-5 for p, b in zip(G.parameters(), before, strict=True))
+    return losses, max(np.abs(p.numpy() - b).max() for p, b in zip(G.parameters(), before, strict=True))
+
+
+# Unrolling
+
+
+def loss_of_g_after_steps_of_d(fake, create_graph, steps=3, lr=0.5):
+    """Metz et al., "Unrolled generative adversarial networks", 2017, equations 7 to 9."""
+    bce, rng = F.binary_cross_entropy_with_logits, Generator(0)
+    D = nn.Sequential(nn.Linear(2, 4, generator=rng), nn.Tanh(), nn.Linear(4, 1, generator=rng))
+    logits = partial(nn.functional_call, D.to(np.float64))
+    real, weights = Tensor(1.0 + rng.normal((5, 2), dtype=np.float64)), dict(D.named_parameters())
+    with enable_grad():
+        for _ in range(steps):
+            d_loss = bce(logits(weights, real), 1.0) + bce(logits(weights, fake), 0.0)
+            slopes = grad(d_loss, list(weights.values()), create_graph=create_graph)
+            weights = {name: w - lr * slope for (name, w), slope in zip(weights.items(), slopes, strict=True)}
+    return bce(logits(weights, fake), 1.0)
+
+
+def test_unrolling_differentiates_through_the_steps_of_d():
+    fake = np.random.default_rng(2).normal(size=(5, 2))
+    check_grads(partial(loss_of_g_after_steps_of_d, create_graph=True), [fake])
+    with pytest.raises(AssertionError):
+        check_grads(partial(loss_of_g_after_steps_of_d, create_graph=False), [fake], order=1)
