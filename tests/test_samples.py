@@ -95,7 +95,6 @@ def test_a_walk_through_classes_has_constant_pace():
     np.testing.assert_allclose(
         path(corners, t), [corners[0], (0.5, 0.5, 0), corners[1], (0, 0.5, 0.5), corners[2]]
     )
-    np.testing.assert_array_equal(path(corners[1:2], t), np.tile(corners[1], (5, 1)))
 
 
 @pytest.mark.parametrize("kind", ["spherical", "linear"])
@@ -122,6 +121,14 @@ def test_without_labels_each_walk_keeps_a_class(labelled):
     walks = interpolate(sampler, n=2, steps=3, seed=2)
     z = sampler.inputs(4, Generator(2))[0][:2]
     np.testing.assert_allclose(walks[:, 0], sampler.make(z, np.array([0, 1])), rtol=1e-4, atol=1e-5)
+
+
+def test_with_one_label_all_walks_are_of_that_class(labelled):
+    sampler = Sampler.of(Run.open(labelled))
+    walks = interpolate(sampler, n=2, steps=3, seed=2, labels=[7])
+    z, _ = sampler.inputs(4, Generator(2))
+    for i, ends in ((0, z[:2]), (-1, z[2:])):
+        np.testing.assert_allclose(walks[:, i], sampler.make(ends, np.array([7, 7])), rtol=1e-4, atol=1e-5)
 
 
 # The average of the weights

@@ -106,7 +106,7 @@ def interpolate(
         How to go from one noise vector to another; from class to class the way is straight.
     label
         Of a conditional model: walk through these classes, --label 3 --label 8, with the noise standing
-        still. Without any, each walk keeps a class.
+        still. With one, all walks are of this class; without any, each keeps a class of its own.
     seed
         Seed of the noise.
     step

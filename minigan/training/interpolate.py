@@ -14,17 +14,19 @@ def interpolate(
 
     kind: "spherical" (`slerp`) or "linear", between two noise vectors; between classes it is always linear.
     labels: of a conditional model, the classes to walk through in this order, with the noise standing
-        still; without any, each walk keeps a class, the first one the first, and walks in the noise.
+        still. Of a single one, or without any, walks are in the noise, and each keeps its class: that one,
+        or the first walk the first class, and so on.
     MiniganError for labels that are no classes, or for any where there are none.
     """
     t = np.linspace(0, 1, steps, dtype=np.float32)
-    z, *_ = sampler.inputs(2 * n, Generator(seed), None if labels is None else labels[0])
+    label = None if labels is None else labels[0]
+    z, *_ = sampler.inputs(2 * n, Generator(seed), label)
     start, end = z[:n, None], z[n:, None]
-    if labels is None:
+    if label is None or len(labels) == 1:
         walk = {"spherical": slerp, "linear": lerp}[kind]
         inputs = [walk(start, end, t[:, None])]
         if sampler.conditional:
-            inputs += [np.repeat(sampler.labels(n), steps)]
+            inputs += [np.repeat(sampler.labels(n, label), steps)]
     else:
         weights = path(np.eye(sampler.classes, dtype=np.float32)[sampler.labels(len(labels), labels)], t)
         inputs = [np.repeat(start, steps, axis=1), np.tile(weights, (n, 1))]
@@ -53,9 +55,7 @@ def slerp(a, b, t):
 
 
 def path(corners, t):
-    """Through the rows of `corners` at constant pace: (len(t), columns). One row is a walk on the spot."""
-    if len(corners) == 1:
-        return np.repeat(corners, len(t), axis=0)
+    """Through the rows of `corners`, two or more, at constant pace: (len(t), columns)."""
     legs = t * (len(corners) - 1)
     i = np.minimum(legs.astype(int), len(corners) - 2)
     return lerp(corners[i], corners[i + 1], (legs - i)[:, None]).astype(corners.dtype)
