@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_evaluation(points):
 
 @pytest.mark.slow
 def test_a_conditional_run_is_asked_for_labels(labelled, capsys):
-    flags = ["--metrics", "label-accuracy", "--metrics", "fcd", "--n", 200, "--draws", 1]
+    flags = ["--metrics", "label-accuracy,fcd", "--n", 200, "--draws", 1]
     assert minigan("evaluate", labelled, *flags) == 0
     content = written(labelled)
     assert 0 <= content["metrics"]["label-accuracy"]["value"] < 0.5  # after four steps
@@ -164,9 +164,13 @@ def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
             "samples of shape (1, 8, 8), digits has (1, 9, 9)",
         ),
         (["broken.npz", "--data", "digits"], "broken.npz is not a .npz with an array `samples`"),
-        (["other.npz", "--data", "digits"], "other.npz is not a .npz with an array `samples`"),
+        (["other.npz", "--data", "digits"], "other.npz is not a .npz with an array `samples`: it has images"),
         (["short.npz", "--data", "digits"], "has 3 samples, and labels of dtype float64 and shape (2,)"),
         (["bytes.npz", "--data", "digits"], "bytes.npz has samples of dtype uint8, expected floats"),
+        (
+            ["plain.npz", "--data", "digits", "--metrics", "label-accuracy"],
+            "label-accuracy needs a model that makes what a label asks for, or a .npz with an array `labels`",
+        ),
         (["empty.npz", "--data", "digits"], "empty.npz is not a .npz with an array `samples`"),
         (["bytes-in.npz", "--data", "digits"], "not a .npz with an array `samples`: samples in it is not"),
         (["array.npz", "--data", "digits"], "array.npz is not a .npz with an array `samples`"),
@@ -183,6 +187,7 @@ def test_what_cannot_be_evaluated_is_told_in_a_sentence(
     (tmp_path / "broken.npz").write_bytes(b"PK")
     np.savez(tmp_path / "other.npz", images=np.zeros(3))
     np.savez(tmp_path / "bytes.npz", samples=np.zeros((3, 1, 8, 8), np.uint8))
+    np.savez(tmp_path / "plain.npz", samples=np.zeros((3, 1, 8, 8), np.float32))
     (tmp_path / "empty.npz").touch()
     with open(tmp_path / "array.npz", "wb") as file:
         np.save(file, np.zeros(3))

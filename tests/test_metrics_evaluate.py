@@ -15,6 +15,7 @@ from minigan.metrics import (
     Settings,
     evaluate,
     metrics_for,
+    parzen,
     splits,
     table,
     train_classifier,
@@ -166,7 +167,8 @@ def test_parzen(monkeypatch):
     train, test = (Dataset("mnist", part) for part in (images, images[:100]))
     data = EvaluationData(train, test)
     result = measured(copier(train), data, ["parzen"], draws=2)
-    assert result.keys() == {"parzen", "parzen-k-means"}
+    assert result.keys() == {"parzen", "parzen-width", "parzen-k-means", "parzen-k-means-width"}
+    assert result["parzen-width"]["value"] in parzen.WIDTHS
     assert result["parzen"]["n"] == 200
     assert result["parzen"]["error"] > 0
     assert result["parzen-k-means"]["floor"] is None
@@ -238,6 +240,16 @@ def test_small_data_are_compared_at_their_own_size(digits):
     """Else the floor, from fewer samples, would be another number."""
     result = measured(copier(TRAIN), digits, ["fcd"], n=10_000, draws=1)
     assert result["fcd"]["n"] == len(TRAIN)
+
+
+def test_what_is_infinite_is_in_the_table():
+    data = EvaluationData.load("ring8")
+    nowhere = evaluate(lambda n, seed: np.full((n, 2), 9, np.float32), data, ["modes"], n=20, say=quiet)
+    assert [row[:2] for row in table(nowhere)[1:]] == [
+        ("modes", "0"),
+        ("high-quality", "0"),
+        ("reverse-kl", "∞"),
+    ]
 
 
 def test_table(digits):

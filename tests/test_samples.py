@@ -209,9 +209,15 @@ def test_interpolate_writes_a_sheet_or_a_film(run, name, tmp_path, request):
     [
         ("labelled", ["sample", "--label", 10], "label 10 is not one of the 10 classes, 0 to 9"),
         ("labelled", ["sample", "--label", -1], "label -1 is not one of the 10 classes, 0 to 9"),
-        ("labelled", ["interpolate", "--label", 3, "--label", 12], "label 12 is not one of the 10 classes"),
+        ("labelled", ["interpolate", "--label", "3,12"], "label 12 is not one of the 10 classes"),
         ("points", ["sample", "--label", 0], "not conditional: it was trained without labels"),
         ("points", ["interpolate", "--label", 0], "not conditional: it was trained without labels"),
+        (
+            "labelled",
+            ["interpolate", "--label", "3,x"],
+            "--label: 3,x is not of the form A,B with an int each",
+        ),
+        ("labelled", ["sample", "--out", "."], ". has pictures already, which the new ones would be mixed"),
         ("points", ["sample", "--truncation", 0], "truncation must be above 0"),
         ("points", ["sample", "--out", "s.jpg"], "written to a .png, a .npz or a folder, not to s.jpg"),
         ("points", ["sample", "--out", "folder"], "a point is no picture to put into a folder"),
@@ -224,6 +230,7 @@ def test_what_cannot_be_drawn_is_told_in_a_sentence(
     run, tokens, message, request, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "00000.png").touch()
     command, *flags = tokens
     assert minigan(command, request.getfixturevalue(run), *flags) == 2
     error = capsys.readouterr().err

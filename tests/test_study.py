@@ -62,7 +62,9 @@ else:
         given_to_train = json.loads((folder / "given.json").read_text())
         value = int(given_to_train.get("latent", 100)) + int(given_to_train["seed"]) ** 2
     found = {"value": value, "error": None, "floor": 8.0, "n": int(given.get("n", 10))}
-    (folder / name).write_text(json.dumps({"metrics": {"modes": found}, "classifier": None}))
+    eye = {"hash": "0123abcd", "data": "mnist", "accuracy": 0.9931} if given.get("draws") == "2" else None
+    draws = int(given.get("draws", 3))
+    (folder / name).write_text(json.dumps({"draws": draws, "metrics": {"modes": found}, "classifier": eye}))
 """
 
 STUDY = """
@@ -138,6 +140,12 @@ def interrupt(times=1):
 # The table
 
 
+def test_the_page_says_how_rows_were_judged(study):
+    assert study(text=STUDY.replace("n = 2500", "draws = 2")) == 0
+    page = Path("modes.md").read_text()
+    assert "\nAn evaluation: 2 draws of 10 samples.\nClassifier 0123abcd of mnist, right on 99.31% of" in page
+
+
 def test_a_study_ends_in_a_table(study, capsys):
     assert study() == 0
     printed = capsys.readouterr().out
@@ -154,7 +162,7 @@ def test_a_study_ends_in_a_table(study, capsys):
     page = Path("modes.md").read_text()
     assert page == Path("runs/modes/results.md").read_text()
     assert page.startswith("# Modes found\n\nMade by `minigan study modes.toml`, ")
-    assert "Mean ± standard error over the seeds 0, 1, 2.\nAn evaluation: 2500 samples a draw.\n" in page
+    assert "over the seeds 0, 1, 2.\nAn evaluation: 3 draws of 2,500 samples.\n\n" in page
     assert "- GAN, ring of 8: gan, data ring8, steps 2, latent 2\n" in page
     found = json.loads(Path("modes.json").read_text())
     first = found["rows"][0]

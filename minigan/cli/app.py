@@ -26,6 +26,21 @@ app = App(
 SEED = Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))]
 
 
+def several(kind):
+    """The type of a flag of several `kind`s: --flag A,B or --flag A --flag B."""
+
+    def values(_, tokens):
+        words = [word for token in tokens for word in token.value.split(",")]
+        try:
+            return [kind(word) for word in words]
+        except ValueError:
+            raise ValueError(
+                f"{','.join(words)} is not of the form A,B with an {kind.__name__} each"
+            ) from None
+
+    return Annotated[list[kind] | None, Parameter(negative="", converter=values)]
+
+
 def main(tokens: list[str] | None = None) -> int:
     """Run the command line; the exit code: 0, 1 for a wrong gradient or a failed job of a study, 2 for
     bad input, 3 for a run that --stop-on ended, 130 if stopped."""

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from minigan.errors import MiniganError, writing
 
-from .app import SEED, app
+from .app import SEED, app, several
 
 
 @app.command
@@ -65,16 +65,19 @@ def _save_drawn(out, sampler, n, seed, label, truncation):
     from minigan.files import write_npz
 
     samples = sampler(n, seed, label, truncation)
-    if out.suffix == ".npz":
+    kind = out.suffix.lower()
+    if kind == ".npz":
         labels = {"labels": sampler.labels(n, label)} if sampler.conditional else {}
         write_npz(out, samples=samples, **labels)
-    elif out.suffix == ".png":
+    elif kind == ".png":
         report.save_samples(out, samples, columns=sampler.columns() if label is None else None)
-    elif out.suffix:
+    elif kind:
         raise MiniganError(f"samples are written to a .png, a .npz or a folder, not to {out}")
     elif samples.ndim != 4:
         raise MiniganError(f"a point is no picture to put into a folder {out}; write a .png or a .npz")
     else:
+        if out.is_dir() and any(out.glob("*.png")):
+            raise MiniganError(f"{out} has pictures already, which the new ones would be mixed with")
         report.save_each(out, samples)
 
 
@@ -85,7 +88,7 @@ def interpolate(
     n: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
     steps: Annotated[int, Parameter(validator=Number(gte=2))] = 10,
     kind: Literal["spherical", "linear"] = "spherical",
-    label: Annotated[list[int] | None, Parameter(negative="")] = None,
+    label: several(int) = None,
     seed: SEED = 0,
     step: int | None = None,
     ema: bool = True,
@@ -105,8 +108,8 @@ def interpolate(
     kind
         How to go from one noise vector to another; from class to class the way is straight.
     label
-        Of a conditional model: walk through these classes, --label 3 --label 8, with the noise standing
-        still. With one, all walks are of this class; without any, each keeps a class of its own.
+        Of a conditional model: walk through these classes, --label 3,8, with the noise standing still. With
+        one, all walks are of this class; without any, each keeps a class of its own.
     seed
         Seed of the noise.
     step
@@ -121,7 +124,7 @@ def interpolate(
     from minigan import report, training
 
     out = out or run / f"walk-{seed}.png"
-    if out.suffix not in (".png", ".gif"):
+    if out.suffix.lower() not in (".png", ".gif"):
         raise MiniganError(f"walks are written to a .png or a .gif, not to {out}")
     sampler = training.Sampler.of(training.Run.open(run), step, device, ema)
     with writing(out):
@@ -133,7 +136,7 @@ def interpolate(
 def evaluate(
     run: Path,
     *,
-    metrics: Annotated[list[str] | None, Parameter(negative="")] = None,
+    metrics: several(str) = None,
     n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     draws: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     seed: SEED = 0,
@@ -155,7 +158,7 @@ def evaluate(
         A run folder; or a .npz of `samples`, of any program, with --data. The table of FILE.npz is written to
         FILE.evaluation.json.
     metrics
-        Which, once each: --metrics fcd --metrics parzen. By default all that make sense for the data.
+        Which: --metrics fcd,parzen. By default all that make sense for the data.
     n
         Samples of a draw; by default 10,000, or what a metric's protocol says.
     draws

@@ -10,8 +10,8 @@ image, so G learns to make what it is asked for. Generated images take the label
 
     --net conv      DCGAN's networks and settings (`dcgan.py`), y joined to z, and to x as a learned
                     picture of its class; images of 16, 32 or 64 pixels
-    --net mlp       the paper's layers, section 4.1, for images of any size; its noise is uniform, its
-                    images end in a sigmoid
+    --net mlp       the paper's layers, section 4.1, for images of any size; normal noise and tanh, where
+                    the paper has uniform noise and a sigmoid
                       G: z -> 200, y -> 1000, both -> 1200 -> image, ReLU
                       D: x -> maxout 240 x 5, y -> maxout 50 x 5, both -> maxout 240 x 4 -> logit,
                       dropout 1/2

@@ -89,6 +89,7 @@ def layer_widths(width, shape):
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
         raise MiniganError(
             f"convolutional networks make images of 16, 32 or 64 pixels a side, not samples of shape {shape}"
+            + "; points of the plane are for gan and wgan-gp" * (len(shape) == 1)
         )
     return [width * 2**i for i in range(int(math.log2(shape[1] // 4)))]
 

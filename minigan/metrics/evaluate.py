@@ -78,7 +78,7 @@ def metrics_for(data: EvaluationData) -> list[str]:
 def table(result: dict) -> list[tuple[str, ...]]:
     """The rows of `evaluate`'s result as text, COLUMNS first."""
     rows = [
-        (quantity, _text(row["value"]), _text(row["error"]), _text(row["floor"]), f"{row['n']:,}")
+        (quantity, _text(row["value"]) or "∞", _text(row["error"]), _text(row["floor"]), f"{row['n']:,}")
         for quantity, row in result["metrics"].items()
     ]
     return [COLUMNS, *rows]

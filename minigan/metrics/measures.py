@@ -113,7 +113,7 @@ def _parzen_kmeans(data, n):
 def _parzen_row(name, windows, data):
     validation = _unit(data.train.batch(np.arange(PARZEN_TRAIN, PARZEN_TRAIN + 1000)))
     score = parzen_score(windows, validation, _unit(data.test.batch(np.arange(len(data.test)))))
-    return {name: (score.mean, score.error)}
+    return {name: (score.mean, score.error), f"{name}-width": score.width}
 
 
 def _unit(images):
@@ -154,7 +154,12 @@ def _any(data):
 
 
 def _unseen(data):
-    return None if data.unseen else f"needs data that no model has seen, and {data.name} has no test split"
+    if data.unseen:
+        return None
+    return (
+        f"needs data that no model has seen, and {data.name} has no test split; "
+        "`minigan report` shows the nearest training images"
+    )
 
 
 def _labelled(data):
@@ -170,7 +175,9 @@ def _labelled(data):
 
 
 def _conditional(data):
-    return None if data.conditional else "needs a model that makes what a label asks for"
+    if data.conditional:
+        return None
+    return "needs a model that makes what a label asks for, or a .npz with an array `labels`"
 
 
 def _told(data):

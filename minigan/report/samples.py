@@ -59,7 +59,7 @@ def tiles(images: np.ndarray, columns: int | None = None) -> Image.Image:
 def save_walks(path: Path, walks: np.ndarray):
     """Walks (n, steps, *shape) of samples as a sheet with a walk a row or, where the path ends in .gif,
     as a film of all of them, there and back. Points are always a cloud of all."""
-    if path.suffix == ".gif":
+    if path.suffix.lower() == ".gif":
         frames = [sheet(f) if f.ndim == 4 else cloud(f, walks.reshape(-1, 2)) for f in walks.swapaxes(0, 1)]
         save_gif(path, frames + frames[-2:0:-1])
     else:

@@ -59,8 +59,6 @@ def save_results(study: Study, jobs: list[Job]) -> str:
 def markdown(found: dict) -> str:
     """The page: title, where the numbers come from, the table, the settings of each row."""
     seeds = ", ".join(map(str, found["seeds"]))
-    n, draws = found["evaluation"]["n"], found["evaluation"]["draws"]
-    evaluation = [f"{n} samples a draw"] * bool(n) + [f"{draws} draw{'s' * (draws != 1)}"] * bool(draws)
     made = f"Made by `{found['command']}`"
     if found["date"]:
         versions, machines = ", ".join(found["minigan"]), "; ".join(found["machine"])
@@ -71,7 +69,7 @@ def markdown(found: dict) -> str:
             f"# {found['title']}\n",
             f"{made}.\n",
             f"Mean ± standard error over the seeds {seeds}." if len(found["seeds"]) > 1 else f"Seed {seeds}.",
-            *([f"An evaluation: {', '.join(evaluation)}."] if evaluation else []),
+            *_evaluated(found),
             "",
             table(found),
             "The settings; all others are the model's defaults.\n",
@@ -159,6 +157,21 @@ def _stated(row):
         if key in ("steps", "data") or "width" in key or row.settings.get(key, default) != default
     }
     return {"model": row.model} | stated
+
+
+def _evaluated(found):
+    """How the rows were judged: draws, their samples, and through which classifiers."""
+    evaluations = [evaluation for row in found["rows"] for evaluation in row["seeds"].values()]
+    counts = {}
+    for evaluation in evaluations:
+        for quantity, of in evaluation["metrics"].items():
+            counts.setdefault(of["n"], {})[quantity] = None
+    samples = [f"{n:,} samples" + f" ({', '.join(of)})" * (len(counts) > 1) for n, of in counts.items()]
+    for draws in sorted({evaluation["draws"] for evaluation in evaluations}):
+        yield f"An evaluation: {draws} draw{'s' * (draws != 1)} of {' and '.join(samples)}."
+    eyes = {of["hash"]: of for evaluation in evaluations if (of := evaluation["classifier"])}
+    for name, of in eyes.items():
+        yield f"Classifier {name} of {of['data']}, right on {of['accuracy']:.2%} of test images."
 
 
 def _in_words(settings):

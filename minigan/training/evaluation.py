@@ -107,11 +107,14 @@ class Archive:
         self.path = path
         try:
             arrays = read_npz(path)
-            self.samples, self.labels = arrays["samples"], arrays.get("labels")
         except FileNotFoundError:
             raise MiniganError(f"there is no file {path}") from None
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise MiniganError(f"{path} is not a .npz with an array `samples`: {error}") from error
+        if "samples" not in arrays:
+            names = ", ".join(arrays) or "no array at all"
+            raise MiniganError(f"{path} is not a .npz with an array `samples`: it has {names}")
+        self.samples, self.labels = arrays["samples"], arrays.get("labels")
         if self.samples.dtype.kind != "f":
             raise MiniganError(f"{path} has samples of dtype {self.samples.dtype}, expected floats")
         if self.labels is not None and (
