@@ -252,6 +252,14 @@ def test_what_is_infinite_is_in_the_table():
     ]
 
 
+def test_progress_says_what_is_done(digits):
+    done = []
+    metrics = ["support", "diversity"]
+    evaluate(copier(TRAIN), digits, metrics, n=20, draws=2, say=quiet, progress=done.append)
+    draws = [f"draw {draw} of 2: {part}" for draw in (1, 2) for part in ("samples", *metrics)]
+    assert done == [*draws, "real data: support", "real data: diversity"]
+
+
 def test_table(digits):
     rows = table(evaluate(copier(TRAIN), digits, ["neighbours", "support"], draws=1, say=quiet))
     assert rows[0] == COLUMNS

@@ -184,12 +184,14 @@ def evaluate(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     how = {"names": metrics, "n": n, "seed": seed, "say": console.print}
     how |= {} if draws is None else {"draws": draws}
-    if run.suffix == ".npz":
-        result, path = evaluate_archive(run, data, size, data_dir, **how)
-    else:
-        if data is not None or size is not None:
-            raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
-        result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
+    with console.status("reading") as status:
+        how["progress"] = status.update
+        if run.suffix == ".npz":
+            result, path = evaluate_archive(run, data, size, data_dir, **how)
+        else:
+            if data is not None or size is not None:
+                raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
+            result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
     _print_table(console, result)
     print(path)
 

@@ -23,6 +23,7 @@ def evaluate(
     seed: int = 0,
     floors: bool = True,
     say=print,
+    progress=lambda words: None,
 ) -> dict:
     """{"metrics": {quantity: {"value", "error", "floor", "n"}}, "classifier": …} of what `sampler` makes.
 
@@ -34,6 +35,7 @@ def evaluate(
     draws: independent sets of samples. value is the mean over them, error its standard error, None for one.
     floors: whether to measure as many real training samples, against the same real test samples, too: the
         "floor". It is None where that says nothing, or was not asked for.
+    say: prints a line. progress: called with what is done next, in a few words.
 
     All is JSON-able; None stands for infinity. The same seed gives the same numbers.
     MiniganError for an unknown metric, one that cannot be had of the data, too few samples, or bad samples.
@@ -44,21 +46,25 @@ def evaluate(
     rng, most = Generator(seed), max(counts.values())
     real = data.real(data.test, most, rng)
     measured = defaultdict(list)
-    for draw in range(draws):
-        say(f"draw {draw + 1} of {draws}: {most:,} samples")
+    for draw in range(1, draws + 1):
+        say(f"draw {draw} of {draws}: {most:,} samples")
+        progress(f"draw {draw} of {draws}: samples")
         samples = _draw(sampler, data, most, rng)
-        for quantity, value in _quantities(counts, samples, real).items():
-            measured[quantity].append(value)
+        for name, count in counts.items():
+            progress(f"draw {draw} of {draws}: {name}")
+            for quantity, value in _quantities(name, count, samples, real).items():
+                measured[quantity].append(value)
     floor = {}
     if floors:
         say("the same of real data")
         train = data.real(data.train, most, rng)
         for name, count in counts.items():
             metric = METRICS[name]
+            progress(f"real data: {name}")
             if metric.floor:
                 among = metric.floor_of
                 samples = data.real(data.train, count, rng, among) if among else train
-                floor |= _quantities({name: count}, samples, real)
+                floor |= _quantities(name, count, samples, real)
             if metric.beside:
                 for quantity, value in metric.beside(data, count).items():
                     measured[quantity] = [(count, value)]
@@ -112,13 +118,10 @@ def _draw(sampler, data, n, rng):
     return data.samples(np.asarray(values), labels)
 
 
-def _quantities(counts, samples, real):
-    """{quantity: (how many samples, the value)} of all metrics in `counts`."""
-    return {
-        quantity: (count, value)
-        for name, count in counts.items()
-        for quantity, value in METRICS[name].measure(samples.first(count), real.first(count)).items()
-    }
+def _quantities(name, count, samples, real):
+    """{quantity: (count, the value)} of the metric `name`, of the first `count` samples."""
+    found = METRICS[name].measure(samples.first(count), real.first(count))
+    return {quantity: (count, value) for quantity, value in found.items()}
 
 
 def _summary(values):
