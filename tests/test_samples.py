@@ -95,6 +95,7 @@ def test_a_walk_through_classes_has_constant_pace():
     np.testing.assert_allclose(
         path(corners, t), [corners[0], (0.5, 0.5, 0), corners[1], (0, 0.5, 0.5), corners[2]]
     )
+    np.testing.assert_array_equal(path(corners[1:2], t), np.tile(corners[1], (5, 1)))
 
 
 @pytest.mark.parametrize("kind", ["spherical", "linear"])

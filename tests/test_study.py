@@ -162,7 +162,8 @@ def test_a_study_ends_in_a_table(study, capsys):
     page = Path("modes.md").read_text()
     assert page == Path("runs/modes/results.md").read_text()
     assert page.startswith("# Modes found\n\nMade by `minigan study modes.toml`, ")
-    assert "over the seeds 0, 1, 2.\nAn evaluation: 3 draws of 2,500 samples.\n\n" in page
+    judged = "An evaluation: 3 draws of 2,500 samples.\n\n"
+    assert f"Mean ± standard error over the seeds 0, 1, 2.\n{judged}" in page
     assert "- GAN, ring of 8: gan, data ring8, steps 2, latent 2\n" in page
     found = json.loads(Path("modes.json").read_text())
     first = found["rows"][0]

@@ -38,17 +38,25 @@ from minigan.testing import assert_close, check_grads
 # Batch norm
 
 
-def networks_with_batch_norm():
-    for name, model in MODELS.items():
-        yield name, model.networks(model.Config().fitted((1, 16, 16), classes=2), (1, 16, 16), Generator(0))
-    yield "pacgan", gan.networks(gan.Config(net="pacgan").fitted((2,), classes=0), (2,), Generator(0))
+def networks_of(model, shape=(1, 16, 16), **settings):
+    return model.networks(model.Config(**settings).fitted(shape, classes=2), shape, Generator(0))
+
+
+def networks_of_the_classifier():
     digits = Dataset("digits", np.zeros((4, 1, 16, 16), np.uint8), np.arange(4) % 2)
-    yield "classifier", [classifier.build(digits, classifier.SETTINGS)]
+    return [classifier.build(digits, classifier.SETTINGS)]
 
 
-@pytest.mark.parametrize("networks", [pytest.param(n, id=name) for name, n in networks_with_batch_norm()])
+WITH_BATCH_NORM = {
+    **{name: partial(networks_of, model) for name, model in MODELS.items()},
+    "pacgan": partial(networks_of, gan, (2,), net="pacgan"),
+    "classifier": networks_of_the_classifier,
+}
+
+
+@pytest.mark.parametrize("networks", WITH_BATCH_NORM.values(), ids=WITH_BATCH_NORM)
 def test_batch_norms_have_pytorchs_settings(networks):
-    norms = [m for net in networks for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = [m for net in networks() for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert norms
     assert {(m.eps, m.momentum) for m in norms} == {(1e-5, 0.1)}
 

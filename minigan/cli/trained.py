@@ -64,20 +64,20 @@ def _save_drawn(out, sampler, n, seed, label, truncation):
     from minigan import report
     from minigan.files import write_npz
 
-    samples = sampler(n, seed, label, truncation)
     kind = out.suffix.lower()
+    if kind not in (".png", ".npz", ""):
+        raise MiniganError(f"samples are written to a .png, a .npz or a folder, not to {out}")
+    if not kind and out.is_dir() and any(out.glob("*.png")):
+        raise MiniganError(f"{out} has pictures already, which the new ones would be mixed with")
+    samples = sampler(n, seed, label, truncation)
     if kind == ".npz":
         labels = {"labels": sampler.labels(n, label)} if sampler.conditional else {}
         write_npz(out, samples=samples, **labels)
     elif kind == ".png":
         report.save_samples(out, samples, columns=sampler.columns() if label is None else None)
-    elif kind:
-        raise MiniganError(f"samples are written to a .png, a .npz or a folder, not to {out}")
     elif samples.ndim != 4:
         raise MiniganError(f"a point is no picture to put into a folder {out}; write a .png or a .npz")
     else:
-        if out.is_dir() and any(out.glob("*.png")):
-            raise MiniganError(f"{out} has pictures already, which the new ones would be mixed with")
         report.save_each(out, samples)
 
 
@@ -184,13 +184,14 @@ def evaluate(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     how = {"names": metrics, "n": n, "seed": seed, "say": console.print}
     how |= {} if draws is None else {"draws": draws}
+    archive = run.suffix == ".npz"
+    if not archive and (data is not None or size is not None):
+        raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
     with console.status("reading") as status:
         how["progress"] = status.update
-        if run.suffix == ".npz":
+        if archive:
             result, path = evaluate_archive(run, data, size, data_dir, **how)
         else:
-            if data is not None or size is not None:
-                raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
             result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
     _print_table(console, result)
     print(path)

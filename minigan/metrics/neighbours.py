@@ -20,15 +20,12 @@ def memorisation(samples, train, held_out) -> float:
     """
     for x, whose in ((samples, "samples"), (train, "training samples"), (held_out, "held-out samples")):
         checks.count("memorisation", len(x), 0, whose)
-    apart = _to_nearest(held_out, train)
+    both = np.concatenate([samples, held_out])  # so that a Dataset is read once
+    distances, _ = nearest_in(train, both) if isinstance(train, Dataset) else nearest(both, train)
+    apart = distances[len(samples) :].mean()
     if apart == 0:
         raise MiniganError("memorisation cannot be told: every held-out sample is also a training sample")
-    return _to_nearest(samples, train) / apart
-
-
-def _to_nearest(x, train):
-    distances, _ = nearest_in(train, x) if isinstance(train, Dataset) else nearest(x, train)
-    return float(distances.mean())
+    return float(distances[: len(samples)].mean() / apart)
 
 
 @dataclass(frozen=True)

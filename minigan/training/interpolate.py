@@ -55,7 +55,7 @@ def slerp(a, b, t):
 
 
 def path(corners, t):
-    """Through the rows of `corners`, two or more, at constant pace: (len(t), columns)."""
+    """Through the rows of `corners` at constant pace: (len(t), columns). One row is a walk on the spot."""
     legs = t * (len(corners) - 1)
     i = np.minimum(legs.astype(int), len(corners) - 2)
     return lerp(corners[i], corners[i + 1], (legs - i)[:, None]).astype(corners.dtype)
