@@ -30,7 +30,7 @@ def several(kind):
     """The type of a flag of several `kind`s: --flag A,B or --flag A --flag B."""
 
     def values(_, tokens):
-        words = [word for token in tokens for word in token.value.split(",")]
+        words = [word.strip() for token in tokens for word in token.value.split(",")]
         try:
             return [kind(word) for word in words]
         except ValueError:

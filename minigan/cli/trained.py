@@ -184,7 +184,7 @@ def evaluate(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     how = {"names": metrics, "n": n, "seed": seed, "say": console.print}
     how |= {} if draws is None else {"draws": draws}
-    archive = run.suffix == ".npz"
+    archive = run.suffix.lower() == ".npz"
     if not archive and (data is not None or size is not None):
         raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
     with console.status("reading") as status:
