@@ -317,9 +317,12 @@ def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch):
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     monkeypatch.setattr(training.Session, "arrays", lambda self: {"generator.w": np.array([np.nan])})
-    with pytest.raises(NonFiniteError, match="the weights are not finite, so they are not saved"):
+    with pytest.raises(NonFiniteError, match="step 2: the weights are not finite, so they are not saved"):
         train(tmp_path / "run")
-    assert Run.open(tmp_path / "run").checkpoint_steps() == []
+    run = Run.open(tmp_path / "run")
+    assert run.checkpoint_steps() == []
+    assert (run.verdict()["verdict"], run.verdict()["step"]) == ("diverging", 2)
+    assert "the weights are not finite" in run.page.read_text()
 
 
 def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):

@@ -56,7 +56,7 @@ def verdict(looks: Sequence[dict]) -> dict | None:
 
 
 def diverged(step: int, why: str) -> dict:
-    """The verdict on a run that ended at `step` because its loss was not finite."""
+    """The verdict on a run that ended at `step` because its loss or weights were not finite."""
     return report(step, [Finding("diverging", step, why, "Lower the learning rate, and begin a new run.")])
 
 

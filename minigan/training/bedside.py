@@ -81,10 +81,10 @@ class Bedside:
             if self.verdict:
                 self.say(f"The doctor's verdict: {sentence(self.verdict)}")
 
-    def lost(self, why: str):
-        """The loss was not finite, and the run ends by that."""
+    def lost(self, step: int, why: str):
+        """At `step` the loss or the weights were not finite, and the run ends by that."""
         if self.doctor:
-            self.run.save_verdict(diverged(self.session.step + 1, why))
+            self.run.save_verdict(diverged(step, why))
 
 
 def past(run: Run, step: int) -> tuple[list[dict], list[dict]]:

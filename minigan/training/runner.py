@@ -159,13 +159,17 @@ class Runner:
             with detect_anomaly(every_op=self.session.options.detect_anomaly), self.bedside.watching():
                 return self.session.next_step()
         except NonFiniteError as error:
-            self.write(self.bedside.lost, str(error))
-            self.page()
-            kept = f" The checkpoint of step {self.saved} is kept." if self.saved else ""
-            raise NonFiniteError(
-                f"step {self.session.step + 1}: {error}.{kept} Going on would repeat this: begin a new run "
-                f"with another --lr or --seed"
-            ) from error
+            raise self.lost(self.session.step + 1, str(error)) from error
+
+    def lost(self, step, why) -> NonFiniteError:
+        """The error that ends a run whose numbers are not finite; its verdict and page are written first."""
+        self.write(self.bedside.lost, step, why)
+        self.page()
+        kept = f" The checkpoint of step {self.saved} is kept." if self.saved else ""
+        return NonFiniteError(
+            f"step {step}: {why}.{kept} Going on would repeat this: begin a new run "
+            f"with another --lr or --seed"
+        )
 
     def sample(self):
         path, session = self.run.sample_path(self.session.step), self.session
@@ -182,10 +186,7 @@ class Runner:
     def save(self):
         path, arrays = self.run.checkpoint_path(self.session.step), self.session.arrays()
         if not all(np.isfinite(a).all() for a in arrays.values()):
-            raise NonFiniteError(
-                f"step {self.session.step}: the weights are not finite, so they are not saved. "
-                f"{self.last_checkpoint()}"
-            )
+            raise self.lost(self.session.step, "the weights are not finite, so they are not saved")
         now = (self.session.step, decisive(self.run.config), arrays, self.session.state())
         self.write(self.run.sync)
         self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
