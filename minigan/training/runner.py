@@ -34,8 +34,8 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     """Train `model` from the beginning, in the new run folder `out`; return the run.
 
     Ctrl-C or SIGTERM ends the run after the step, with a checkpoint to go on from. MiniganError for
-    what the user can mend, NonFiniteError for a loss that is not finite: then the last checkpoint is
-    good.
+    what the user can mend, NonFiniteError for a loss or weights that are not finite: then the last
+    checkpoint is good.
     """
     options, console = options.resolved(), console or Console()
     check_log(options)
