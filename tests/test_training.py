@@ -325,6 +325,22 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     assert "the weights are not finite" in run.page.read_text()
 
 
+def test_they_end_a_run_before_they_are_evaluated(tmp_path, monkeypatch):
+    real_train = gan.train
+
+    def poisoned(G, D, opt_g, opt_d, data, rng, cfg):
+        for metrics in real_train(G, D, opt_g, opt_d, data, rng, cfg):
+            opt_g.params[0].data[...] = np.nan
+            yield metrics
+
+    monkeypatch.setattr(gan, "train", poisoned)
+    cfg = gan.Config(steps=3, batch_size=8, latent=8)
+    options = Options(data="ring8", sample_every=3, evaluate_every=1, evaluate_n=600)
+    with pytest.raises(NonFiniteError, match="step 1: the weights are not finite"):
+        train(tmp_path / "run", cfg, options, "gan")
+    assert Run.open(tmp_path / "run").verdict()["verdict"] == "diverging"
+
+
 def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MiniganError, match="cannot write the run folder"):

@@ -178,21 +178,27 @@ class Runner:
             self.write(partial(write_npz, self.run.frame_path(session.step), **frame(session)))
 
     def evaluate(self):
+        self.finite_arrays()  # samples that are not numbers would be refused, and say less
         found = self.examiner.evaluate()
         self.write(self.run.log_evaluation, self.session.step, found)
         values = (f"{name} {'∞' if value is None else f'{value:.4g}'}" for name, value in found.items())
         self.say(f"step {self.session.step}: {'  '.join(values)}")
 
     def save(self):
-        path, arrays = self.run.checkpoint_path(self.session.step), self.session.arrays()
-        if not all(np.isfinite(a).all() for a in arrays.values()):
-            raise self.lost(self.session.step, "the weights are not finite, so they are not saved")
+        path, arrays = self.run.checkpoint_path(self.session.step), self.finite_arrays()
         now = (self.session.step, decisive(self.run.config), arrays, self.session.state())
         self.write(self.run.sync)
         self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
         self.saved = self.session.step
         if keep := self.session.options.kept():
             self.write(self.run.prune, keep, self.saved, self.bedside.doubtful_from())
+
+    def finite_arrays(self):
+        """All weights and optimiser states, on the CPU; the run ends here if one of them is not finite."""
+        arrays = self.session.arrays()
+        if not all(np.isfinite(a).all() for a in arrays.values()):
+            raise self.lost(self.session.step, "the weights are not finite, so they are not saved")
+        return arrays
 
     def write(self, what, *args):
         """Call what(*args), which writes a file; make a sentence of it if the disk does not take it."""
