@@ -31,7 +31,7 @@ def save_losses(path: Path, metrics: list[dict]):
         if names:
             ax.legend(loc="upper right")
     axes[-1].set_xlabel("step")
-    write_atomically(path, _png(fig))
+    save_picture(path, to_image(fig))
 
 
 def _second_label(names):
@@ -55,10 +55,15 @@ def figure(width, height, rows=1):
 
 
 def to_image(fig) -> Image.Image:
-    return Image.open(io.BytesIO(_png(fig))).convert("RGB")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _png(fig) -> bytes:
+def save_picture(path: Path, picture: Image.Image, kind: str = "PNG", **options):
+    """Write the picture to a file; options: those of Pillow for the kind. OSError if that fails."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png")
-    return buffer.getvalue()
+    picture.save(buffer, kind, **options)
+    write_atomically(path, buffer.getvalue())

@@ -1,15 +1,12 @@
 """Pictures of samples: sheets of images, clouds of points, and a film of either."""
 
-import io
 import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from minigan.files import write_atomically
-
-from .plots import figure, to_image
+from .plots import figure, save_picture, to_image
 
 BORDER = 2  # pixels between two images of a sheet
 SHEET = 512  # a sheet is magnified to about this many pixels
@@ -24,7 +21,7 @@ def save_samples(path: Path, samples: np.ndarray, real: np.ndarray | None = None
     columns: of a sheet; by default as many as rows.
     """
     picture = sheet(samples, columns) if samples.ndim == 4 else cloud(samples, real)
-    _save(path, picture, "PNG")
+    save_picture(path, picture)
 
 
 def save_each(folder: Path, images: np.ndarray):
@@ -34,7 +31,7 @@ def save_each(folder: Path, images: np.ndarray):
     """
     folder.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(as_pixels(images)):
-        _save(folder / f"{i:05d}.png", picture_of(image), "PNG")
+        save_picture(folder / f"{i:05d}.png", picture_of(image))
 
 
 def sheet(images: np.ndarray, columns: int | None = None) -> Image.Image:
@@ -104,14 +101,9 @@ def save_gif(path: Path, pictures: list[Path] | list[Image.Image]):
     """An animated GIF of pictures of one size, or of their files; the last of them held."""
     frames = [_few_colours(p if isinstance(p, Image.Image) else Image.open(p)) for p in pictures]
     durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
-    _save(path, frames[0], "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    film = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
+    save_picture(path, frames[0], "GIF", **film)
 
 
 def _few_colours(picture):
     return picture.quantize(32 if picture.mode == "L" else 128, dither=Image.Dither.NONE)
-
-
-def _save(path, picture, kind, **options):
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    write_atomically(path, buffer.getvalue())
