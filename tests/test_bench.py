@@ -17,6 +17,8 @@ from minigan.bench.worker import Side, Worker
 from minigan.cli import call, main
 from minigan.errors import MiniganError
 
+pytestmark = pytest.mark.slow  # benchmarks are for those who change them
+
 ROOT = Path(__file__).parents[1]
 
 SIDE = """

@@ -23,6 +23,8 @@ from minigan.bench.compare import Timing
 from minigan.bench.worker import Side, Worker
 from minigan.errors import MiniganError
 
+pytestmark = pytest.mark.slow  # benchmarks are for those who change them
+
 CARD = {"name": "NVIDIA H200", "compute_capability": "9.0", "multiprocessors": 132, "memory_gib": 139.8}
 CARD |= {"cache_mib": 50.0, "driver": "580.1", "driver_cuda": "13.0", "runtime_cuda": "13.2"}
 NO_TIMING = Timing(turns=2, seconds=0, warm_up=0, least=1)
@@ -279,7 +281,6 @@ def test_the_results_folder_says_what_was_run_on_a_gpu_or_that_nothing_was(tmp_p
 # The processes.
 
 
-@pytest.mark.slow
 def test_a_request_that_takes_too_long_ends_the_process(side):
     began = time.monotonic()
     with Bounded(side, threads=1, seconds=lambda: 2) as worker:
@@ -418,7 +419,6 @@ def alone(folder):
     return "-p", "no:minigan", "-c", os.devnull, "--rootdir", str(folder)
 
 
-@pytest.mark.slow
 def test_after_a_fault_of_the_gpu_the_rest_of_a_file_does_not_run_but_the_next_file_does(tmp_path, clock):
     """With a CuPy whose GPU is broken by one of two errors."""
     first, second = tmp_path / "test_first.py", tmp_path / "test_second.py"
@@ -463,7 +463,6 @@ def test_outcomes_are_counted_as_they_come(tmp_path, clock):
     assert "error" not in found
 
 
-@pytest.mark.slow
 def test_a_run_of_tests_that_takes_too_long_keeps_what_it_had(tmp_path):
     test = tmp_path / "test_some.py"
     test.write_text(
@@ -475,7 +474,6 @@ def test_a_run_of_tests_that_takes_too_long_keeps_what_it_had(tmp_path):
     assert found["error"] == f"{test}: the time was over before all tests had run"
 
 
-@pytest.mark.slow
 def test_pytest_that_does_not_run_is_an_error(clock):
     found = checks.run(clock, 1.0, ["nowhere.py"])
     assert found["error"] == "nowhere.py: pytest ended with exit code 4"
@@ -485,7 +483,6 @@ def test_pytest_that_does_not_run_is_an_error(clock):
 LACKING = "cyclopts rich sklearn safetensors scipy threadpoolctl PIL matplotlib pooch requests tomli_w onnx"
 
 
-@pytest.mark.slow
 def test_the_gpu_tests_are_collected_where_only_numpy_cupy_numba_pytest_and_hypothesis_are(tmp_path):
     """And nothing is installed: the packages that minigan needs else are hidden, it is found by its path."""
     hide = f"import sys\nfor name in {LACKING!r}.split(): sys.modules[name] = None\nimport bench, pytest\n"

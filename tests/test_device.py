@@ -523,6 +523,7 @@ def test_auto_is_written_down_as_what_it_stood_for(gpu, tmp_path):
     assert Run.open(tmp_path / "run").config["run"]["device"] == "gpu:0"
 
 
+@pytest.mark.slow
 def test_resuming_where_the_gpu_is_gone_says_how_to_go_on(gpu, tmp_path, capsys):
     path = tmp_path / "run"
     assert main(["train", "dcgan", "--device=gpu:1", f"--out={path}", *TINY]) == 0

@@ -180,6 +180,7 @@ def train(path, model, cfg, options=OPTIONS):
     return training.train(model, options, cfg, path, Console(file=io.StringIO()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "cfg"), MODELS, ids=[m for m, _ in MODELS])
 def test_looking_changes_nothing_and_a_resumed_run_sees_the_same(tmp_path, model, cfg):
     seen = train(tmp_path / "seen", model, cfg)
@@ -202,6 +203,7 @@ def test_looks_at_every_step_tell_of_oscillation_too(tmp_path):
     assert [look["oscillation"] is None for look in run.diagnostics()] == [True] * 9 + [False] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [False, True])
 def test_the_verdict_is_shown_live(tmp_path, terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=150)
@@ -210,6 +212,7 @@ def test_the_verdict_is_shown_live(tmp_path, terminal):
     assert run.verdict()["verdict"] in last
 
 
+@pytest.mark.slow
 def test_a_run_that_collapses_is_stopped_and_says_so(tmp_path, capsys):
     flags = ["--data=ring8", "--steps=400", "--stop-on=collapse,diverged", "--diagnose-every=10", "--seed=0"]
     flags += ["--checkpoint-every=1", "--lr=0.01"]
@@ -224,6 +227,7 @@ def test_a_run_that_collapses_is_stopped_and_says_so(tmp_path, capsys):
     assert found["verdict"] in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_keep_spares_the_last_good_checkpoint_of_a_run_that_may_be_stopped(tmp_path, capsys):
     flags = ["--data=ring8", "--steps=400", "--stop-on=collapse,diverged", "--diagnose-every=10", "--seed=0"]
     flags += ["--checkpoint-every=10", "--keep=last=1", "--lr=0.01", f"--out={tmp_path / 'run'}"]

@@ -135,6 +135,7 @@ def test_labels_and_all_of_an_archive_are_taken(labelled, tmp_path):
     assert written(tmp_path, "a.evaluation.json")["n"] == 100
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
     options = Options(data="ring8", evaluate_every=2, evaluate_n=600)
     run = train("gan", options, gan.Config(**{**TINY, "steps": 5}), tmp_path / "run")

@@ -196,6 +196,7 @@ def run(trained, tmp_path, monkeypatch):
     return Path(shutil.copytree(trained / "dcgan", "run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gan", "dcgan", "cgan", "wgan-gp"])
 def test_a_trained_run_makes_the_same_images_in_onnxruntime(trained, model, runtime, tmp_path, capsys):
     assert main(["export", str(trained / model), "--to=onnx", "--part=both", f"--out={tmp_path}"]) == 0

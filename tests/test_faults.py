@@ -72,6 +72,7 @@ def test_the_memory_of_a_process_is_watched():
     assert 10 < found["MB when settled"] < 5000
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("loader", LOADERS)
 def test_damaged_input_is_taken_or_refused_in_a_sentence(loader):

@@ -457,6 +457,7 @@ def test_what_the_warm_up_left_in_the_pool_is_freed_for_the_graph(gpu):
 # The command line
 
 
+@pytest.mark.slow
 def test_no_graph_is_written_down_and_makes_none(gpu, tmp_path):
     run = tmp_path / "run"
     assert (

@@ -96,6 +96,7 @@ def data_of(path):
 # The page of a run
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_its_page(pristine):
     for name in ("images", "points"):
         page = content(pristine / name / "report.html")

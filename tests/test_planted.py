@@ -213,6 +213,7 @@ def test_check_op_rejects(op, shapes, message, seed):
         check_op(lambda *xs: op()(*xs), normal(shapes, seed), seed=seed)
 
 
+@pytest.mark.slow
 def test_check_op_draws_its_inputs_from_a_strategy():
     pairs = some.broadcastable_shapes(2).flatmap(lambda shapes: st.tuples(*map(some.arrays, shapes)))
     assert check_op(F.mul, strategy=pairs, reference=np.multiply) < 1e-6

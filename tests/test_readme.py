@@ -18,6 +18,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_code_runs_as_one_file_under_plain_pytest(tmp_path):
     """All blocks but the sketch of the training loop, which uses names of its file."""
     code = "\n".join(block for block in blocks("python") if "for real in data" not in block)

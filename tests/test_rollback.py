@@ -39,6 +39,7 @@ def content(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_rollback_keeps_what_came_after_and_the_run_branches(run, trained):
     before = content(run.path)
     kept = rollback(run.path, 4)
@@ -59,6 +60,7 @@ def test_rollback_keeps_what_came_after_and_the_run_branches(run, trained):
     assert all(files[name] == before[name] for name in (*moved, "metrics.jsonl") if name != "report.html")
 
 
+@pytest.mark.slow
 def test_each_rollback_has_a_folder_of_its_own(run):
     rollback(run.path, 6)
     training.resume(run.path, console=Console(file=io.StringIO()))

@@ -164,6 +164,7 @@ def test_samples_are_drawn_from_the_average_if_there_is_one(labelled):
     assert not np.array_equal(averaged, last)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_average(labelled, tmp_path):
     whole = train("cgan", Options(ema=0.5), cgan.Config(**{**TINY, "steps": 6}, width=4), tmp_path / "a")
     part = train("cgan", Options(ema=0.5), cgan.Config(**TINY, width=4), tmp_path / "b")

@@ -18,6 +18,8 @@ from minigan.errors import MiniganError
 from minigan.studies import Study, jobs, pool
 from minigan.studies.results import mean_and_error, with_error
 
+pytestmark = pytest.mark.slow  # starts processes
+
 # It "trains" by writing a checkpoint every 10 ms; the modes it "finds" are latent + seed². With batch_size 13
 # it fails, with sample_every 2 it waits until two of its kind are there at once.
 STAND_IN = """
@@ -340,7 +342,6 @@ def test_a_second_ctrl_c_kills_what_does_not_stop(study):
     assert time.monotonic() - began < 30
 
 
-@pytest.mark.slow
 def test_a_job_that_was_killed_goes_on_from_its_checkpoint(study, capsys):
     name = "gan-ring-of-8-seed0"
 
@@ -376,7 +377,6 @@ def test_a_job_killed_before_its_first_checkpoint_begins_anew(study):
     assert log("gan-ring-of-8-seed0").count("--out=") == 2
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 def test_what_a_killed_study_left_running_is_waited_for(study, capsys):
     """Two processes must not train in one folder."""

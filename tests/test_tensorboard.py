@@ -18,6 +18,7 @@ from minigan.training.records import alike
 from minigan.training.tensorboard import TensorBoard
 
 pytest.importorskip("tensorboard", reason="reads event files with TensorBoard, which is not installed")
+pytestmark = pytest.mark.slow  # trains many runs
 TINY = ["--batch-size=8", "--latent=4", "--data=ring8", "--sample-every=5", "--checkpoint-every=5"]
 LOGGED = [*TINY, "--log=tensorboard", "--diagnose-every=3", "--evaluate-every=5", "--evaluate-n=40"]
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,17 +85,18 @@ def test_the_same_seed_gives_the_same_bits(tmp_path):
     assert metrics(one) != metrics(other)
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
 SMALL = {"steps": 6, "batch_size": 8, "latent": 8}
 RESUMED = [
     ("dcgan", TINY),
-    ("gan", gan.Config(steps=6, batch_size=700)),  # the third batch begins a new epoch
-    ("cgan", cgan.Config(**SMALL, width=4)),
-    ("cgan", cgan.Config(**SMALL, net="mlp", pack=2)),  # with dropout
     ("wgan-gp", wgan_gp.Config(**SMALL, width=4, n_critic=2)),
+    slow("gan", gan.Config(steps=6, batch_size=700)),  # the third batch begins a new epoch
+    slow("cgan", cgan.Config(**SMALL, width=4)),
+    slow("cgan", cgan.Config(**SMALL, net="mlp", pack=2)),  # with dropout
 ]
 
 
-@pytest.mark.parametrize(("model", "cfg"), RESUMED, ids=["dcgan", "gan", "cgan", "cgan-mlp", "wgan-gp"])
+@pytest.mark.parametrize(("model", "cfg"), RESUMED, ids=["dcgan", "wgan-gp", "gan", "cgan", "cgan-mlp"])
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
     whole = train(tmp_path / "whole", cfg, model=model)
     part = train(tmp_path / "part", replace(cfg, steps=4), model=model)
@@ -151,6 +153,7 @@ def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(tmp_path
     assert run.losses.exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_before_its_first_step_can_go_on(tmp_path, monkeypatch):
     stopped = threading.Event()
     stopped.set()
@@ -175,6 +178,7 @@ def test_a_killed_run_keeps_its_last_checkpoint_and_goes_on(tmp_path):
     assert run.checkpoint_steps()[-1] == step
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the system has no such locks")
 def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_path):
     """And a killed one blocks nobody."""
@@ -246,6 +250,7 @@ def test_a_divergence_names_the_first_op(tmp_path):
         train(tmp_path / "run", cfg)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path):
     whole = train(tmp_path / "whole")
     killed = Path(shutil.copytree(whole.path, tmp_path / "killed"))
@@ -304,6 +309,7 @@ def test_sample_sheets_that_were_deleted_are_no_obstacle(tmp_path):
     assert [p.name for p in run.sample_paths()] == ["step-000006.png", "step-000008.png"]
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     for i in range(8):
@@ -355,6 +361,7 @@ def test_points_of_the_plane_are_drawn_as_clouds(tmp_path):
     Image.open(run.sample_paths()[-1]).verify()
 
 
+@pytest.mark.slow
 def test_progress_tells_steps_rate_time_left_and_losses(tmp_path):
     console = quiet()
     train(tmp_path / "run", console=console)
