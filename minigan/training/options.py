@@ -32,7 +32,8 @@ class Options:
     """Which checkpoints to keep, by default all: last=3,every=10000,best=fcd, or some of it. The newest is
     always kept; best is a quantity of evaluations.jsonl, of those checkpoints that were evaluated."""
     ema: float = 0.0
-    """Decay of a moving average of G's weights, which samples are then drawn from: 0.999, say; 0 for none."""
+    """Decay of a moving average of G's weights, which samples are then drawn from: 0.999, say; 0 for none.
+    After n steps it is at most (1 + n) / (10 + n), so that the first weights are soon forgotten."""
     evaluate_every: int | None = None
     """Steps between two evaluations, as by `minigan evaluate`, into evaluations.jsonl; by default none."""
     evaluate_n: int = 2000
