@@ -331,7 +331,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     assert "the weights are not finite" in run.page.read_text()
 
 
-def test_they_end_a_run_before_they_are_evaluated(tmp_path, monkeypatch):
+def test_weights_that_are_not_finite_end_a_run_before_they_are_evaluated(tmp_path, monkeypatch):
     real_train = gan.train
 
     def poisoned(G, D, opt_g, opt_d, data, rng, cfg):

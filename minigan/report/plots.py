@@ -1,12 +1,10 @@
 """Curves of a run."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from minigan.files import write_atomically
+from .drawing import figure, save_picture, to_image
 
 
 def save_losses(path: Path, metrics: list[dict]):
@@ -44,26 +42,3 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(ends - window, 0)
     return (total[ends] - total[starts]) / (ends - starts)
-
-
-def figure(width, height, rows=1):
-    """(figure, axes) of a size in inches, at 100 pixels an inch."""
-    from matplotlib.figure import Figure  # takes half a second to import
-
-    fig = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    return fig, fig.subplots(rows, 1, sharex=True)
-
-
-def to_image(fig) -> Image.Image:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(fig)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-
-
-def save_picture(path: Path, picture: Image.Image, kind: str = "PNG", **options):
-    """Write the picture to a file; options: those of Pillow for the kind. OSError if that fails."""
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    write_atomically(path, buffer.getvalue())

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .plots import figure, save_picture, to_image
+from .drawing import figure, save_picture, to_image
 
 BORDER = 2  # pixels between two images of a sheet
 SHEET = 512  # a sheet is magnified to about this many pixels

@@ -6,7 +6,7 @@ from PIL import Image
 from minigan import functional as F
 from minigan.autograd import Tensor, no_grad
 
-from .plots import figure, to_image
+from .drawing import figure, to_image
 
 PIXELS = 128  # a side, of the grid that D is asked about
 BANDS = 21  # of colour, from 0 to 1; the middle one, around 1/2, is white

@@ -1,13 +1,13 @@
 """Pictures inside a page: small, and written into it."""
 
 import base64
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from minigan.errors import MiniganError
+from minigan.report.drawing import encoded
 
 from .charts import thinned
 
@@ -48,13 +48,7 @@ def shrunk(picture: Image.Image) -> Image.Image:
 
 def embedded(picture: Image.Image) -> str:
     """A data: URI."""
-    content, kind = written(picture, "PNG"), "png"
+    content, kind = encoded(picture, "PNG"), "png"
     if len(content) > LARGE:
-        content, kind = written(picture.convert("RGB"), "WEBP", quality=85), "webp"
+        content, kind = encoded(picture.convert("RGB"), "WEBP", quality=85), "webp"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def written(picture, kind, **how) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **how)
-    return buffer.getvalue()
