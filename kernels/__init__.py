@@ -47,6 +47,7 @@ __all__ = [
     "bce_with_logits_backward",
     "bias_leaky_relu_backward",
     "channel_sums",
+    "compile_ahead",
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
@@ -122,6 +123,18 @@ def vector_bits() -> int:
     from .cpu import microkernel
 
     return 8 * microkernel.VECTOR
+
+
+def compile_ahead(step, report=lambda place, total, name: None):
+    """Compile the kernels of the `cpu` engine that `step()` needs, on as many processors as they use threads.
+
+    step is called once, and dry: compiled kernels do nothing in it. So what it computes is worthless, and it
+    must change nothing that is used later. report(place, total, kernel name) is called before a kernel is
+    compiled, and not for what is on disk already.
+    """
+    from .cpu import ahead
+
+    ahead.compile_ahead(step, report)
 
 
 def on_compile(callback):

@@ -15,7 +15,7 @@ from numba import njit
 
 import minigan_kernels as kernels
 from minigan.testing import assert_close
-from minigan_kernels.cpu.gemm import gemm, linear, matmul
+from minigan_kernels.cpu.gemm import gemm, linear, matmul, product_of
 
 LAYOUTS = {
     "rows": lambda a: a,
@@ -65,8 +65,8 @@ def test_products_that_are_made_as_their_transpose(M, K, N, bias, dtype):
 
 
 @njit
-def product(a, b, c, accumulate):
-    gemm(a, b, c, accumulate)
+def product(code, a, b, c, accumulate):
+    gemm(code, a, b, c, accumulate)
 
 
 lengths = st.one_of(sizes, st.sampled_from([255, 256, 257, 300]))
@@ -87,7 +87,7 @@ def test_products_of_blocks_in_place(M, K, N, left, right, accumulate, dtype):
     if not accumulate:
         around[1:-1, 1:-1] = np.nan
     a, b = (np.array(m) if 0 in m.strides else m for m in (a, b))
-    product(a, b, around[1:-1, 1:-1], accumulate)
+    product(product_of(a.dtype), a, b, around[1:-1, 1:-1], accumulate)
     np.testing.assert_array_equal(around, expected)  # sums of small whole numbers are exact
 
 

@@ -130,6 +130,89 @@ def test_a_number_of_threads_that_is_none_is_refused_in_a_sentence(given):
 # Compiling
 
 
+AHEAD = """
+import numpy as np, minigan_kernels as kernels
+x, b = np.zeros((512, 256), np.float32), np.ones(256, np.float32)
+
+def step():
+    kernels.add_bias(x, b)
+    kernels.linear(x, np.ones((8, 256), np.float32), None)
+
+told = []
+kernels.compile_ahead(step, lambda place, total, name: told.append((place, total, name)))
+print(told, x.any())
+with kernels.on_compile(print):
+    step()
+print(x.all())
+"""
+
+
+def python(code, **env):
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_what_a_step_needs_is_compiled_ahead_and_changes_nothing(tmp_path, threads):
+    if int(threads) > numba.config.NUMBA_NUM_THREADS:
+        pytest.skip("one processor")
+    env = {"NUMBA_CACHE_DIR": str(tmp_path), "MINIGAN_NUM_THREADS": threads}
+    told, *later = python(AHEAD, **env)
+    assert told.startswith("[(0, 3, 'add_bias'), ")
+    assert told.endswith("] False")  # the dry step wrote nothing
+    assert later == ["True"]  # the step itself did, and compiled nothing
+    assert python(AHEAD, **env) == ["[] False", "True"]  # all was kept
+
+
+def test_helpers_compile_their_share(tmp_path):
+    """The first helper of two gets every other kernel, from the last one backwards."""
+    code = """
+from minigan_kernels.cpu import ahead, threads
+from minigan_kernels.cpu.compiling import needs
+import numpy as np, minigan_kernels as kernels
+x = np.zeros((512, 256), np.float32)
+with needs() as needed:
+    kernels.add_bias(x, x[0])
+    kernels.leaky_relu(x, 0.2)
+for helper in ahead.start_helpers(needed):
+    helper.wait()
+with kernels.on_compile(print):
+    kernels.add_bias(x, x[0])
+    kernels.leaky_relu(x, 0.2)
+"""
+    threads = str(min(2, numba.config.NUMBA_NUM_THREADS))
+    compiled = python(code, NUMBA_CACHE_DIR=str(tmp_path), MINIGAN_NUM_THREADS=threads)
+    assert (compiled == []) == (threads == "2")
+
+
+def test_a_step_that_refuses_worthless_values_is_compiled_up_to_there():
+    from minigan_kernels.cpu import ahead
+
+    x = np.zeros((512, 256), np.float32)
+    seen = []
+
+    def step():
+        kernels.add_bias(x, x[0])
+        seen.append(True)
+        raise ValueError("no such label")
+
+    ahead.compile_ahead(step, lambda *what: None)
+    assert seen
+
+
+def test_a_kernel_without_memory_says_so():
+    """The parts run on other threads: what fails there is told here."""
+    wants = threads.parallel(_wants_all_memory)
+    for parts in (1, 2):
+        with pytest.raises(MemoryError, match="a kernel found no memory to work in"):
+            wants(np.zeros(1, np.float32), 1 << 45, parts)
+
+
+def _wants_all_memory(x, n, part, parts):
+    x[0] = np.empty(n, np.float32)[part]
+
+
 def test_without_a_folder_for_compiled_code_it_works_and_says_so_once(monkeypatch):
     njit = compiling.njit
 

@@ -5,7 +5,7 @@ Others are left to `reference`, and so are small ones, where a call costs more t
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ..reference import activation as reference
 from .compiling import OPTIONS
@@ -74,32 +74,26 @@ def _flat(*arrays):
 
 
 @parallel
-def _leaky_relu(x, y, slope, parts):
+def _leaky_relu(x, y, slope, part, parts):
     slope = x.dtype.type(slope)
-    for i in prange(parts):
-        part = np.int64(i)
-        first, last = part * len(x) // parts, (part + 1) * len(x) // parts
-        x_, y_ = x[first:last], y[first:last]
-        for k in range(len(x_)):
-            low = slope * x_[k] if slope else slope  # 0 · ∞ would be NaN
-            y_[k] = low if x_[k] <= 0 else x_[k]
+    first, last = part * len(x) // parts, (part + 1) * len(x) // parts
+    x_, y_ = x[first:last], y[first:last]
+    for k in range(len(x_)):
+        low = slope * x_[k] if slope else slope  # 0 · ∞ would be NaN
+        y_[k] = low if x_[k] <= 0 else x_[k]
 
 
 @parallel
-def _leaky_relu_backward(gy, y, gx, slope, parts):
+def _leaky_relu_backward(gy, y, gx, slope, part, parts):
     slope = y.dtype.type(slope)
-    for i in prange(parts):
-        part = np.int64(i)
-        first, last = part * len(y) // parts, (part + 1) * len(y) // parts
-        leak_backward(gy[first:last], y[first:last], slope, gx[first:last])
+    first, last = part * len(y) // parts, (part + 1) * len(y) // parts
+    leak_backward(gy[first:last], y[first:last], slope, gx[first:last])
 
 
 @parallel
-def _tanh_backward(gy, y, gx, parts):
+def _tanh_backward(gy, y, gx, part, parts):
     one = y.dtype.type(1)
-    for i in prange(parts):
-        part = np.int64(i)
-        first, last = part * len(y) // parts, (part + 1) * len(y) // parts
-        g_, y_, gx_ = gy[first:last], y[first:last], gx[first:last]
-        for k in range(len(y_)):
-            gx_[k] = g_[k] * (one - y_[k] * y_[k])
+    first, last = part * len(y) // parts, (part + 1) * len(y) // parts
+    g_, y_, gx_ = gy[first:last], y[first:last], gx[first:last]
+    for k in range(len(y_)):
+        gx_[k] = g_[k] * (one - y_[k] * y_[k])

@@ -34,6 +34,19 @@ def clear(v):
 
 
 @njit(**OPTIONS)
+def copy(x, y):
+    """y[:] = x, for which Numba would compile the wording of an error, of slices that differ in length."""
+    for c in range(len(y)):
+        y[c] = x[c]
+
+
+@njit(**OPTIONS)
+def add(x, y):
+    for c in range(len(y)):
+        y[c] += x[c]
+
+
+@njit(**OPTIONS)
 def fold(strip, C):
     """Add the rows of a strip onto its first."""
     first = strip[:C]

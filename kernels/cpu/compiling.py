@@ -3,11 +3,12 @@
 import contextlib
 import functools
 import hashlib
+import threading
 import types
 import warnings
 from pathlib import Path
 
-from numba import njit
+from numba import cfunc, njit
 from numba.core import event
 
 # Sums in any order and fused multiply-adds; but NaN and infinity stay what they are.
@@ -16,20 +17,21 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 OPTIONS = {"nogil": True, "fastmath": set(FASTMATH), "error_model": "numpy"}
 
 
-def cached(function, form="", **options):
-    """`njit`, with the compiled code kept on disk where a folder for it can be written.
+def cached(function, signature=None):
+    """`njit`, or for a C signature `cfunc`, with the compiled code kept on disk where a folder for it can be
+    written.
 
-    Numba files it under the function's name. That gets the form, since two forms of one function
-    differ in options alone, and a digest of all sources, of which it may hold any.
+    Numba files it under the function's name. That gets a digest of all sources, of which it may hold any.
     """
+    compile = njit if signature is None else functools.partial(cfunc, signature)
     copy = types.FunctionType(function.__code__, function.__globals__, function.__name__)
-    copy.__qualname__ = "-".join(filter(None, (function.__qualname__, form, _digest())))
+    copy.__qualname__ = f"{function.__qualname__}-{_digest()}"
     copy.__module__, copy.__doc__ = function.__module__, function.__doc__
     try:
-        return njit(cache=True, **OPTIONS, **options)(copy)
+        return compile(cache=True, **OPTIONS)(copy)
     except RuntimeError:  # Numba: no locator available
         _warn_uncached()
-        return njit(**OPTIONS, **options)(copy)
+        return compile(**OPTIONS)(copy)
 
 
 @functools.cache
@@ -46,6 +48,37 @@ def _warn_uncached():
         "NUMBA_CACHE_DIR may name a folder that can be written",
         stacklevel=4,
     )
+
+
+def kept_on_disk() -> bool:
+    """Whether the next process will find what this one compiles."""
+    return not _warn_uncached.cache_info().currsize
+
+
+class _Dry(threading.local):
+    needed = None
+
+
+_dry = _Dry()
+
+
+@contextlib.contextmanager
+def needs():
+    """Inside the block, on this thread, kernels do nothing. The list it gives is filled with (module, name,
+    form) for each call, as `getattr(module, name).compile(form)` takes it."""
+    before, _dry.needed = _dry.needed, []
+    try:
+        yield _dry.needed
+    finally:
+        _dry.needed = before
+
+
+def only_needed(code, form) -> bool:
+    """Whether this is such a dry call of `code`; `form()` is then noted."""
+    if _dry.needed is None:
+        return False
+    _dry.needed.append((code.__module__, code.__name__, form()))
+    return True
 
 
 @contextlib.contextmanager

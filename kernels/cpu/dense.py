@@ -1,7 +1,7 @@
 """Biases: added to every pixel of channels-last images or to every row of a table, and their gradient."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ..reference import dense as reference
 from .activation import leak, leak_backward, switch
@@ -54,24 +54,22 @@ def _flat(y):
 
 
 @parallel
-def _add_bias(y, b, slope, activate, parts):
+def _add_bias(y, b, slope, activate, part, parts):
     slope = y.dtype.type(slope)
-    for i in prange(parts):
-        part = np.int64(i)
-        C = len(b)
-        W, rows = strip_of(C), len(y) // C
-        strips = np.empty((1, W), y.dtype)
-        strip = strips[0]
-        for c in range(C):
-            strip[c] = b[c]
-        repeat(strips, C)
-        end = (part + 1) * rows // parts * C
-        for at in range(part * rows // parts * C, end, W):
-            row = y[at : min(end, at + W)]
-            for c in range(len(row)):
-                row[c] += strip[c]
-            if activate:
-                leak(row, slope)
+    C = len(b)
+    W, rows = strip_of(C), len(y) // C
+    strips = np.empty((1, W), y.dtype)
+    strip = strips[0]
+    for c in range(C):
+        strip[c] = b[c]
+    repeat(strips, C)
+    end = (part + 1) * rows // parts * C
+    for at in range(part * rows // parts * C, end, W):
+        row = y[at : min(end, at + W)]
+        for c in range(len(row)):
+            row[c] += strip[c]
+        if activate:
+            leak(row, slope)
 
 
 @njit(**OPTIONS)
@@ -85,31 +83,27 @@ def _add_block(x, total, found):
 
 
 @parallel
-def _channel_sums(y, sums, parts):
-    for i in prange(parts):
-        part = np.int64(i)
-        C = sums.shape[1]
-        W, rows = strip_of(C), len(y) // C
-        step = max(1, BLOCK // W) * W
-        total, found = np.empty(W, y.dtype), sums[part]
-        clear(found)
-        end = (part + 1) * rows // parts * C
-        for at in range(part * rows // parts * C, end, step):
-            _add_block(y[at : min(end, at + step)], total, found)
+def _channel_sums(y, sums, part, parts):
+    C = sums.shape[1]
+    W, rows = strip_of(C), len(y) // C
+    step = max(1, BLOCK // W) * W
+    total, found = np.empty(W, y.dtype), sums[part]
+    clear(found)
+    end = (part + 1) * rows // parts * C
+    for at in range(part * rows // parts * C, end, step):
+        _add_block(y[at : min(end, at + step)], total, found)
 
 
 @parallel
-def _bias_leaky_relu_backward(gy, y, g, slope, sums, parts):
+def _bias_leaky_relu_backward(gy, y, g, slope, sums, part, parts):
     slope = y.dtype.type(slope)
-    for i in prange(parts):
-        part = np.int64(i)
-        C = sums.shape[1]
-        W, rows = strip_of(C), len(y) // C
-        step = max(1, BLOCK // W) * W
-        total, found = np.empty(W, y.dtype), sums[part]
-        clear(found)
-        end = (part + 1) * rows // parts * C
-        for at in range(part * rows // parts * C, end, step):
-            last = min(end, at + step)
-            leak_backward(gy[at:last], y[at:last], slope, g[at:last])
-            _add_block(g[at:last], total, found)
+    C = sums.shape[1]
+    W, rows = strip_of(C), len(y) // C
+    step = max(1, BLOCK // W) * W
+    total, found = np.empty(W, y.dtype), sums[part]
+    clear(found)
+    end = (part + 1) * rows // parts * C
+    for at in range(part * rows // parts * C, end, step):
+        last = min(end, at + step)
+        leak_backward(gy[at:last], y[at:last], slope, g[at:last])
+        _add_block(g[at:last], total, found)

@@ -12,8 +12,9 @@ error against float64, relative to the root mean square of the result: about 3e-
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from .columns import copy
 from .compiling import OPTIONS
 from .microkernel import ROWS, tile_width, window_tile_of
 from .threads import num_threads, parallel
@@ -48,7 +49,7 @@ def _fill(padded, image, PH, PW):
     """Copy the image to between the zeros."""
     H, W, C = image.shape
     for h in range(H):
-        padded[PH + h, PW * C : (PW + W) * C] = image[h].reshape(-1)
+        copy(image[h].reshape(-1), padded[PH + h, PW * C : (PW + W) * C])
 
 
 @njit(**OPTIONS)
@@ -69,38 +70,34 @@ def _tiles(a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row,
 
 
 @parallel
-def _conv2d(x, panels, y, kernel, SH, SW, PH, PW, parts):
+def _conv2d(x, panels, y, kernel, SH, SW, PH, PW, part, parts):
     """panels (O/n, KH·KW·C, n): the filters of each tile, tap by tap."""
     (N, OH, OW, O), C, n = y.shape, x.shape[3], panels.shape[2]
     KH, run = kernel[0], kernel[1] * C  # the taps of a row of the window lie side by side
     pixels = np.arange(OW) * SW * C
-    for i in prange(parts):
-        part = np.int64(i)
-        padded = _padded(x, PH, PW)
-        line = padded.shape[1]
-        for image in range(part * N // parts, (part + 1) * N // parts):
-            _fill(padded, x[image], PH, PW)
-            for oh in range(OH):
-                for p in range(len(panels)):
-                    at = ((image * OH + oh) * OW) * O + p * n
-                    window, panel = (padded, oh * SH * line, pixels, line, 1), (panels[p], 0, run * n, n)
-                    _tiles(*window, *panel, y, at, O, KH, run, False)
+    padded = _padded(x, PH, PW)
+    line = padded.shape[1]
+    for image in range(part * N // parts, (part + 1) * N // parts):
+        _fill(padded, x[image], PH, PW)
+        for oh in range(OH):
+            for p in range(len(panels)):
+                at = ((image * OH + oh) * OW) * O + p * n
+                window, panel = (padded, oh * SH * line, pixels, line, 1), (panels[p], 0, run * n, n)
+                _tiles(*window, *panel, y, at, O, KH, run, False)
 
 
 @parallel
-def _conv2d_weight(x, gy, shares, kernel, SH, SW, PH, PW, parts):
+def _conv2d_weight(x, gy, shares, kernel, SH, SW, PH, PW, part, parts):
     """shares[part] (KH·KW·C, O): of the images of that part."""
     (N, OH, OW, O), C, n = gy.shape, x.shape[3], tile_width(gy.itemsize)
     run = kernel[1] * C
-    for i in prange(parts):
-        part = np.int64(i)
-        padded, share = _padded(x, PH, PW), shares[part]
-        line = padded.shape[1]
-        taps = np.arange(share.shape[0])
-        taps = taps // run * line + taps % run
-        share[:] = 0
-        for image in range(part * N // parts, (part + 1) * N // parts):
-            _fill(padded, x[image], PH, PW)
-            for left in range(0, O, n):
-                pixels = gy, image * OH * OW * O + left, OW * O, O
-                _tiles(padded, 0, taps, SH * line, SW * C, *pixels, share, left, O, OH, OW, True)
+    padded, share = _padded(x, PH, PW), shares[part]
+    line = padded.shape[1]
+    taps = np.arange(share.shape[0])
+    taps = taps // run * line + taps % run
+    share[:] = 0
+    for image in range(part * N // parts, (part + 1) * N // parts):
+        _fill(padded, x[image], PH, PW)
+        for left in range(0, O, n):
+            pixels = gy, image * OH * OW * O + left, OW * O, O
+            _tiles(padded, 0, taps, SH * line, SW * C, *pixels, share, left, O, OH, OW, True)

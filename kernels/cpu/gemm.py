@@ -10,12 +10,17 @@ strides, so a block of a larger matrix, or a transposed one, needs no copy. The 
 """
 
 import numpy as np
-from numba import njit, prange
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.numpy_support import from_dtype
 from numpy.lib.stride_tricks import as_strided
 
 from ..reference import dense as reference
 from .activation import leak, switch
-from .compiling import OPTIONS
+from .columns import copy
+from .compiling import OPTIONS, cached, only_needed
 from .microkernel import ROWS, VECTOR, copy_row, tile_of, tile_width, transpose
 from .threads import num_threads, parallel
 
@@ -27,12 +32,76 @@ FEW = 128  # rows of x, up to which x @ wᵀ is made as the transpose of w @ x�
 tile_8, tile_4, tile_2, tile_1 = (tile_of(R) for R in (8, 4, 2, 1))
 
 
+class _ProductOf:
+    """`product_of(dtype)`: where in memory the machine code of `_multiply` for matrices of that dtype stands.
+
+    It is long, and every kernel of products needs it. So they are given its address, and it is compiled once,
+    not into each of them.
+    """
+
+    __name__ = "product_of"
+
+    def __init__(self):
+        self.compiled = {}
+
+    def __call__(self, dtype):
+        if only_needed(self, lambda: dtype):
+            return 0
+        if dtype not in self.compiled:
+            self.compile(dtype)
+        return self.compiled[dtype].address
+
+    def compile(self, dtype):
+        count, entries = types.intp, types.CPointer(from_dtype(dtype))
+        a = b = entries, count, count
+        form = types.void(*a, *b, entries, count, entries, count, count, count, types.boolean)
+        self.compiled[dtype] = cached(_multiply, form)
+
+
+product_of = _ProductOf()
+
+
 @njit(**OPTIONS)
-def gemm(a, b, c, accumulate):
-    """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N) of one dtype; the rows of c are contiguous."""
-    (M, N), K = c.shape, a.shape[1]
-    n = tile_width(c.itemsize)
-    panels, edge = np.empty(PANELS * DEPTH * n, c.dtype), np.empty((ROWS, n), c.dtype)
+def gemm(product, a, b, c, accumulate):
+    """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N) of one dtype; the rows of c are contiguous.
+
+    product: `product_of` that dtype.
+    """
+    room = np.empty((PANELS * DEPTH + ROWS) * tile_width(c.itemsize), c.dtype)
+    _call(product, a, b, c, room, accumulate)
+
+
+@intrinsic
+def _call(typing, product, a, b, c, room, accumulate):
+    """`_multiply` the three matrices: their memory, strides and shapes."""
+
+    def write(context, builder, signature, values):
+        address, *matrices, flag = values
+        matrices = [
+            context.make_array(type)(context, builder, value)
+            for type, value in zip(signature.args[1:5], matrices, strict=True)
+        ]
+        (a_row, a_step), (b_row, b_step), (c_row, _) = (
+            cgutils.unpack_tuple(builder, matrix.strides) for matrix in matrices[:3]
+        )
+        (M, N), (_, K) = (cgutils.unpack_tuple(builder, matrices[i].shape) for i in (2, 0))
+        a, b, c, room = (matrix.data for matrix in matrices)
+        flag = context.get_value_as_argument(builder, types.boolean, flag)
+        values = [a, a_row, a_step, b, b_row, b_step, c, c_row, room, M, N, K, flag]
+        form = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        builder.call(builder.inttoptr(address, form.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, a, b, c, room, types.boolean), write
+
+
+def _multiply(a, a_row, a_step, b, b_row, b_step, c, c_row, room, M, N, K, accumulate):
+    """`gemm`, given pointers and strides in bytes; `room` is for the panels and the edge of c."""
+    a, b = _strided(a, M, K, a_row, a_step), _strided(b, K, N, b_row, b_step)
+    n = tile_width(a.itemsize)
+    c = _strided(c, M, N, c_row, a.itemsize)
+    room = carray(room, ((PANELS * DEPTH + ROWS) * n,))
+    panels, edge = room[: PANELS * DEPTH * n], room[PANELS * DEPTH * n :].reshape(ROWS, n)
     if K == 0 and not accumulate:
         c[:] = 0
     for top in range(0, M, HEIGHT):
@@ -49,6 +118,11 @@ def gemm(a, b, c, accumulate):
                         _tiles(block, panel, c[top:bottom, left : left + n], depth, add)
                     else:
                         _edge_tiles(block, panel, c[top:bottom, left:], depth, add, edge)
+
+
+@njit(**OPTIONS)
+def _strided(x, M, N, row, step):
+    return as_strided(carray(x, (1,)), (M, N), (row, step))
 
 
 @njit(**OPTIONS)
@@ -136,7 +210,8 @@ def _product(a, b, bias, slope=None):
     mostly_zeros = N < M and width >= 8 * N  # a panel of these columns
     turned = mostly_zeros or (b_by_columns and M <= FEW and -M % width < ROWS)
     parts = min(num_threads(), max(M, N)) if M * K * N >= WORTH else 1
-    _product_by_parts(a, a_by_columns, b, b_by_columns, bias, *switch(slope), c, K, turned, M >= N, parts)
+    matrices = a, a_by_columns, b, b_by_columns, bias, *switch(slope), c
+    _product_by_parts(product_of(c.dtype), *matrices, K, turned, M >= N, parts)
     return c
 
 
@@ -153,7 +228,9 @@ def _flat(a):
 
 
 @parallel
-def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, slope, activate, c, K, turned, by_rows, parts):
+def _product_by_parts(
+    product, a, a_by_columns, b, b_by_columns, bias, slope, activate, c, K, turned, by_rows, part, parts
+):
     """c = a @ b + bias, in blocks of rows of c, or of columns; activated by `leak` where that is wished.
 
     a and b are flat, bias may be empty. turned: make each block as its transpose. Then the panels are filled
@@ -161,32 +238,30 @@ def _product_by_parts(a, a_by_columns, b, b_by_columns, bias, slope, activate, c
     """
     M, N = c.shape
     slope = c.dtype.type(slope)
-    for i in prange(parts):
-        part = np.int64(i)
-        top, left, bottom, right = 0, 0, M, N
-        if by_rows:
-            top, bottom = part * M // parts, (part + 1) * M // parts
-        else:
-            width = tile_width(c.itemsize)
-            panels = -(-N // width)
-            left, right = part * panels // parts * width, min(N, (part + 1) * panels // parts * width)
-        rows = _matrix(a, M, K, a_by_columns)[top:bottom]
-        columns = _matrix(b, K, N, b_by_columns)[:, left:right]
-        entries = c.reshape(-1)  # of whose parts the compiler knows that they are contiguous
-        if turned:
-            _turned(rows, columns, bias[left:right], entries, top * N + left, N)
-        else:
-            if len(bias):
-                for row in range(top, bottom):
-                    _copy(bias[left:right], entries[row * N + left : row * N + right])
-            gemm(rows, columns, c[top:bottom, left:right], len(bias) > 0)
-        if activate:
+    top, left, bottom, right = 0, 0, M, N
+    if by_rows:
+        top, bottom = part * M // parts, (part + 1) * M // parts
+    else:
+        width = tile_width(c.itemsize)
+        panels = -(-N // width)
+        left, right = part * panels // parts * width, min(N, (part + 1) * panels // parts * width)
+    rows = _matrix(a, M, K, a_by_columns)[top:bottom]
+    columns = _matrix(b, K, N, b_by_columns)[:, left:right]
+    entries = c.reshape(-1)  # of whose parts the compiler knows that they are contiguous
+    if turned:
+        _turned(product, rows, columns, bias[left:right], entries, top * N + left, N)
+    else:
+        if len(bias):
             for row in range(top, bottom):
-                leak(entries[row * N + left : row * N + right], slope)
+                copy(bias[left:right], entries[row * N + left : row * N + right])
+        gemm(product, rows, columns, c[top:bottom, left:right], len(bias) > 0)
+    if activate:
+        for row in range(top, bottom):
+            leak(entries[row * N + left : row * N + right], slope)
 
 
 @njit(**OPTIONS)
-def _turned(a, b, bias, c, at, c_row):
+def _turned(product, a, b, bias, c, at, c_row):
     """a @ b + bias in the flat c, from `at` on, with c_row entries from row to row: by bᵀ @ aᵀ + bias."""
     M, N = len(a), b.shape[1]
     block = np.empty(min(N, HEIGHT) * M, a.dtype)
@@ -195,7 +270,7 @@ def _turned(a, b, bias, c, at, c_row):
         if len(bias):
             for j in range(n):
                 block[j * M : (j + 1) * M] = bias[left + j]
-        gemm(b.T[left : left + n], a.T, _matrix(block, n, M, False), len(bias) > 0)
+        gemm(product, b.T[left : left + n], a.T, _matrix(block, n, M, False), len(bias) > 0)
         _transpose(block, n, M, c, at + left, c_row)
 
 
@@ -210,12 +285,6 @@ def _transpose(x, M, N, y, y_at, y_row):
     for i in range(M):
         for j in range(n if i < m else 0, N):
             y[y_at + j * y_row + i] = x[i * N + j]
-
-
-@njit(**OPTIONS)
-def _copy(x, y):
-    for i in range(len(x)):
-        y[i] = x[i]
 
 
 @njit(**OPTIONS)

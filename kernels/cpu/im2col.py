@@ -10,10 +10,11 @@ relative to the root mean square of the result: about 3e-7 over the layers of a 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from .columns import add, clear, copy
 from .compiling import OPTIONS
-from .gemm import gemm
+from .gemm import gemm, product_of
 from .microkernel import tile_width
 from .threads import num_threads, parallel
 
@@ -23,14 +24,14 @@ BLOCK = 1 << 16  # entries of the patches of a block: 256 KiB of float32
 
 def conv2d(x, w, out, geometry):
     y = np.empty((len(x), *out, len(w)), x.dtype)
-    _conv2d(x, w, y, *_numbers(geometry), min(len(x) * out[0], num_threads()))
+    _conv2d(product_of(x.dtype), x, w, y, *_numbers(geometry), min(len(x) * out[0], num_threads()))
     return y
 
 
 def conv2d_input(gy, w, size, geometry):
     groups = geometry[3]
     gx = np.empty((len(gy), *size, w.shape[3] * groups), gy.dtype)
-    _conv2d_input(gy, w, gx, *_numbers(geometry), min(len(gy), num_threads()))
+    _conv2d_input(product_of(gy.dtype), gy, w, gx, *_numbers(geometry), min(len(gy), num_threads()))
     return gx
 
 
@@ -40,7 +41,7 @@ def conv2d_weight(x, gy, kernel, geometry):
     O, K = gy.shape[3] // groups, math.prod(taps)
     by_taps = K * _whole(O, x.itemsize) < O * _whole(K, x.itemsize)
     shares = np.empty((parts, groups, *((K, O) if by_taps else (O, K))), x.dtype)
-    _conv2d_weight(x, gy, shares, kernel, by_taps, *_numbers(geometry), parts)
+    _conv2d_weight(product_of(x.dtype), x, gy, shares, kernel, by_taps, *_numbers(geometry), parts)
     gw = shares[0] if parts == 1 else shares.sum(axis=0)
     return np.ascontiguousarray(gw.swapaxes(1, 2) if by_taps else gw).reshape(groups * O, *taps)
 
@@ -82,9 +83,9 @@ def _gather(x, padded, patches, first, last, group, kernel, window, OH, OW):
             h = line % OH * SH - PH + i * DH
             row = padded[PW * C : (PW + W) * C]
             if 0 <= h < H:
-                row[:] = x[line // OH, h].reshape(-1)
+                copy(x[line // OH, h].reshape(-1), row)
             else:
-                row[:] = 0
+                clear(row)
             for ow in range(OW):
                 for j in range(taps):
                     at = U((((line - first) * OW + ow) * KH + i) * KW * CG + j * CG)
@@ -105,7 +106,7 @@ def _scatter(patches, padded, x, first, last, group, kernel, window, OH, OW):
             h = line % OH * SH - PH + i * DH
             if not 0 <= h < H:
                 continue
-            padded[:] = 0
+            clear(padded)
             for ow in range(OW):
                 for j in range(taps):
                     at = U((((line - first) * OW + ow) * KH + i) * KW * CG + j * CG)
@@ -113,72 +114,66 @@ def _scatter(patches, padded, x, first, last, group, kernel, window, OH, OW):
                     for c in range(run):
                         padded[pixel + c] += patches[at + c]
             row = x[line // OH, h].reshape(-1)
-            row += padded[PW * C : (PW + W) * C]
+            add(padded[PW * C : (PW + W) * C], row)
 
 
 @parallel
-def _conv2d(x, w, y, SH, SW, PH, PW, DH, DW, groups, parts):
+def _conv2d(product, x, w, y, SH, SW, PH, PW, DH, DW, groups, part, parts):
     N, OH, OW, O = y.shape
     _, KH, KW, CG = w.shape
     K, OG = KH * KW * CG, O // groups
     filters, rows = w.reshape(O, K), y.reshape(N * OH * OW, O)
     step = _lines_of_a_block(OW, K)
-    for i in prange(parts):
-        part = np.int64(i)
-        start, end = part * N * OH // parts, (part + 1) * N * OH // parts
-        patches, padded = np.empty((step * OW, K), x.dtype), _padded_row(x, PW)
-        for first in range(start, end, step):
-            last = min(end, first + step)
-            for g in range(groups):
-                kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
-                _gather(x, padded, patches.reshape(-1), first, last, g, kernel, window, OH, OW)
-                pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
-                gemm(patches[: (last - first) * OW], filters[g * OG : (g + 1) * OG].T, pixels, False)
+    start, end = part * N * OH // parts, (part + 1) * N * OH // parts
+    patches, padded = np.empty((step * OW, K), x.dtype), _padded_row(x, PW)
+    for first in range(start, end, step):
+        last = min(end, first + step)
+        for g in range(groups):
+            kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
+            _gather(x, padded, patches.reshape(-1), first, last, g, kernel, window, OH, OW)
+            pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
+            gemm(product, patches[: (last - first) * OW], filters[g * OG : (g + 1) * OG].T, pixels, False)
 
 
 @parallel
-def _conv2d_input(gy, w, gx, SH, SW, PH, PW, DH, DW, groups, parts):
+def _conv2d_input(product, gy, w, gx, SH, SW, PH, PW, DH, DW, groups, part, parts):
     N, OH, OW, O = gy.shape
     _, KH, KW, CG = w.shape
     K, OG = KH * KW * CG, O // groups
     filters, rows = w.reshape(O, K), gy.reshape(N * OH * OW, O)
     step = _lines_of_a_block(OW, K)
-    for i in prange(parts):
-        part = np.int64(i)
-        start, end = part * N // parts, (part + 1) * N // parts
-        patches, padded = np.empty((step * OW, K), gy.dtype), _padded_row(gx, PW)
-        gx[start:end] = 0
-        for first in range(start * OH, end * OH, step):
-            last = min(end * OH, first + step)
-            for g in range(groups):
-                pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
-                gemm(pixels, filters[g * OG : (g + 1) * OG], patches[: (last - first) * OW], False)
-                kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
-                _scatter(patches.reshape(-1), padded, gx, first, last, g, kernel, window, OH, OW)
+    start, end = part * N // parts, (part + 1) * N // parts
+    patches, padded = np.empty((step * OW, K), gy.dtype), _padded_row(gx, PW)
+    gx[start:end] = 0
+    for first in range(start * OH, end * OH, step):
+        last = min(end * OH, first + step)
+        for g in range(groups):
+            pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
+            gemm(product, pixels, filters[g * OG : (g + 1) * OG], patches[: (last - first) * OW], False)
+            kernel, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
+            _scatter(patches.reshape(-1), padded, gx, first, last, g, kernel, window, OH, OW)
 
 
 @parallel
-def _conv2d_weight(x, gy, shares, kernel, by_taps, SH, SW, PH, PW, DH, DW, groups, parts):
+def _conv2d_weight(product, x, gy, shares, kernel, by_taps, SH, SW, PH, PW, DH, DW, groups, part, parts):
     """shares[part] (groups, O, K) or, `by_taps`, (groups, K, O): of the lines of that part."""
     N, OH, OW, O = gy.shape
     KH, KW = kernel
     CG, OG = x.shape[3] // groups, O // groups
     K = KH * KW * CG
     rows, step = gy.reshape(N * OH * OW, O), _lines_of_a_block(OW, K)
-    for i in prange(parts):
-        part = np.int64(i)
-        start, end = part * N * OH // parts, (part + 1) * N * OH // parts
-        patches, padded = np.empty((step * OW, K), x.dtype), _padded_row(x, PW)
-        share = shares[part]
-        share[:] = 0
-        for first in range(start, end, step):
-            last = min(end, first + step)
-            for g in range(groups):
-                taps, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
-                _gather(x, padded, patches.reshape(-1), first, last, g, taps, window, OH, OW)
-                block = patches[: (last - first) * OW]
-                pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
-                if by_taps:
-                    gemm(block.T, pixels, share[g], True)
-                else:
-                    gemm(pixels.T, block, share[g], True)
+    start, end = part * N * OH // parts, (part + 1) * N * OH // parts
+    patches, padded = np.empty((step * OW, K), x.dtype), _padded_row(x, PW)
+    share = shares[part]
+    share[:] = 0
+    for first in range(start, end, step):
+        last = min(end, first + step)
+        for g in range(groups):
+            taps, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
+            _gather(x, padded, patches.reshape(-1), first, last, g, taps, window, OH, OW)
+            block = patches[: (last - first) * OW]
+            pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
+            if by_taps:
+                gemm(product, block.T, pixels, share[g], True)
+            else:
+                gemm(product, pixels.T, block, share[g], True)

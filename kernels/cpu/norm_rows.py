@@ -1,7 +1,7 @@
 """Normalisation of the rows of x (S, R), over R. x is flat."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from .columns import BLOCK, clear
 from .compiling import OPTIONS
@@ -37,52 +37,48 @@ def _or(weight, default, R):
 
 
 @parallel
-def normalize_rows(x, R, weight, bias, eps, y, mean, var, parts):
-    for i in prange(parts):
-        part = np.int64(i)
-        S = len(mean)
-        scale, offset = _or(weight, 1, R), _or(bias, 0, R)
-        for s in range(part * S // parts, (part + 1) * S // parts):
-            row, result = x[s * R : (s + 1) * R], y[s * R : (s + 1) * R]
-            total, squares = _row_moments(row)
-            mean[s], var[s] = total / R, squares / R
-            m, rstd = mean[s], x.dtype.type(1 / np.sqrt(squares / R + eps))
-            for c in range(len(row)):
-                result[c] = (row[c] - m) * rstd * scale[c] + offset[c]
+def normalize_rows(x, R, weight, bias, eps, y, mean, var, part, parts):
+    S = len(mean)
+    scale, offset = _or(weight, 1, R), _or(bias, 0, R)
+    for s in range(part * S // parts, (part + 1) * S // parts):
+        row, result = x[s * R : (s + 1) * R], y[s * R : (s + 1) * R]
+        total, squares = _row_moments(row)
+        mean[s], var[s] = total / R, squares / R
+        m, rstd = mean[s], x.dtype.type(1 / np.sqrt(squares / R + eps))
+        for c in range(len(row)):
+            result[c] = (row[c] - m) * rstd * scale[c] + offset[c]
 
 
 @parallel
-def rows_backward(gy, x, R, weight, mean, var, eps, gx, sums, parts):
+def rows_backward(gy, x, R, weight, mean, var, eps, gx, sums, part, parts):
     """gx, and sums[part] = Σ gy·ŷ and Σ gy over the rows of that part."""
-    for i in prange(parts):
-        part = np.int64(i)
-        S = len(mean)
-        scale, gweight, gbias = _or(weight, 1, R), np.empty(R, x.dtype), np.empty(R, x.dtype)
-        clear(gweight)
-        clear(gbias)
-        clear(sums[part].reshape(-1))
-        start, end = part * S // parts, (part + 1) * S // parts
-        for s in range(start, end):
-            g, row, result = gy[s * R : (s + 1) * R], x[s * R : (s + 1) * R], gx[s * R : (s + 1) * R]
-            m, rstd = mean[s], x.dtype.type(1 / np.sqrt(var[s] + eps))
-            plain = weighted = 0.0
-            for first in range(0, R, BLOCK):
-                last = min(R, first + BLOCK)
-                a, b = _row_products(g[first:last], row[first:last], scale[first:last], m, rstd)
-                plain += a
-                weighted += b
-            offset, slope = x.dtype.type(plain / R), x.dtype.type(weighted / R)
-            for c in range(len(row)):
-                normal = (row[c] - m) * rstd
-                result[c] = (g[c] * scale[c] - offset - normal * slope) * rstd
-                gweight[c] += g[c] * normal
-                gbias[c] += g[c]
-            if (s - start) % FLUSH == FLUSH - 1 or s == end - 1:
-                for c in range(R):
-                    sums[part, 0, c] += gweight[c]
-                    sums[part, 1, c] += gbias[c]
-                clear(gweight)
-                clear(gbias)
+    S = len(mean)
+    scale, gweight, gbias = _or(weight, 1, R), np.empty(R, x.dtype), np.empty(R, x.dtype)
+    clear(gweight)
+    clear(gbias)
+    clear(sums[part].reshape(-1))
+    start, end = part * S // parts, (part + 1) * S // parts
+    for s in range(start, end):
+        g, row, result = gy[s * R : (s + 1) * R], x[s * R : (s + 1) * R], gx[s * R : (s + 1) * R]
+        m, rstd = mean[s], x.dtype.type(1 / np.sqrt(var[s] + eps))
+        plain = weighted = 0.0
+        for first in range(0, R, BLOCK):
+            last = min(R, first + BLOCK)
+            a, b = _row_products(g[first:last], row[first:last], scale[first:last], m, rstd)
+            plain += a
+            weighted += b
+        offset, slope = x.dtype.type(plain / R), x.dtype.type(weighted / R)
+        for c in range(len(row)):
+            normal = (row[c] - m) * rstd
+            result[c] = (g[c] * scale[c] - offset - normal * slope) * rstd
+            gweight[c] += g[c] * normal
+            gbias[c] += g[c]
+        if (s - start) % FLUSH == FLUSH - 1 or s == end - 1:
+            for c in range(R):
+                sums[part, 0, c] += gweight[c]
+                sums[part, 1, c] += gbias[c]
+            clear(gweight)
+            clear(gbias)
 
 
 @njit(**OPTIONS)

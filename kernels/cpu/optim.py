@@ -12,7 +12,7 @@ it is set to 0, as on a GPU.
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ..reference import optim as reference
 from .compiling import OPTIONS
@@ -71,62 +71,56 @@ def _normal(x, tiny):
 
 
 @parallel
-def _sgd(p, g, lr, weight_decay, parts):
+def _sgd(p, g, lr, weight_decay, part, parts):
     number = p.dtype.type
     lr, weight_decay = number(lr), number(weight_decay)
-    for i in prange(parts):
-        part = np.int64(i)
-        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
-        p_, g_ = p[first:last], g[first:last]
-        for k in range(len(p_)):
-            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
-            p_[k] -= lr * d
+    first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+    p_, g_ = p[first:last], g[first:last]
+    for k in range(len(p_)):
+        d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+        p_[k] -= lr * d
 
 
 @parallel
-def _sgd_momentum(p, g, buf, lr, momentum, share, weight_decay, nesterov, start, tiny, parts):
+def _sgd_momentum(p, g, buf, lr, momentum, share, weight_decay, nesterov, start, tiny, part, parts):
     number = p.dtype.type
     lr, momentum, share = number(lr), number(momentum), number(share)
     weight_decay, tiny = number(weight_decay), number(tiny)
-    for i in prange(parts):
-        part = np.int64(i)
-        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
-        p_, g_, buf_ = p[first:last], g[first:last], buf[first:last]
-        for k in range(len(p_)):
-            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
-            b = d if start else _normal(momentum * buf_[k] + share * d, tiny)
-            buf_[k] = b
-            p_[k] -= lr * (d + momentum * b if nesterov else b)
+    first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+    p_, g_, buf_ = p[first:last], g[first:last], buf[first:last]
+    for k in range(len(p_)):
+        d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+        b = d if start else _normal(momentum * buf_[k] + share * d, tiny)
+        buf_[k] = b
+        p_[k] -= lr * (d + momentum * b if nesterov else b)
 
 
 @parallel
-def _rmsprop(p, g, square_avg, lr, alpha, share, eps, weight_decay, tiny, parts):
+def _rmsprop(p, g, square_avg, lr, alpha, share, eps, weight_decay, tiny, part, parts):
     number = p.dtype.type
     lr, alpha, share, eps = number(lr), number(alpha), number(share), number(eps)
     weight_decay, tiny = number(weight_decay), number(tiny)
-    for i in prange(parts):
-        part = np.int64(i)
-        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
-        p_, g_, square_ = p[first:last], g[first:last], square_avg[first:last]
-        for k in range(len(p_)):
-            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
-            s = _normal(alpha * square_[k] + share * d * d, tiny)
-            square_[k] = s
-            p_[k] -= lr * (d / (np.sqrt(s) + eps))
+    first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+    p_, g_, square_ = p[first:last], g[first:last], square_avg[first:last]
+    for k in range(len(p_)):
+        d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+        s = _normal(alpha * square_[k] + share * d * d, tiny)
+        square_[k] = s
+        p_[k] -= lr * (d / (np.sqrt(s) + eps))
 
 
 @parallel
-def _adam(p, g, exp_avg, exp_avg_sq, share1, beta2, share2, step_size, root, eps, weight_decay, tiny, parts):
+def _adam(
+    p, g, exp_avg, exp_avg_sq, share1, beta2, share2, step_size, root, eps, weight_decay, tiny, part, parts
+):
     number = p.dtype.type
     share1, beta2, share2, tiny = number(share1), number(beta2), number(share2), number(tiny)
     step_size, root, eps, weight_decay = number(step_size), number(root), number(eps), number(weight_decay)
-    for i in prange(parts):
-        part = np.int64(i)
-        first, last = part * len(p) // parts, (part + 1) * len(p) // parts
-        p_, g_, m_, v_ = p[first:last], g[first:last], exp_avg[first:last], exp_avg_sq[first:last]
-        for k in range(len(p_)):
-            d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
-            m = _normal(m_[k] + share1 * (d - m_[k]), tiny)
-            v = _normal(beta2 * v_[k] + share2 * d * d, tiny)
-            m_[k], v_[k] = m, v
-            p_[k] -= step_size * (m / (np.sqrt(v) / root + eps))
+    first, last = part * len(p) // parts, (part + 1) * len(p) // parts
+    p_, g_, m_, v_ = p[first:last], g[first:last], exp_avg[first:last], exp_avg_sq[first:last]
+    for k in range(len(p_)):
+        d = g_[k] + weight_decay * p_[k] if weight_decay else g_[k]
+        m = _normal(m_[k] + share1 * (d - m_[k]), tiny)
+        v = _normal(beta2 * v_[k] + share2 * d * d, tiny)
+        m_[k], v_[k] = m, v
+        p_[k] -= step_size * (m / (np.sqrt(v) / root + eps))

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ..reference.philox import MULTIPLIERS, ROUNDS, WEYL
 from ..reference.philox import normal as reference_normal
@@ -28,15 +28,13 @@ def normal(key, counter, n, dtype, xp=np):
 
 
 @parallel
-def _normal(key, counter, z, parts):
+def _normal(key, counter, z, part, parts):
     """Four numbers from each block of four words."""
     blocks = len(z) // 4
-    for i in prange(parts):
-        part = np.int64(i)
-        for block in range(part * blocks // parts, (part + 1) * blocks // parts):
-            a, b, c, d = _words(key, counter + np.uint64(block))
-            z[4 * block], z[4 * block + 1] = _pair(a, b)
-            z[4 * block + 2], z[4 * block + 3] = _pair(c, d)
+    for block in range(part * blocks // parts, (part + 1) * blocks // parts):
+        a, b, c, d = _words(key, counter + np.uint64(block))
+        z[4 * block], z[4 * block + 1] = _pair(a, b)
+        z[4 * block + 2], z[4 * block + 3] = _pair(c, d)
 
 
 @njit(**OPTIONS)

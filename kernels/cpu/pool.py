@@ -4,11 +4,11 @@ Images in another order are copied once. Results are channels-last.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from ..geometry import out_size
 from ..reference import pool as reference
-from .columns import clear
+from .columns import clear, copy
 from .compiling import OPTIONS
 from .layout import channels_last
 from .threads import parallel, parts_of
@@ -100,147 +100,135 @@ def _inside(first, taps, n):
 
 
 @parallel
-def _max_pool2d(x, y, index, KH, KW, SH, SW, PH, PW, parts):
-    for i in prange(parts):
-        part = np.int64(i)
-        _, H, W, C = x.shape
-        N, OH, OW, _ = y.shape
-        for line in range(part * N * OH // parts, (part + 1) * N * OH // parts):
-            image, oh = x[line // OH], line % OH
-            top = oh * SH - PH
-            first_row, last_row = _inside(top, KH, H)
-            for ow in range(OW):
-                left = ow * SW - PW
-                first_column, last_column = _inside(left, KW, W)
-                best, where = y[line // OH, oh, ow], index[line // OH, oh, ow]
-                for a in range(first_row, last_row):
-                    for b in range(first_column, last_column):
-                        pixel, at = image[top + a, left + b], (top + a) * W + left + b
-                        if a == first_row and b == first_column:
-                            for c in range(C):
-                                best[c] = pixel[c]
-                                where[c] = at
-                        else:
-                            for c in range(C):
-                                v, m = pixel[c], best[c]
-                                larger = (v > m) | ((v != v) & (m == m))
-                                best[c] = v if larger else m
-                                where[c] = at if larger else where[c]
+def _max_pool2d(x, y, index, KH, KW, SH, SW, PH, PW, part, parts):
+    _, H, W, C = x.shape
+    N, OH, OW, _ = y.shape
+    for line in range(part * N * OH // parts, (part + 1) * N * OH // parts):
+        image, oh = x[line // OH], line % OH
+        top = oh * SH - PH
+        first_row, last_row = _inside(top, KH, H)
+        for ow in range(OW):
+            left = ow * SW - PW
+            first_column, last_column = _inside(left, KW, W)
+            best, where = y[line // OH, oh, ow], index[line // OH, oh, ow]
+            for a in range(first_row, last_row):
+                for b in range(first_column, last_column):
+                    pixel, at = image[top + a, left + b], (top + a) * W + left + b
+                    if a == first_row and b == first_column:
+                        for c in range(C):
+                            best[c] = pixel[c]
+                            where[c] = at
+                    else:
+                        for c in range(C):
+                            v, m = pixel[c], best[c]
+                            larger = (v > m) | ((v != v) & (m == m))
+                            best[c] = v if larger else m
+                            where[c] = at if larger else where[c]
 
 
 @parallel
-def _max_of_runs(x, y, index, parts):
+def _max_of_runs(x, y, index, part, parts):
     """Images of one column and channel, in windows side by side, as in maxout: of runs in memory.
 
     The runs are turned into rows first, whose entries are compared as vectors: one after the other they would
     be branches that no processor foresees.
     """
-    for i in prange(parts):
-        part = np.int64(i)
-        N, H, _, _ = x.shape
-        OH = y.shape[1]
-        K = H // OH
-        rows = np.empty((K, OH), x.dtype)
-        for n in range(part * N // parts, (part + 1) * N // parts):
-            column = x[n].reshape(H)
-            best, where = y[n].reshape(OH), index[n].reshape(OH)
+    N, H, _, _ = x.shape
+    OH = y.shape[1]
+    K = H // OH
+    rows = np.empty((K, OH), x.dtype)
+    for n in range(part * N // parts, (part + 1) * N // parts):
+        column = x[n].reshape(H)
+        best, where = y[n].reshape(OH), index[n].reshape(OH)
+        for oh in range(OH):
+            where[oh] = oh * K
+            for a in range(K):
+                rows[a, oh] = column[oh * K + a]
+        copy(rows[0], best)
+        for a in range(1, K):
+            row = rows[a]
             for oh in range(OH):
-                where[oh] = oh * K
-                for a in range(K):
-                    rows[a, oh] = column[oh * K + a]
-            best[:] = rows[0]
-            for a in range(1, K):
-                row = rows[a]
-                for oh in range(OH):
-                    v, m, at = row[oh], best[oh], where[oh]
-                    larger = (v > m) | ((v != v) & (m == m))  # `or` would be a branch
-                    best[oh] = v if larger else m
-                    where[oh] = oh * K + a if larger else at
+                v, m, at = row[oh], best[oh], where[oh]
+                larger = (v > m) | ((v != v) & (m == m))  # `or` would be a branch
+                best[oh] = v if larger else m
+                where[oh] = oh * K + a if larger else at
 
 
 @parallel
-def _gather(x, index, y, outside, parts):
-    for i in prange(parts):
-        part = np.int64(i)
-        N, H, W, C = x.shape
-        _, OH, OW, _ = index.shape
-        for n in range(part * N // parts, (part + 1) * N // parts):
-            image = x[n].reshape(H * W, C)
-            for oh in range(OH):
-                for ow in range(OW):
+def _gather(x, index, y, outside, part, parts):
+    N, H, W, C = x.shape
+    _, OH, OW, _ = index.shape
+    for n in range(part * N // parts, (part + 1) * N // parts):
+        image = x[n].reshape(H * W, C)
+        for oh in range(OH):
+            for ow in range(OW):
+                for c in range(C):
+                    at = index[n, oh, ow, c]
+                    if 0 <= at < H * W:
+                        y[n, oh, ow, c] = image[at, c]
+                    else:
+                        outside[part] = 1
+
+
+@parallel
+def _scatter(y, index, x, outside, part, parts):
+    N, H, W, C = x.shape
+    for n in range(part * N // parts, (part + 1) * N // parts):
+        image, values, places = x[n].reshape(-1), y[n].reshape(-1), index[n].reshape(-1)
+        clear(image)
+        c = 0
+        for k in range(len(values)):
+            at = places[k]
+            if 0 <= at < H * W:
+                image[at * C + c] += values[k]
+            else:
+                outside[part] = 1
+            c = c + 1 if c + 1 < C else 0
+
+
+@parallel
+def _avg_pool2d(x, y, KH, KW, SH, SW, PH, PW, part, parts):
+    _, H, W, C = x.shape
+    N, OH, OW, _ = y.shape
+    count = x.dtype.type(KH * KW)
+    for line in range(part * N * OH // parts, (part + 1) * N * OH // parts):
+        image, oh = x[line // OH], line % OH
+        top = oh * SH - PH
+        first_row, last_row = _inside(top, KH, H)
+        for ow in range(OW):
+            left = ow * SW - PW
+            first_column, last_column = _inside(left, KW, W)
+            total = y[line // OH, oh, ow]
+            clear(total)
+            for a in range(first_row, last_row):
+                for b in range(first_column, last_column):
+                    pixel = image[top + a, left + b]
                     for c in range(C):
-                        at = index[n, oh, ow, c]
-                        if 0 <= at < H * W:
-                            y[n, oh, ow, c] = image[at, c]
-                        else:
-                            outside[part] = 1
+                        total[c] += pixel[c]
+            for c in range(C):
+                total[c] /= count
 
 
 @parallel
-def _scatter(y, index, x, outside, parts):
-    for i in prange(parts):
-        part = np.int64(i)
-        N, H, W, C = x.shape
-        for n in range(part * N // parts, (part + 1) * N // parts):
-            image, values, places = x[n].reshape(-1), y[n].reshape(-1), index[n].reshape(-1)
-            clear(image)
-            c = 0
-            for k in range(len(values)):
-                at = places[k]
-                if 0 <= at < H * W:
-                    image[at * C + c] += values[k]
-                else:
-                    outside[part] = 1
-                c = c + 1 if c + 1 < C else 0
-
-
-@parallel
-def _avg_pool2d(x, y, KH, KW, SH, SW, PH, PW, parts):
-    for i in prange(parts):
-        part = np.int64(i)
-        _, H, W, C = x.shape
-        N, OH, OW, _ = y.shape
-        count = x.dtype.type(KH * KW)
-        for line in range(part * N * OH // parts, (part + 1) * N * OH // parts):
-            image, oh = x[line // OH], line % OH
+def _avg_pool2d_input(gy, gx, KH, KW, SH, SW, PH, PW, part, parts):
+    N, H, W, C = gx.shape
+    _, OH, OW, _ = gy.shape
+    count = gy.dtype.type(KH * KW)
+    share = np.empty(C, gy.dtype)
+    for n in range(part * N // parts, (part + 1) * N // parts):
+        image = gx[n]
+        clear(image.reshape(-1))
+        for oh in range(OH):
             top = oh * SH - PH
             first_row, last_row = _inside(top, KH, H)
             for ow in range(OW):
                 left = ow * SW - PW
                 first_column, last_column = _inside(left, KW, W)
-                total = y[line // OH, oh, ow]
-                clear(total)
+                window = gy[n, oh, ow]
+                for c in range(C):
+                    share[c] = window[c] / count
                 for a in range(first_row, last_row):
                     for b in range(first_column, last_column):
                         pixel = image[top + a, left + b]
                         for c in range(C):
-                            total[c] += pixel[c]
-                for c in range(C):
-                    total[c] /= count
-
-
-@parallel
-def _avg_pool2d_input(gy, gx, KH, KW, SH, SW, PH, PW, parts):
-    for i in prange(parts):
-        part = np.int64(i)
-        N, H, W, C = gx.shape
-        _, OH, OW, _ = gy.shape
-        count = gy.dtype.type(KH * KW)
-        share = np.empty(C, gy.dtype)
-        for n in range(part * N // parts, (part + 1) * N // parts):
-            image = gx[n]
-            clear(image.reshape(-1))
-            for oh in range(OH):
-                top = oh * SH - PH
-                first_row, last_row = _inside(top, KH, H)
-                for ow in range(OW):
-                    left = ow * SW - PW
-                    first_column, last_column = _inside(left, KW, W)
-                    window = gy[n, oh, ow]
-                    for c in range(C):
-                        share[c] = window[c] / count
-                    for a in range(first_row, last_row):
-                        for b in range(first_column, last_column):
-                            pixel = image[top + a, left + b]
-                            for c in range(C):
-                                pixel[c] += share[c]
+                            pixel[c] += share[c]

@@ -15,7 +15,8 @@ import numba
 import numpy as np
 
 from ..engines import requested_threads
-from .compiling import cached
+from .compiling import only_needed
+from .launch import launcher, start
 
 GRAIN = 16384  # entries of work below which a second thread costs more than it brings
 
@@ -23,7 +24,7 @@ GRAIN = 16384  # entries of work below which a second thread costs more than it 
 class _Pool:
     def __init__(self):
         self.size = None  # until someone asks
-        self.usable = True
+        self.started, self.usable = False, True
         self.turn = threading.Lock()
 
     def after_fork(self):
@@ -65,23 +66,32 @@ def parts_of(work) -> int:
 
 
 class parallel:
-    """A kernel with one `prange` over its last argument, `parts`.
-
-    It is compiled twice: with threads, and without for the small arrays that are not worth waking
-    them.
-    """
+    """A kernel(..., part, parts) does one part of its work; called as kernel(..., parts), it does all."""
 
     def __init__(self, kernel):
-        self.together = cached(kernel, "together", parallel=True)
-        self.alone = cached(kernel, "alone")
-        self.__doc__ = kernel.__doc__
+        self.run = launcher(kernel)
+        self.__module__, self.__name__, self.__doc__ = kernel.__module__, kernel.__name__, kernel.__doc__
 
     def __call__(self, *args):
+        if only_needed(self, lambda: self.run.typeof_pyval((*args, True))):
+            return
+        if not _pool.started:
+            self._start()
         if args[-1] == 1 or not _pool.usable:
-            return self.alone(*args)
+            self.run(*args, False)
+            return
         n = num_threads()
         with _pool.turn:
             if _caller.woken != n:  # for kernels called from this thread
                 numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
                 _caller.woken = n
-            return self.together(*args)
+            self.run(*args, True)
+
+    def compile(self, form):
+        """Ahead of a call with arguments of that type, a tuple's."""
+        self._start()
+        self.run.compile((form,))
+
+    def _start(self):
+        start()
+        _pool.started = True

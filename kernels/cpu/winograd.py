@@ -26,11 +26,11 @@ the result, over layers of 64 to 512 channels, the worst of the three maps:
 from functools import cache
 
 import numpy as np
-from numba import prange
 from numba.extending import overload
 
+from .columns import clear, copy
 from .compiling import OPTIONS
-from .gemm import gemm
+from .gemm import gemm, product_of
 from .threads import num_threads, parallel
 from .toom_cook import filtering
 from .workspace import workspace
@@ -125,7 +125,7 @@ def _from_tiles(matrix, y, x, S, P, step, tiles):
 
 def _products(a, b, name):
     c = workspace(name, (len(a), a.shape[1], b.shape[2]), a.dtype)
-    stacked(a, b, c, num_threads())
+    stacked(product_of(c.dtype), a, b, c, num_threads())
     return c
 
 
@@ -197,7 +197,7 @@ def _apply(L):
 
 
 @parallel
-def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, parts):
+def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, part, parts):
     """y[i, j, tile, (p, q), c] = Σ_ab L[i, a] L[j, b] x̂[image, S(step·th + a) + p, S(step·tw + b) + q, c]
 
     with x̂ = x behind P rows and columns of zeros, and tile = (image, th, tw). x and y are flat.
@@ -206,61 +206,57 @@ def to_tiles(matrix, x, N, H, W, C, S, P, step, TH, TW, y, parts):
     PH, PW = S * (step * (TH - 1) + window), S * (step * (TW - 1) + window)
     K, line = S * S * C, PW * C
     plane = N * TH * TW * K
-    for i in prange(parts):
-        part = np.int64(i)
-        padded = np.zeros(PH * line, x.dtype)
-        half = np.empty(n * line, x.dtype)
-        for image in range(part * N // parts, (part + 1) * N // parts):
-            for h in range(min(H, PH - P)):
-                first, count = (image * H + h) * W * C, min(W, PW - P) * C
-                at = (h + P) * line + P * C
-                padded[at : at + count] = x[first : first + count]
-            for th in range(TH):
-                for p in range(S):
-                    rows = padded[(S * step * th + p) * line :]
-                    apply_along(matrix, rows, S * line, half, line, line, False)
-                    for tw in range(TW):
-                        tile = (image * TH + th) * TW + tw
-                        for q in range(S):
-                            for a in range(n):
-                                pixels = half[a * line + (S * step * tw + q) * C :]
-                                at = a * n * plane + tile * K + (p * S + q) * C
-                                apply_along(matrix, pixels, S * C, y[at:], plane, C, False)
+    padded = np.zeros(PH * line, x.dtype)
+    half = np.empty(n * line, x.dtype)
+    for image in range(part * N // parts, (part + 1) * N // parts):
+        for h in range(min(H, PH - P)):
+            first, count = (image * H + h) * W * C, min(W, PW - P) * C
+            at = (h + P) * line + P * C
+            copy(x[first : first + count], padded[at : at + count])
+        for th in range(TH):
+            for p in range(S):
+                rows = padded[(S * step * th + p) * line :]
+                apply_along(matrix, rows, S * line, half, line, line, False)
+                for tw in range(TW):
+                    tile = (image * TH + th) * TW + tw
+                    for q in range(S):
+                        for a in range(n):
+                            pixels = half[a * line + (S * step * tw + q) * C :]
+                            at = a * n * plane + tile * K + (p * S + q) * C
+                            apply_along(matrix, pixels, S * C, y[at:], plane, C, False)
 
 
 @parallel
-def from_tiles(matrix, y, N, H, W, C, S, P, step, TH, TW, x, parts):
+def from_tiles(matrix, y, N, H, W, C, S, P, step, TH, TW, x, part, parts):
     """The adjoint of `to_tiles`: where windows meet, their values add."""
     n, window = _shape(matrix)
     PH, PW = S * (step * (TH - 1) + window), S * (step * (TW - 1) + window)
     K, line = S * S * C, PW * C
     plane = N * TH * TW * K
-    for i in prange(parts):
-        part = np.int64(i)
-        padded = np.empty(PH * line, x.dtype)
-        half = np.empty(n * line, x.dtype)
-        for image in range(part * N // parts, (part + 1) * N // parts):
-            padded[:] = 0
-            for th in range(TH):
-                for p in range(S):
-                    half[:] = 0
-                    for tw in range(TW):
-                        tile = (image * TH + th) * TW + tw
-                        for q in range(S):
-                            for a in range(n):
-                                pixels = half[a * line + (S * step * tw + q) * C :]
-                                entries = y[a * n * plane + tile * K + (p * S + q) * C :]
-                                apply_transposed(matrix, entries, plane, pixels, S * C, C, True)
-                    rows = padded[(S * step * th + p) * line :]
-                    apply_transposed(matrix, half, line, rows, S * line, line, True)
-            for h in range(H):
-                first, count = (image * H + h) * W * C, max(0, min(W, PW - P)) * C
-                at = (h + P) * line + P * C
-                if h + P < PH:
-                    x[first : first + count] = padded[at : at + count]
-                    x[first + count : first + W * C] = 0
-                else:
-                    x[first : first + W * C] = 0
+    padded = np.empty(PH * line, x.dtype)
+    half = np.empty(n * line, x.dtype)
+    for image in range(part * N // parts, (part + 1) * N // parts):
+        clear(padded)
+        for th in range(TH):
+            for p in range(S):
+                clear(half)
+                for tw in range(TW):
+                    tile = (image * TH + th) * TW + tw
+                    for q in range(S):
+                        for a in range(n):
+                            pixels = half[a * line + (S * step * tw + q) * C :]
+                            entries = y[a * n * plane + tile * K + (p * S + q) * C :]
+                            apply_transposed(matrix, entries, plane, pixels, S * C, C, True)
+                rows = padded[(S * step * th + p) * line :]
+                apply_transposed(matrix, half, line, rows, S * line, line, True)
+        for h in range(H):
+            first, count = (image * H + h) * W * C, max(0, min(W, PW - P)) * C
+            at = (h + P) * line + P * C
+            if h + P < PH:
+                copy(padded[at : at + count], x[first : first + count])
+                clear(x[first + count : first + W * C])
+            else:
+                clear(x[first : first + W * C])
 
 
 def _shape(matrix):
@@ -275,14 +271,12 @@ def _shape_of(matrix):
 
 
 @parallel
-def stacked(a, b, c, parts):
+def stacked(product, a, b, c, part, parts):
     """c[f] = a[f] @ b[f] for each f. A part is a run of rows of the whole stack."""
     F, M = c.shape[:2]
-    for i in prange(parts):
-        part = np.int64(i)
-        row, last = part * F * M // parts, (part + 1) * F * M // parts
-        while row < last:
-            f, first = row // M, row % M
-            end = min(M, first + last - row)
-            gemm(a[f, first:end], b[f], c[f, first:end], False)
-            row += end - first
+    row, last = part * F * M // parts, (part + 1) * F * M // parts
+    while row < last:
+        f, first = row // M, row % M
+        end = min(M, first + last - row)
+        gemm(product, a[f, first:end], b[f], c[f, first:end], False)
+        row += end - first

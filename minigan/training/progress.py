@@ -1,5 +1,6 @@
 """Progress while a model trains: a live bar on a terminal, a line now and then elsewhere."""
 
+import contextlib
 import time
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.table import Column
 from rich.text import Text
 
 LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
+COMPILING = "compiling kernels for this machine, once"
 
 
 def show_progress(console: Console, start: int, total: int):
@@ -16,6 +18,54 @@ def show_progress(console: Console, start: int, total: int):
     verdict: the name of the doctor's, "" for none yet.
     """
     return LiveBar(console, start, total) if console.is_terminal else Lines(console, total)
+
+
+@contextlib.contextmanager
+def show_compiling(console: Console):
+    """A context manager that gives report(place, total, name), for each kernel that is about to be compiled.
+    It shows nothing before the first."""
+    bar = _CompilingBar(console) if console.is_terminal else _CompilingLine(console)
+    try:
+        yield bar.report
+    finally:
+        bar.end()
+
+
+class _CompilingBar:
+    """compiling kernels for this machine, once ━━━━━━━━ 12/25 to_tiles"""
+
+    def __init__(self, console):
+        columns = (
+            TextColumn(COMPILING),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} {task.fields[name]}"),
+        )
+        self.progress = Progress(*columns, console=console, transient=True)
+        self.task = None
+
+    def report(self, place, total, name):
+        if self.task is None:
+            self.progress.start()
+            self.task = self.progress.add_task("", total=total, name=name)
+        self.progress.update(self.task, completed=place, name=name)
+
+    def end(self):
+        self.progress.stop()
+
+
+class _CompilingLine:
+    """compiling kernels for this machine, once: 25 of them"""
+
+    def __init__(self, console):
+        self.console, self.told = console, False
+
+    def report(self, place, total, name):
+        if not self.told:
+            self.console.print(f"{COMPILING}: {total - place} of them", highlight=False, soft_wrap=True)
+        self.told = True
+
+    def end(self):
+        pass
 
 
 class LiveBar:

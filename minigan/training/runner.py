@@ -14,7 +14,7 @@ from minigan import backend, report
 from minigan.autograd import detect_anomaly
 from minigan.errors import DeviceError, MiniganError, NonFiniteError
 from minigan.files import write_npz
-from minigan_kernels import on_compile
+from minigan_kernels import compile_ahead
 
 from .bedside import Bedside
 from .checkpoint import Checkpoint, save_checkpoint
@@ -23,7 +23,7 @@ from .evaluation import Examiner
 from .frame import frame
 from .options import Options
 from .page import write_page
-from .progress import show_progress
+from .progress import show_compiling, show_progress
 from .records import alike
 from .run import Run
 from .session import Session
@@ -42,7 +42,8 @@ def train(model: str, options: Options, cfg, out: Path | None = None, console: C
     session = Session(model, options, cfg)
     examiner = _examiner(session, console)  # which may refuse, before there is a folder
     run = Run.create(out, model, options, session.cfg, session.shape)
-    with run.alone(_speaker(console)), _compiling(_speaker(console)):
+    with run.alone(_speaker(console)):
+        _compile_ahead(session, console)
         runner = Runner(run, session, console, examiner)
         runner.write(
             report.save_samples, run.samples / "real.png", session.real, None, session.sampler.columns()
@@ -63,7 +64,7 @@ def resume(
     trains in it."""
     run, console = Run.open(path), console or Console()
     check_log(run.options())
-    with run.alone(_speaker(console)), _compiling(_speaker(console)):
+    with run.alone(_speaker(console)):
         _resumed(run, steps, device, console).go()
     return run
 
@@ -84,6 +85,7 @@ def _resumed(run, steps, device, console):
         raise MiniganError(
             f"{run.path} has taken {session.step} steps already, more than {session.cfg.steps}"
         )
+    _compile_ahead(session, console)
     runner = Runner(run, session, console, _examiner(session, console))
     runner.write(run.clear)
     if steps is not None or device is not None:
@@ -248,18 +250,11 @@ class Runner:
         self.say("\n".join(lines))
 
 
-@contextlib.contextmanager
-def _compiling(say):
-    """Inside the block, say so once when kernels are compiled: the first run of all waits for it."""
-    kernels = []
-
-    def tell(kernel):
-        if not kernels:
-            say("compiling kernels for this machine, which takes a moment; the next run finds them ready")
-        kernels.append(kernel)
-
-    with on_compile(tell):
-        yield
+def _compile_ahead(session, console):
+    """The first run of all waits for the compiler: at once, for all kernels, on all processors."""
+    if session.device.kind == "cpu":
+        with show_compiling(console) as report:
+            compile_ahead(session.rehearse, report)
 
 
 @contextlib.contextmanager

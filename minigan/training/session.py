@@ -1,5 +1,6 @@
 """A session: all that changes while a model trains, so that it can be saved and restored whole."""
 
+import copy
 import math
 
 import numpy as np
@@ -62,6 +63,14 @@ class Session:
             self.average.update()
         self.step += 1
         return metrics
+
+    def rehearse(self):
+        """A step and a sheet of samples, by networks that nobody sees again: all that training computes, and
+        nothing that it changes."""
+        G, D = (net.to(self.device) for net in self.model.networks(self.cfg, self.shape, Generator(0)))
+        optimizers, batches = self.model.optimizers(self.cfg, G, D), copy.copy(self.batches)
+        next(self.model.train(G, D, *optimizers, batches, Generator(0), self.cfg))
+        Sampler(self.model, self.cfg, G, self.device).make(*self.fixed)
 
     def shown(self) -> np.ndarray:
         """What is made of the same noise through all of training."""
