@@ -1,10 +1,34 @@
+"""How the tests run: hypothesis' profile, the workers of pytest-xdist, and what is said at the end."""
+
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+# Workers share the processors, so each gets one thread, for kernels and for NumPy's products. The first is set
+# where the workers start from, since NumPy's libraries read it as they are loaded.
+ONE_THREAD = ("MINIGAN_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+
+
+ENGINE = {f"test_{name}.py" for name in ("autograd", "checker", "laws", "nn", "ops", "optim")}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in ENGINE:
+            item.add_marker("engine")
 
 
 ORACLES = {"test_onnx.py": "ONNX", "_torch.py": "PyTorch"}

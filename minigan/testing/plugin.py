@@ -9,6 +9,7 @@ At the end it says how many gradients were checked on which engine.
 
 import os
 import sys
+from collections import Counter
 
 import pytest
 
@@ -54,7 +55,24 @@ def pytest_runtest_setup(item):
         pytest.skip(f"no GPU: {reason}")
 
 
+checked = Counter()  # functions by engine, of the workers of pytest-xdist
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["minigan checked"] = dict(_checked_here())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    checked.update(getattr(node, "workeroutput", {}).get("minigan checked", {}))  # none of one that died
+
+
 def pytest_terminal_summary(terminalreporter):
-    used = sys.modules.get("minigan.testing.check_grads")  # imported by whoever checked a gradient
-    for engine, count in sorted(used.checked.items()) if used else ():
+    for engine, count in sorted((checked + _checked_here()).items()):
         terminalreporter.write_line(f"minigan: {count} functions had their gradients checked on {engine}")
+
+
+def _checked_here():
+    used = sys.modules.get("minigan.testing.check_grads")  # imported by whoever checked a gradient
+    return used.checked if used else Counter()
