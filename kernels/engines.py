@@ -17,7 +17,6 @@ The array picks the engine: NumPy float32 goes to `cpu`, CuPy float32 to `cuda`,
 for float32 alone leaves arrays of other dtypes to `reference`.
 """
 
-import contextlib
 import functools
 import importlib.util
 import os
@@ -25,6 +24,8 @@ import threading
 from types import SimpleNamespace
 
 import numpy as np
+
+from .contexts import context
 
 ENGINES = ("reference", "cpu", "cuda", "cuda-emulated", "numba-cuda")
 MODULES = {"cuda-emulated": "cuda", "numba-cuda": "numba_cuda"}  # where the name differs
@@ -39,7 +40,7 @@ class _Choice(threading.local):
 _choice = _Choice()
 
 
-@contextlib.contextmanager
+@context
 def engine(name: str):
     """Run every kernel called inside the block, on this thread, on the engine `name`.
 
@@ -152,7 +153,7 @@ def _on_gpu(array):
     return hasattr(array, "__cuda_array_interface__")
 
 
-@contextlib.contextmanager
+@context
 def kernels_called():
     """Inside the block, list (engine, kernel) for every kernel that runs, of the engine that defines it.
 

@@ -12,9 +12,10 @@ the default, so that all engines agree to rounding; a benchmark names the one it
 kernel of these two engines subnormal numbers, below 2⁻¹²⁶, are zero: CuPy compiles so (-ftz=true).
 """
 
-import contextlib
 import os
 import threading
+
+from .contexts import context
 
 PRECISIONS = {"fp32": 0.0, "tf32": 2.0**-11, "bf16": 2.0**-8}  # relative errors of a factor, at most
 
@@ -27,7 +28,7 @@ _here = _Here()
 _everywhere: str | None = None
 
 
-@contextlib.contextmanager
+@context
 def precision(name: str):
     """Inside the block, on this thread, multiply matrices in precision "fp32", "tf32" or "bf16".
 

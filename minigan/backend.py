@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigan_kernels import ENGINES, array_module, engine_missing
+from minigan_kernels.contexts import context
 
 from .errors import DeviceError, MiniganError, did_you_mean
 
@@ -153,7 +154,7 @@ class _Capture(threading.local):
 _capture = _Capture()
 
 
-@contextlib.contextmanager
+@context
 def capture():
     """Inside the block, this thread records a CUDA graph. Gives the list of what its replays depend on:
     (what it is, a function that reads it, its value now)."""

@@ -15,6 +15,7 @@ import gc
 import traceback
 
 import minigan_kernels as kernels
+from minigan_kernels.contexts import context
 
 from . import backend
 from .autograd import Function, Tensor
@@ -173,7 +174,7 @@ HOST = "get item tolist set __bool__ __int__ __float__ __complex__ __index__"
 BLAS = "matmul dot tensordot einsum vdot inner"
 
 
-@contextlib.contextmanager
+@context
 def _guarded(cupy):
     """Inside the block, on this thread, what would call cuBLAS or cuRAND or copy to or from the host raises.
 

@@ -10,8 +10,8 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-# Workers share the processors, so each gets one thread, for kernels and for NumPy's products. The first is set
-# where the workers start from, since NumPy's libraries read it as they are loaded.
+# Workers share the processors, so each gets one thread, for kernels and for NumPy's products. It is set where
+# the workers start from, since NumPy's libraries read it as they are loaded.
 ONE_THREAD = ("MINIGAN_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

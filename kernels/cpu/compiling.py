@@ -1,6 +1,5 @@
 """How this engine's Python becomes machine code, once: Numba keeps it on disk for the next process."""
 
-import contextlib
 import functools
 import hashlib
 import threading
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from numba import cfunc, njit
 from numba.core import event
+
+from ..contexts import context
 
 # Sums in any order and fused multiply-adds; but NaN and infinity stay what they are.
 FASTMATH = frozenset({"contract", "reassoc", "nsz"})
@@ -62,7 +63,7 @@ class _Dry(threading.local):
 _dry = _Dry()
 
 
-@contextlib.contextmanager
+@context
 def needs():
     """Inside the block, on this thread, kernels do nothing. The list it gives is filled with (module, name,
     form) for each call, as `getattr(module, name).compile(form)` takes it."""
@@ -81,7 +82,7 @@ def only_needed(code, form) -> bool:
     return True
 
 
-@contextlib.contextmanager
+@context
 def on_compile(callback):
     """See `minigan_kernels.on_compile`."""
     listener = _Listener(callback)

@@ -4,12 +4,12 @@ Images and weights in channels-last memory are used as they are, others are copi
 channels-last.
 """
 
-import contextlib
 import math
 import threading
 
 import numpy as np
 
+from ..contexts import context
 from ..geometry import out_size
 from . import direct, im2col, winograd
 from .gemm import matmul
@@ -27,7 +27,7 @@ class _Choice(threading.local):
 _choice = _Choice()
 
 
-@contextlib.contextmanager
+@context
 def conv_algorithm(name, tile=None):
     """See `minigan_kernels.conv_algorithm`."""
     if name not in ALGORITHMS:

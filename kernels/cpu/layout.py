@@ -5,10 +5,11 @@ another order is copied, which costs as much as a kernel may save; `layout_copie
 move nothing, of read-only memory or of one number an image, are not counted.
 """
 
-import contextlib
 import threading
 
 import numpy as np
+
+from ..contexts import context
 
 
 class _Counting(threading.local):
@@ -44,7 +45,7 @@ def _is_moved(array, rows):
     return array.ndim == 4 and array.shape[1:] != (1, 1, 1) and not rows.flags.c_contiguous
 
 
-@contextlib.contextmanager
+@context
 def layout_copies():
     """See `minigan_kernels.layout_copies`."""
     before, _counting.copies = _counting.copies, []

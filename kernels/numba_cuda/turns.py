@@ -10,7 +10,6 @@ What a kernel computes must not depend on the order of turns. Where it does, a b
 tests run all kernels forwards and backwards.
 """
 
-import contextlib
 import threading
 from collections import deque
 
@@ -18,12 +17,14 @@ import numpy as np
 from numba.cuda.simulator import kernel as simulator
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
+from ..contexts import context
+
 __all__ = ["FakeCUDAArray", "backwards", "taken"]
 
 _order = list
 
 
-@contextlib.contextmanager
+@context
 def taken():
     """Inside the block, simulated threads take turns."""
     numbas, simulator.BlockManager = simulator.BlockManager, Block
@@ -33,7 +34,7 @@ def taken():
         simulator.BlockManager = numbas
 
 
-@contextlib.contextmanager
+@context
 def backwards():
     """Inside the block, the last thread of each block goes first."""
     global _order

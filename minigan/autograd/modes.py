@@ -1,10 +1,10 @@
 """What is recorded, and what is checked: switches of the running thread."""
 
-import contextlib
-import functools
 import threading
 
 import numpy as np
+
+from minigan_kernels.contexts import Context, context
 
 
 class _Mode(threading.local):
@@ -18,8 +18,11 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
-class switched:
-    """Inside the block, or the decorated function, the named switches of `mode` have other values."""
+class switched(Context):
+    """Inside the block, or the decorated function, the named switches of `mode` have other values.
+
+    A generator function is decorated so too: they have them while its body runs, not while it waits.
+    """
 
     def __init__(self, **switches):
         self.switches = switches
@@ -32,13 +35,8 @@ class switched:
     def __exit__(self, *error):
         mode.__dict__.update(self.before.pop())
 
-    def __call__(self, function):
-        @functools.wraps(function)
-        def wrapped(*args, **settings):
-            with switched(**self.switches):  # of its own: the function may run on several threads
-                return function(*args, **settings)
-
-        return wrapped
+    def again(self):
+        return switched(**self.switches)
 
 
 def no_grad():
@@ -47,12 +45,12 @@ def no_grad():
 
 
 def enable_grad():
-    """Inside the block, ops are recorded again."""
+    """Inside the block, or the decorated function, ops are recorded again."""
     return switched(record=True)
 
 
 def set_grad_enabled(enabled: bool):
-    """Inside the block, ops are recorded if `enabled`."""
+    """Inside the block, or the decorated function, ops are recorded if `enabled`."""
     return switched(record=bool(enabled))
 
 
@@ -60,7 +58,7 @@ def is_grad_enabled() -> bool:
     return mode.record
 
 
-@contextlib.contextmanager
+@context
 def detect_anomaly(every_op=True):
     """Inside the block, a value that is NaN or infinite raises NonFiniteError and names its maker.
 

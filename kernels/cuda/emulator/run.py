@@ -1,6 +1,5 @@
 """A compiled .cu, and its launches."""
 
-import contextlib
 import ctypes
 import functools
 import os
@@ -10,6 +9,7 @@ from ctypes import POINTER, Structure, c_char, c_char_p, c_int, c_size_t, c_uint
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from ...contexts import context
 from .build import build, line_of, tiles
 
 ORDERS = ("forward", "backward", "shuffled")
@@ -33,7 +33,7 @@ _settings = _Settings()
 _turn = threading.Lock()  # there is one set of threads
 
 
-@contextlib.contextmanager
+@context
 def order(name, seed=0):
     """Inside the block, on this thread, run blocks and threads "forward", "backward" or "shuffled" by a seed.
 
@@ -49,7 +49,7 @@ def order(name, seed=0):
         _settings.order, _settings.seed = before
 
 
-@contextlib.contextmanager
+@context
 def traps(on):
     """Inside the block, on this thread, watch every access to memory, or none; by default all.
 
