@@ -353,6 +353,91 @@ def test_a_kink_is_told_from_a_bug():
         check_grads(lambda x: ZeroSoftmax()(x), [np.array([1.0, 2.0])])
 
 
+AT_A_KINK = {  # a function, and an input at which it has no derivative of the first or second order
+    "relu": (F.relu, [0.0, 1.0, -2.0]),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), [0.0, 0.0, 0.0]),
+    "abs": (F.abs, [0.0, 1.0]),
+    "max": (F.max, [1.0, 1.0, 0.0]),
+    "maximum": (lambda x: F.maximum(x, 1.0), [1.0, 2.0]),
+    "clip": (lambda x: F.clip(x, 0.0, 1.0), [0.0, 1.0, 0.5]),
+    "max_pool2d": (lambda x: F.max_pool2d(x.reshape(1, 1, 2, 2), 2), [1.0, 1.0, 1.0, 0.0]),
+    "norm": (F.norm, [0.0, 0.0]),
+    "sqrt": (F.sqrt, [0.0, 1.0]),
+    "l1_loss": (lambda x: F.l1_loss(x, 0.0), [0.0, 1.0]),
+    "hinge_loss": (lambda x: F.hinge_loss(x, 1.0), [1.0, 1.0]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # sqrt, beside 0
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(("f", "x"), AT_A_KINK.values(), ids=AT_A_KINK)
+def test_at_a_kink_a_right_gradient_is_no_bug(f, x, full):
+    for seed in range(10):
+        with pytest.raises(ValueError, match=r"f is not differentiable here, so .* cannot be judged"):
+            check_grads(f, [np.array(x)], full=full, seed=seed)
+
+
+def said_of(f, x, **how):
+    try:
+        check_grads(f, [x], **how)
+    except (AssertionError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def test_kinks_that_cancel_along_a_direction_are_no_bug():
+    for seed in range(200):
+        x = np.random.default_rng(seed).choice([0.0, 1.0, -1.0], (3, 4))
+        for f in (F.relu, lambda x: F.max(x, 0), lambda x: F.clip(x, 0.0, 1.0) ** 2):
+            assert "bug" not in said_of(f, x, seed=seed)
+
+
+class WrongRelu(Function):
+    def forward(self, x):
+        return np.maximum(x, 0)
+
+    def backward(self, gy):
+        return gy * (1.01 * (self.inputs[0].data > 0))
+
+
+class WrongAtZero(Function):
+    """Smooth, and wrong at one number alone."""
+
+    def forward(self, x):
+        return np.exp(x)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy * F.exp(x) * (1.0 - (x.data == 0))
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("op", "x"),
+    [(WrongRelu, [1.0, -2.0, 0.5]), (WrongRelu, [0.0, 1.0, -2.0]), (WrongAtZero, [0.0, 1.0])],
+    ids=["away from its kink", "with a kink beside", "where it is smooth"],
+)
+def test_a_wrong_gradient_of_an_op_with_kinks_is_a_bug(op, x, full, dtype):
+    for seed in range(10):
+        with pytest.raises(AssertionError, match="this is a bug"):
+            check_grads(lambda x: op()(x), [np.array(x, dtype)], full=full, seed=seed)
+
+
+def test_a_kink_of_the_second_order_is_no_bug():
+    check_grads(lambda x: F.relu(x) ** 3, [np.array([0.0, 1.0])], order=1)
+    for f in (lambda x: F.relu(x) ** 2, lambda x: F.abs(x) * x):
+        said = said_of(f, np.array([0.0, 1.0]))
+        assert said
+        assert "bug" not in said
+
+
+@pytest.mark.slow
+def test_check_op_says_so_of_an_input_on_a_kink_that_hypothesis_draws():
+    with pytest.raises(ValueError, match="not differentiable here"):
+        check_op(F.relu, strategy=st.tuples(st.just(np.zeros(3))))
+
+
 def test_full_jacobians_name_the_worst_entry():
     check_grads(F.softmax, normal([(2, 3)], 0), full=True)
 

@@ -11,6 +11,7 @@ Slopes are central differences at a step and at its half and quarter, extrapolat
 1911): the error is of the sixth power of the step, so that the step can be large against rounding.
 """
 
+import copy
 from collections import Counter
 
 import numpy as np
@@ -23,6 +24,8 @@ checked = Counter()  # how many functions were checked, by engine: for the pytes
 
 STEP = {"float64": 1e-4, "float32": 2e-2}  # relative to the size of the input; about eps ** (1 / 4)
 RTOL = {"float64": 1e-6, "float32": 3e-3}  # some hundred times what rounding makes at that step
+BESIDE = 4  # points at which a gradient has to be wrong to be called so, where f has a kink at the inputs
+KINKS = 8  # directions along which f is looked at for kinks at the inputs
 DIRECTIONS = 2  # one may by chance be nearly blind to a small error in a few entries
 
 
@@ -42,9 +45,10 @@ def check_grads(f, inputs, order=2, rtol=None, atol=None, full=False, seed=0, al
     Returns the largest relative error seen, over all orders. Raises
 
     - AssertionError for a wrong gradient: the order, the input, both numbers, the relative error and
-      the step, and whether the two come closer at a smaller step (a kink) or not (a bug);
+      the step, and whether the two come closer at a smaller step (a kink near the inputs) or not (a bug);
     - ValueError for an `f` that this check cannot judge: not deterministic, not finite, changing its
-      inputs, or independent of one of them;
+      inputs, independent of one of them, or not differentiable at the inputs, though its gradient is right
+      beside them: such a function has no derivative there, and any choice of one differs from the slope;
     - TypeError for inputs or outputs of another dtype.
     """
     arrays = [np.array(x) for x in inputs]
@@ -79,7 +83,7 @@ class _Checker:
         slope = _slope(f, arrays, cotangents, directions, self.step)
         error = self.error(slope, terms)
         if not error <= self.rtol:
-            raise AssertionError(self.explain(f, arrays, cotangents, directions, terms, order))
+            raise self.explain(f, arrays, cotangents, directions, create_graph, order)
         return error
 
     def reverse(self, f, arrays, cotangents, directions, create_graph=False):
@@ -90,31 +94,83 @@ class _Checker:
 
     def error(self, slope, terms):
         """How far the slope by differences is from the sum of the terms, relative to their size."""
-        found = sum(float(t.sum()) for t in terms)
+        found = _total(terms)
         sizes = sum(float(np.abs(t).sum()) for t in terms)
         return abs(found - slope) / max(abs(slope), abs(found), 1e-3 * sizes, self.atol / self.rtol)
 
-    def explain(self, f, arrays, cotangents, directions, terms, order):
-        """Which input it is, what was found, and whether a smaller step helps."""
-        culprits = []
-        for i in range(len(arrays)):
-            alone = [v if i == j else 0 * v for j, v in enumerate(directions)]
-            slope = _slope(f, arrays, cotangents, alone, self.step)
-            part = [terms[i]]
-            if not self.error(slope, part) <= self.rtol:
-                closer = _slope(f, arrays, cotangents, alone, self.step / 1000)
-                culprits.append((self.error(slope, part), i, slope, part, self.error(closer, part)))
-        if not culprits:
-            return f"gradient of order {order} is wrong along a direction that moves several inputs"
-        error, i, slope, part, closer = max(culprits, key=lambda c: c[0] if c[0] == c[0] else np.inf)
-        advice = "A smaller step does not help: this is a bug."
-        if closer < 0.1 * error:
-            advice = f"A smaller step helps ({closer:.1e}): f has a kink near the inputs, or bends too much."
-        return (
-            f"gradient of order {order} is wrong in input {i} of {len(arrays)}: "
-            f"reverse mode gives {float(part[0].sum()):.10g}, finite differences {slope:.10g}; "
-            f"relative error {error:.2e} at step {self.step:.1e}. {advice}"
+    def explain(self, f, arrays, cotangents, directions, create_graph, order):
+        """The error to raise: which input it is, what was found, and what can be known of the reason."""
+        ways = [[v if i == j else 0 * v for j, v in enumerate(directions)] for i in range(len(arrays))]
+        ways.append(directions)  # for what only shows where several inputs move
+        found = [self.compare(f, arrays, cotangents, way, create_graph) for way in ways]
+        errors = [np.inf if error != error else error for error, *_ in found]
+        i = int(np.argmax(errors[:-1]))
+        i = i if errors[i] > self.rtol else len(arrays)
+        error, slope, terms = found[i]
+        place = f"in input {i} of {len(arrays)}"
+        place = place if i < len(arrays) else "along a direction that moves several inputs"
+        rest = (
+            f" {place}: reverse mode gives {_total(terms):.10g}, finite differences {slope:.10g}; "
+            f"relative error {error:.2e} at step {self.step:.1e}"
         )
+        return self.judged(
+            f"gradient of order {order}", rest, f, arrays, cotangents, ways[i], create_graph, found[i]
+        )
+
+    def judged(self, what, rest, f, arrays, cotangents, directions, create_graph, found):
+        """The error to raise for `what`, a difference along `directions`: whether it is a bug, a kink near
+        the inputs, or one at them."""
+        error, _, terms = found
+        wrong = f"{what} is wrong{rest}."
+        closer = self.error(_slope(f, arrays, cotangents, directions, self.step / 1000), terms)
+        if closer < 0.1 * (np.inf if error != error else error):
+            helps = f"A smaller step helps ({closer:.1e})"
+            return AssertionError(f"{wrong} {helps}: f has a kink near the inputs, or bends too much.")
+        if self.is_smooth(f, arrays, cotangents, directions, create_graph):
+            return AssertionError(f"{wrong} A smaller step does not help: this is a bug.")
+        if self.is_wrong_beside(f, arrays, cotangents, directions, create_graph):
+            return AssertionError(
+                f"{wrong} f has a kink at the inputs, but beside them it is wrong as well: this is a bug."
+            )
+        return ValueError(
+            f"check_grads: f is not differentiable here, so {what} cannot be judged{rest}. "
+            f"Beside these inputs it is right: check there."
+        )
+
+    def compare(self, f, arrays, cotangents, directions, create_graph):
+        """The relative error along `directions`, the slope by differences, and the terms by reverse mode."""
+        terms = self.reverse(f, arrays, cotangents, directions, create_graph)
+        slope = _slope(f, arrays, cotangents, directions, self.step)
+        return self.error(slope, terms), slope, terms
+
+    def is_smooth(self, f, arrays, cotangents, directions, create_graph):
+        """Whether f has a derivative at the inputs, along directions like these.
+
+        Several are tried: the kinks of several entries may cancel along one.
+        """
+        for _ in range(KINKS):
+            error, slope, terms = self.compare(f, arrays, cotangents, directions, create_graph)
+            along, gap = _moved(f, arrays, cotangents, directions), abs(_total(terms) - slope)
+            rounding = np.finfo(arrays[0].dtype).eps * _size_of_sum(f, arrays, cotangents)
+            if not error <= self.rtol and not _is_smooth(along, self.step, gap, rounding):
+                return False
+            cotangents, directions = (
+                [self.like(v) * _size(v) * (v != 0) for v in given] for given in (cotangents, directions)
+            )
+        return True
+
+    def is_wrong_beside(self, f, arrays, cotangents, directions, create_graph):
+        """Whether the gradient is wrong at all of some points near by, where f has no kink but by chance."""
+        checker = copy.copy(self)
+        checker.step = self.step / 10
+        reach = 100 * checker.step
+        for _ in range(BESIDE):
+            beside = [a + a.dtype.type(reach * _size(a)) * self.like(a) for a in arrays]
+            with np.errstate(all="ignore"):
+                error, *_ = checker.compare(f, beside, cotangents, directions, create_graph)
+            if error <= self.rtol or not np.isfinite(error):
+                return False
+        return True
 
     # Whole Jacobians
 
@@ -135,22 +191,41 @@ class _Checker:
                 expected = np.stack(
                     [_column(f, arrays, o, i, k, self.step * _size(a)) for k in range(a.size)], axis=1
                 )
-                worst = max(worst, self.compare_entries(found[i], expected, (o, y.shape), (i, a.shape)))
+                difference = np.abs(found[i] - expected)
+                entries = np.abs([expected, found[i]])
+                scale = entries[np.isfinite(entries)].max(initial=0)
+                allowed = self.atol + self.rtol * scale
+                if not (difference <= allowed).all():
+                    raise self.explain_entry(f, arrays, outputs, (o, i), found[i], expected, allowed)
+                worst = max(worst, float(difference.max(initial=0) / scale) if scale else 0.0)
         return worst
 
-    def compare_entries(self, found, expected, output, input):
-        (o, out_shape), (i, in_shape) = output, input
-        difference = np.abs(found - expected)
-        scale = max(float(np.abs(expected).max(initial=0)), float(np.abs(found).max(initial=0)))
-        if not (difference <= self.atol + self.rtol * scale).all():
-            row, col = np.unravel_index(np.argmax(np.nan_to_num(difference, nan=np.inf)), difference.shape)
-            at_output = tuple(map(int, np.unravel_index(row, out_shape)))
-            at_input = tuple(map(int, np.unravel_index(col, in_shape)))
-            raise AssertionError(
-                f"the Jacobian is wrong, worst at output {o} {at_output} and input {i} {at_input}: "
-                f"reverse mode gives {found[row, col]:.10g}, finite differences {expected[row, col]:.10g}"
-            )
-        return float(difference.max(initial=0)) / scale if scale else 0.0
+    def explain_entry(self, f, arrays, outputs, which, found, expected, allowed):
+        """The error to raise for the worst entry of the Jacobian of one output in one input, or for the worst
+        that is no kink."""
+        difference = np.nan_to_num(np.abs(found - expected), nan=np.inf)
+        wrong = [k for k in np.argsort(-difference, axis=None) if not difference.flat[k] <= allowed]
+        entries = (np.unravel_index(k, difference.shape) for k in wrong)
+        errors = (self.judged_entry(f, arrays, outputs, which, entry, found, expected) for entry in entries)
+        worst = next(errors)
+        if isinstance(worst, AssertionError):
+            return worst
+        return next((error for error in errors if isinstance(error, AssertionError)), worst)
+
+    def judged_entry(self, f, arrays, outputs, which, entry, found, expected):
+        (o, i), (row, col) = which, entry
+        at_output = tuple(map(int, np.unravel_index(row, outputs[o].shape)))
+        at_input = tuple(map(int, np.unravel_index(col, arrays[i].shape)))
+        rest = (
+            f", worst at output {o} {at_output} and input {i} {at_input}: "
+            f"reverse mode gives {found[row, col]:.10g}, finite differences {expected[row, col]:.10g}"
+        )
+        cotangents, directions = ([np.zeros_like(a) for a in each] for each in (outputs, arrays))
+        cotangents[o].flat[row], directions[i].flat[col] = 1, _size(arrays[i])
+        compared = self.compare(f, arrays, cotangents, directions, create_graph=False)
+        return self.judged(
+            "the Jacobian", rest, f, arrays, cotangents, directions, create_graph=False, found=compared
+        )
 
     # The next order
 
@@ -187,6 +262,11 @@ def _pull_back(f, leaves, cotangents, create_graph):
 
 def _slope(f, arrays, cotangents, directions, step):
     """The derivative of t ↦ ⟨cotangents, f(arrays + t · directions)⟩ at 0."""
+    return _extrapolated(_moved(f, arrays, cotangents, directions), step)
+
+
+def _moved(f, arrays, cotangents, directions):
+    """The function t ↦ ⟨cotangents, f(arrays + t · directions)⟩."""
 
     def along(t):
         moved = [a + a.dtype.type(t) * v for a, v in zip(arrays, directions, strict=True)]
@@ -195,7 +275,30 @@ def _slope(f, arrays, cotangents, directions, step):
         products = (u.astype(np.float64) * y.numpy() for u, y in zip(cotangents, outputs, strict=True))
         return sum(float(p.sum()) for p in products)
 
-    return _extrapolated(along, step)
+    return along
+
+
+def _size_of_sum(f, arrays, cotangents):
+    """Σ |cotangents · f(arrays)|."""
+    with no_grad():
+        return sum(
+            float(np.abs(u * y.numpy()).sum()) for u, y in zip(cotangents, _outputs(f, arrays), strict=True)
+        )
+
+
+def _total(terms):
+    return sum(float(t.sum()) for t in terms)
+
+
+def _is_smooth(along, step, gap, rounding):
+    """Whether `along`, whose values are rounded by so much, has a derivative at 0, as far as a gap of this
+    size to another slope shows it: the slopes to either side, and at different steps, differ by far less."""
+    middle, finest = along(0.0), step / 10
+    slopes = []
+    for h in (step, -step, finest, -finest):
+        slopes.append(2 * (along(h / 2) - middle) / (h / 2) - (along(h) - middle) / h)
+    spread = max(slopes) - min(slopes)
+    return bool(np.isfinite(spread)) and not spread >= 0.1 * gap + 16 * rounding / finest
 
 
 def _column(f, arrays, output, i, k, step):
