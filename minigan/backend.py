@@ -233,6 +233,12 @@ def from_dlpack(owner):
         raise TypeError(f"a tensor cannot hold {getattr(owner, 'dtype', type(owner))}: {error}") from error
 
 
+def c_copy(array):
+    """A copy of `array` on its device, in C order: what a reader of the bare memory expects."""
+    with beside(array):
+        return array.copy(order="C")
+
+
 def to_numpy(array):
     """A NumPy array with the values of `array`, copied from the device if it lies on one."""
     return CPU.put(array)

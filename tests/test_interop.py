@@ -1,13 +1,18 @@
 """Tensors beside the arrays of NumPy, CuPy, PyTorch and JAX: one memory, in the strides it has."""
 
+import ctypes
+import pickle
+
 import fake_cupy
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import minigan_kernels as kernels
-from minigan import Tensor, from_dlpack, grad, no_grad
+from minigan import Generator, Tensor, from_dlpack, grad, nn, no_grad
 from minigan import functional as F
 from minigan.errors import DeviceError
+from minigan.optim import Adam
 
 DTYPES = [np.float32, np.float64, np.float16, np.int64, np.int32, np.uint8, np.bool_]
 LAYOUTS = {
@@ -137,6 +142,130 @@ def test_read_only_memory_is_computed_with_and_not_written_to():
     frozen, free = (F.leaky_relu(F.conv2d(t, w, padding=1), 0.2).sum() for t in (read_only, Tensor(x.copy())))
     assert frozen.item() == free.item()
     assert np.array_equal(*(grad(y, w)[0].numpy() for y in (frozen, free)))
+
+
+# What is handed out, and who reads it
+
+
+def trained():
+    """A network whose weights lie channels-last, after a step of its optimiser."""
+    rng = Generator(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, generator=rng), nn.BatchNorm2d(4), nn.ConvTranspose2d(4, 2, 2, generator=rng)
+    )
+    optimizer = Adam(net.parameters())
+    with kernels.engine("reference"):
+        loss = net(Tensor(images(layout="channels-last") / 96)).abs().sum()
+        optimizer.step(grad(loss, net.parameters()))
+    return net, optimizer
+
+
+def from_safetensors(arrays, folder):
+    safetensors.numpy.save_file(arrays, folder / "arrays.safetensors")
+    return safetensors.numpy.load_file(folder / "arrays.safetensors")
+
+
+def from_safetensors_bytes(arrays, folder):
+    return safetensors.numpy.load(safetensors.numpy.save(arrays))
+
+
+def from_npy(arrays, folder):
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return {name: np.load(folder / f"{name}.npy") for name in arrays}
+
+
+def from_npz(arrays, folder):
+    np.savez(folder / "arrays.npz", **arrays)
+    with np.load(folder / "arrays.npz") as found:
+        return dict(found)
+
+
+def from_pickle(arrays, folder):
+    return pickle.loads(pickle.dumps(arrays))
+
+
+def from_bytes(arrays, folder):
+    return {name: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape) for name, a in arrays.items()}
+
+
+def from_memory(arrays, folder):
+    """As a reader in C gets them: an address, and a number of bytes."""
+    read = {name: ctypes.string_at(a.ctypes.data, a.nbytes) for name, a in arrays.items()}
+    return {name: np.frombuffer(read[name], a.dtype).reshape(a.shape) for name, a in arrays.items()}
+
+
+def from_torch_from_numpy(arrays, folder):
+    torch = pytest.importorskip("torch", reason="reads by PyTorch, which is not installed")
+    return {name: torch.from_numpy(a).numpy() for name, a in arrays.items()}
+
+
+def from_torch_from_dlpack(arrays, folder):
+    torch = pytest.importorskip("torch", reason="reads by PyTorch, which is not installed")
+    return {name: torch.from_dlpack(a).numpy() for name, a in arrays.items()}
+
+
+def from_safetensors_torch(arrays, folder):
+    pytest.importorskip("torch", reason="reads by PyTorch, which is not installed")
+    from safetensors.torch import load
+
+    return {name: t.numpy() for name, t in load(safetensors.numpy.save(arrays)).items()}
+
+
+def from_jax(arrays, folder):
+    jax = pytest.importorskip("jax", reason="reads by JAX, which is not installed")
+    return {name: np.asarray(jax.numpy.asarray(a)) for name, a in arrays.items()}
+
+
+READERS = [from_safetensors, from_safetensors_bytes, from_npy, from_npz, from_pickle, from_bytes, from_memory]
+TORCH = [from_torch_from_numpy, from_torch_from_dlpack, from_safetensors_torch]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        *READERS,
+        *(pytest.param(read, marks=pytest.mark.torch) for read in TORCH),
+        pytest.param(from_jax, marks=pytest.mark.jax),
+    ],
+    ids=lambda read: read.__name__,
+)
+def test_a_state_is_read_as_it_is_by_everybody(read, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    net, optimizer = trained()
+    owners = dict([*net.named_parameters(), *net.named_buffers()])
+    moments = {k: a for k, a in optimizer.state_dict().items() if isinstance(a, np.ndarray)}
+    for arrays, expected in ((net.state_dict(), {k: t.data for k, t in owners.items()}), (moments, moments)):
+        found = read(arrays, tmp_path)
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
+    state = read(net.state_dict(), tmp_path)
+    other, _ = trained()
+    other.load_state_dict(state)
+    for name, array in other.state_dict().items():
+        np.testing.assert_array_equal(array, owners[name].data)
+
+
+@pytest.mark.parametrize("write", [from_npy, from_npz, from_pickle, from_bytes], ids=lambda w: w.__name__)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_array_of_a_tensor_is_written_right_in_any_order(write, layout, tmp_path):
+    array = images(layout=layout)
+    np.testing.assert_array_equal(write({"x": Tensor(array).numpy()}, tmp_path)["x"], array)
+
+
+@pytest.mark.torch
+def test_pytorch_loads_our_state(torch):
+    net, _ = trained()
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ConvTranspose2d(4, 2, 2)
+    )
+    state = {name: torch.from_numpy(a) for name, a in net.state_dict().items()}
+    theirs.load_state_dict(state, strict=False)
+    with kernels.engine("reference"), torch.no_grad():
+        x = images() / 96
+        expected = theirs.eval()(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(net.eval()(Tensor(x)).numpy(), expected, atol=1e-6)
 
 
 # CuPy, by the stand-in

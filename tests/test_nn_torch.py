@@ -62,8 +62,8 @@ def close(found, expected):
 def our_layer(name, args, settings):
     """In float64, with parameters and statistics that are not the ones it starts from."""
     layer, rng = getattr(nn, name)(*args, **settings).to(np.float64), Generator(0)
-    for array in layer.state_dict().values():
-        array[...] = rng.uniform(array.shape, 0.5, 2.0, np.float64)
+    state = layer.state_dict()
+    layer.load_state_dict({name: rng.uniform(a.shape, 0.5, 2.0, np.float64) for name, a in state.items()})
     return layer
 
 

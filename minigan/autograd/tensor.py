@@ -161,7 +161,11 @@ class Tensor:
         return self.data.item()
 
     def numpy(self):
-        """The values as a NumPy array: the tensor's own array where it is one."""
+        """The values as a NumPy array: the tensor's own array where it is one.
+
+        It lies in memory as the tensor does, images channels-last: to what reads the bare memory, as
+        `safetensors.numpy` does, give `np.ascontiguousarray` of it.
+        """
         return backend.to_numpy(self.data)
 
     def tolist(self):

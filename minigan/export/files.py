@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 from safetensors.numpy import save
 
 from minigan.errors import MiniganError, writing
@@ -77,7 +76,7 @@ def _example(network, name):
 
 
 def _safetensors(network, path):
-    weights = {name: np.ascontiguousarray(a) for name, a in network.module.state_dict().items()}
+    weights = network.module.state_dict()
     return save(weights, metadata={key: json.dumps(v) for key, v in network.facts().items()}), "\n".join(
         [
             f"{len(weights)} tensors, {sum(a.size for a in weights.values()):,} numbers",

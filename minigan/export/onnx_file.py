@@ -32,8 +32,10 @@ def onnx_model(network: Network):
         values[-1] = graph.one_hot(values[-1], network.classes)
         for arrays in batches:
             arrays[-1] = np.eye(network.classes, dtype=np.float32)[arrays[-1]]
+    module = network.module
+    weights = {name: t.data for name, t in [*module.named_parameters(), *module.named_buffers()]}
     with kernels.engine("reference"):
-        output = graph.follow(network.module, values, batches, sizes, network.module.state_dict())
+        output = graph.follow(module, values, batches, sizes, weights)
     metadata = {key: v if isinstance(v, str) else json.dumps(v) for key, v in network.facts().items()}
     model = graph.model(output, network.output, "batch" if network.pack == 1 else "packs", metadata)
     onnx.checker.check_model(model, full_check=True)

@@ -101,10 +101,9 @@ def hold_out(data: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
 
 
 def _write(path, classifier, facts):
-    arrays = {name: np.ascontiguousarray(a) for name, a in classifier.network.state_dict().items()}
     known = {name: getattr(classifier, name) for name in ("data", "classes", "lowest", "accuracy", "hash")}
     state = {**known, "shape": list(classifier.shape), **facts}
-    write_atomically(path, save(arrays, metadata={"minigan": json.dumps(state)}))
+    write_atomically(path, save(classifier.network.state_dict(), metadata={"minigan": json.dumps(state)}))
 
 
 def _read(path, data, settings):

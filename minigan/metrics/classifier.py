@@ -140,7 +140,7 @@ def weights_hash(network) -> str:
     """8 hex digits of the weights and running statistics."""
     digest = hashlib.sha256()
     for name, array in sorted(network.state_dict().items()):
-        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(name.encode() + array.tobytes())
     return digest.hexdigest()[:8]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from minigan import backend
 from minigan.autograd import Tensor, no_grad
+from minigan.backend import c_copy
 
 
 class Parameter(Tensor):
@@ -145,8 +146,13 @@ class Module:
     # State
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """{dotted name: array} of all parameters and buffers. The arrays are the module's own."""
-        return {name: t.data for name, t in [*self.named_parameters(), *self.named_buffers()]}
+        """{dotted name: array} of all parameters and buffers: copies, on the module's device.
+
+        They stay as they are when the module learns on, and writing to them does not change the module:
+        `load_state_dict` does. They are in C order, whatever that of the parameters is, as
+        `safetensors.numpy` and others that read the bare memory expect.
+        """
+        return {name: c_copy(t.data) for name, t in [*self.named_parameters(), *self.named_buffers()]}
 
     def load_state_dict(self, state: dict, strict=True):
         """Overwrite parameters and buffers by the arrays of `state`, in place.

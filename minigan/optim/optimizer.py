@@ -115,9 +115,9 @@ class Optimizer:
     def state_dict(self) -> dict:
         """{"steps": n, settings, and "name.i": the state array of parameter i in its shape}.
 
-        The arrays are the optimiser's own, on its device.
+        The arrays are copies in C order, on the optimiser's device: later steps do not change them.
         """
-        arrays = {f"{k}.{i}": a for k, flat in self._state.items() for i, a in enumerate(self._views(flat))}
+        arrays = {name: backend.c_copy(array) for name, array in self._state_views().items()}
         return {"steps": self.steps, **self.settings(), **arrays}
 
     def load_state_dict(self, state: dict):
@@ -133,10 +133,11 @@ class Optimizer:
             given, expected = (tuple(getattr(v, "shape", ())) for v in (state[name], value))
             if given != expected:
                 raise ValueError(f"{type(self).__name__}: {name} has shape {given}, expected {expected}")
-        for name, value in own.items():
-            if "." in name:  # an array of the state, and no setting
+        arrays = self._state_views()
+        for name in own:
+            if name in arrays:
                 with self.device.active():
-                    value[...] = self.device.put(state[name])
+                    arrays[name][...] = self.device.put(state[name])
             else:
                 setattr(self, name, state[name])
 
@@ -157,6 +158,10 @@ class Optimizer:
         for p, view in zip(self.params, self._parameter_views, strict=True):
             view[...] = p.data
             p.data = view
+
+    def _state_views(self):
+        """{"name.i": the part of the state that belongs to parameter i}: no copies."""
+        return {f"{k}.{i}": a for k, flat in self._state.items() for i, a in enumerate(self._views(flat))}
 
     def _views(self, flat):
         """The parts of a flat array in the shapes and memory orders of the parameters."""

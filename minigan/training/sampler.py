@@ -60,12 +60,12 @@ class Sampler:
         return sampler
 
     def __call__(self, n: int, seed: int = 0, labels=None, truncation: float | None = None) -> np.ndarray:
-        """n samples, float32 (n, *shape): the same for the same seed, on every device to rounding.
+        """n samples, float32 (n, *shape) in C order: the same for the same seed, on every device to rounding.
 
         labels: of a conditional model, one for all or (n,), by default every class in turn.
         truncation: see `truncated`.
         """
-        return self.make(*self.inputs(n, Generator(seed), labels, truncation))
+        return np.ascontiguousarray(self.make(*self.inputs(n, Generator(seed), labels, truncation)))
 
     def inputs(self, n, rng, labels=None, truncation=None) -> tuple[np.ndarray, ...]:
         """What G makes n samples of: noise (n, latent) and, if it is conditional, labels (n,) int64.
