@@ -183,15 +183,18 @@ def as_array(data, dtype=None, device=None):
     """`data` as a NumPy or CuPy array of numbers, without a copy where it is one of `dtype` already.
 
     What has `__dlpack__`, as the arrays of PyTorch and JAX, is shared: see `from_dlpack`. Python numbers and
-    nested lists become float32, int64 or bool. TypeError for anything else.
+    nested lists become float32, int64 or bool. Of subclasses of NumPy's arrays only the plain array is taken:
+    see `plain`. TypeError for anything else.
     device: the Device to lie on; by default where it is, lists on the CPU.
     """
-    if not is_array(data) and hasattr(data, "__dlpack__"):
+    if is_array(data):
+        data = plain(data)
+    elif hasattr(data, "__dlpack__"):
         data = from_dlpack(data)
-    elif not is_array(data):
-        plain = not isinstance(data, np.generic)
+    else:
+        is_python = not isinstance(data, np.generic)
         data = np.asarray(data)
-        if plain and dtype is None and data.dtype == np.float64:
+        if is_python and dtype is None and data.dtype == np.float64:
             dtype = np.float32
     if data.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds numbers, got {data.dtype}")
@@ -199,6 +202,19 @@ def as_array(data, dtype=None, device=None):
         with beside(data):
             data = data.astype(dtype)
     return data if device is None else device.put(data)
+
+
+def plain(value):
+    """An array of a subclass of NumPy's, such as `np.matrix`, as one of NumPy's own on the same memory: a
+    subclass may mean something else by `*` and `sum`. Anything else as it is.
+
+    TypeError for a masked array.
+    """
+    if type(value) is np.ndarray or not isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError("the mask of a masked array would be lost; give its filled(number), or its data")
+    return value.view(np.ndarray)
 
 
 def is_array(value) -> bool:

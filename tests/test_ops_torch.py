@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minigan import Tensor, grad
+from minigan import functional as F
 from minigan.testing import assert_close
 from minigan.testing.op_table import ROWS
 
@@ -39,3 +40,21 @@ def test_agrees_with_pytorch(row):
     for found, expected in zip(ours, theirs, strict=True):
         expected = expected.numpy(force=True)
         assert_close(found, expected, atol=1e-10 * np.abs(expected).max(initial=0) + 1e-13)
+
+
+@pytest.mark.parametrize("ends", ["both", "min", "max"])
+def test_clip_to_tensors_is_clamp_to_tensors_also_where_they_are_equal(ends):
+    x, low, high = (a.reshape(-1) for a in np.meshgrid(*([[0.0, 1.0, 2.0]] * 3)))  # all orders, all ties
+    arrays = [x, *([low] if ends != "max" else []), *([high] if ends != "min" else [])]
+    names = ["x", *(name for name in ("min", "max") if ends in (name, "both"))]
+    ours = [Tensor(a, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    y = F.clip(ours[0], **dict(zip(names[1:], ours[1:], strict=True)))
+    expected = torch.clamp(theirs[0], **dict(zip(names[1:], theirs[1:], strict=True)))
+    assert_close(y, expected.detach().numpy())
+    seed = np.arange(1.0, 28.0)
+    first = grad(y, ours, Tensor(seed, requires_grad=True), create_graph=True)
+    expected = torch.autograd.grad(expected, theirs, torch.tensor(seed), create_graph=False)
+    for name, found, right in zip(names, first, expected, strict=True):
+        assert_close(found, right.numpy())
+        assert found.requires_grad, name

@@ -27,7 +27,6 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "_requires_grad", "_version", "creator", "data", "grad", "hooks")
-    __array_ufunc__ = None  # in `array * tensor`, NumPy leaves the product to the tensor
 
     def __init__(self, data, requires_grad=False, dtype=None, device=None):
         version = data._version if isinstance(data, Tensor) else [0]
@@ -123,7 +122,7 @@ class Tensor:
             )
         keys = key if isinstance(key, tuple) else (key,)
         keys = tuple(k.data if isinstance(k, Tensor) else k for k in keys)
-        value = value.data if isinstance(value, Tensor) else value
+        value = backend.plain(value.data if isinstance(value, Tensor) else value)
         if backend.gpu_in_use():
             value = self.device.put(value) if backend.is_array(value) else value
             with backend.one_device("writing into a tensor", (self.data, *keys)).active():
@@ -173,7 +172,15 @@ class Tensor:
         return self.numpy().tolist()
 
     def __array__(self, dtype=None, copy=None):
-        """What `np.asarray` asks for: the tensor's own array, unless `dtype` or `copy` want another."""
+        """What `np.asarray` asks for: the tensor's own array, unless `dtype` or `copy` want another.
+
+        TypeError for a tensor that requires a gradient, but under `no_grad()`: the array would be a constant.
+        """
+        if self.requires_grad and is_grad_enabled():
+            raise TypeError(
+                "an array of a tensor that requires a gradient would lose it: call an op of "
+                "minigan.functional, or say .detach() first"
+            )
         if self.device != backend.CPU:
             raise TypeError(f"a tensor on {self.device} is no NumPy array; say .to('cpu') first")
         return np.array(self.data, dtype=dtype, copy=copy)

@@ -36,9 +36,11 @@ def extremum(g, op, a, b):
     return g.add("Max" if op.choose is np.maximum else "Min", a, b)
 
 
-def clip(g, op, x):
-    ends = (None if math.isinf(end) else g.number(end, x) for end in (op.low, op.high))
-    return g.add("Clip", x, *ends)
+def clip(g, op, x, low, high):
+    if all(end is None or end.shape == () for end in (low, high)):
+        return g.add("Clip", x, low, high)
+    y = x if low is None else g.add("Max", x, low)  # the ends of ONNX's Clip are single numbers
+    return y if high is None else g.add("Min", y, high)
 
 
 def sum_(g, op, x):

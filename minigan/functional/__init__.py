@@ -5,6 +5,7 @@ derivatives of every order. Names and argument orders are PyTorch's; axes are ca
 """
 
 from . import methods as _methods  # noqa: F401  (gives Tensor its operators)
+from . import numpy_calls as _numpy_calls  # noqa: F401  (and NumPy's functions)
 from .activation import (
     dropout,
     elu,
@@ -51,6 +52,7 @@ from .norm import batch_norm, group_norm, instance_norm, layer_norm
 from .pool import avg_pool2d, max_pool2d
 from .reduce import expand, logsumexp, max, mean, min, norm, row_norms, sum, sum_to, var
 from .resample import interpolate, pixel_shuffle
+from .settings import with_settings as _with_settings
 from .shape import concat, flatten, flip, pad, permute, reshape, squeeze, stack, transpose, unsqueeze
 
 __all__ = [
@@ -126,3 +128,6 @@ __all__ = [
     "var",
     "where",
 ]
+
+for _name in __all__:
+    globals()[_name] = _with_settings(globals()[_name])

@@ -78,10 +78,13 @@ def minimum(a, b):
 
 
 def clip(x, min=None, max=None):
-    """x limited to [min, max], numbers or None; the gradient is 1 inside and at the ends, else 0."""
+    """x limited to [min, max], numbers, arrays or tensors, which broadcast, or None for no limit.
+
+    The gradient goes to x inside and at the ends, else to the end that is taken: max, where min is above it.
+    """
     if min is None and max is None:
         raise ValueError("clip: needs min or max")
-    return Clip(-np.inf if min is None else float(min), np.inf if max is None else float(max))(x)
+    return Clip()(x, operand(min), operand(max))
 
 
 def where(condition, a, b):
@@ -115,7 +118,7 @@ def to(x, where):
 
 def compare(op, a, b):
     """The bool tensor op(a, b), a constant."""
-    a, b = (x.data if isinstance(x, Tensor) else x for x in (a, b))
+    a, b = (backend.plain(x.data if isinstance(x, Tensor) else x) for x in (a, b))
     if backend.gpu_in_use():
         with backend.one_device(op.__name__, (a, b)).active():
             return Tensor(op(a, b))
@@ -124,7 +127,8 @@ def compare(op, a, b):
 
 def operand(x):
     """NumPy's scalars as Python's, so that they take the dtype of the other operand."""
-    return x.item() if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and x.ndim == 0) else x
+    scalar = isinstance(x, np.generic) or (isinstance(x, np.ndarray) and x.ndim == 0)
+    return backend.plain(x).item() if scalar else x
 
 
 class Add(Function):
@@ -268,15 +272,15 @@ class Extremum(Function):
 
 
 class Clip(Function):
-    def __init__(self, low, high):
-        self.low, self.high = low, high
-
-    def forward(self, x):
-        return np.clip(x, self.low, self.high)
+    def forward(self, x, low, high):
+        return np.clip(x, low, high)
 
     def backward(self, gy):
-        x = self.inputs[0].data
-        return gy * ((x >= self.low) & (x <= self.high))
+        x, low, high = (t.data if isinstance(t, Tensor) else t for t in self.inputs)
+        low, high = -np.inf if low is None else low, np.inf if high is None else high
+        gx = gy * ((x >= low) & (x <= high)) if self.wanted[0] else None
+        glow = gy * ((x < low) & (low < high)) if self.wanted[1] else None
+        return gx, glow, gy * ((x > high) | (low > high)) if self.wanted[2] else None
 
 
 class Where(Function):

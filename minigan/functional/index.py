@@ -69,7 +69,7 @@ def integers(name, labels, n, what, device=backend.CPU):
 
 
 def _array(key):
-    return key.data if isinstance(key, Tensor) else key
+    return backend.plain(key.data if isinstance(key, Tensor) else key)
 
 
 def _own(key, x):

@@ -10,6 +10,7 @@ from minigan.autograd import Tensor, is_grad_enabled
 
 from . import activation, elementwise, index, matmul, reduce, shape
 from .elementwise import add, compare, div, mul, neg, pow, sub, to
+from .settings import with_settings
 
 METHODS = {
     activation: "log_softmax relu sigmoid softmax tanh",
@@ -21,7 +22,7 @@ METHODS = {
 }
 for _family, _names in METHODS.items():
     for _name in _names.split():
-        setattr(Tensor, _name, getattr(_family, _name))
+        setattr(Tensor, _name, with_settings(getattr(_family, _name)))
 
 Tensor.to = to
 Tensor.T = property(lambda x: shape.permute(x, *range(x.ndim)[::-1]))

@@ -212,6 +212,8 @@ class Optimizer:
 
     def _check(self, **settings):
         for name, value in settings.items():
+            if isinstance(value, Tensor):
+                raise TypeError(f"{type(self).__name__}: {name} is a number, not a Tensor")
             if not value >= 0:
                 raise ValueError(f"{type(self).__name__}: {name} must be at least 0, got {value}")
 

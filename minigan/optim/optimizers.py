@@ -58,9 +58,9 @@ class Adam(Optimizer):
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         if not all(0 <= b < 1 for b in betas):
             raise ValueError(f"Adam: betas must be in [0, 1), got {tuple(betas)}")
-        self._check(eps=eps)
-        super().__init__(params, lr, weight_decay)
         self.beta1, self.beta2 = betas
+        self._check(eps=eps, beta1=self.beta1, beta2=self.beta2)
+        super().__init__(params, lr, weight_decay)
         self.eps = eps
 
     def settings(self):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from minigan.autograd import no_grad
+
 
 def assert_close(actual, expected, rtol=1e-7, atol=0.0):
     """Raise AssertionError unless |actual - expected| <= atol + rtol · |expected| everywhere.
@@ -9,7 +11,8 @@ def assert_close(actual, expected, rtol=1e-7, atol=0.0):
     Takes Tensors and arrays. The shapes must be equal, and NaN equals nothing, itself included. The
     message names the worst entry by its index.
     """
-    actual, expected = np.asarray(actual), np.asarray(expected)
+    with no_grad():  # the values of Tensors, whether they require a gradient or not
+        actual, expected = np.asarray(actual), np.asarray(expected)
     if actual.shape != expected.shape:
         raise AssertionError(f"shapes differ: {actual.shape}, expected {expected.shape}")
     with np.errstate(invalid="ignore"):  # ∞ - ∞

@@ -151,6 +151,10 @@ def clip_row(low, high):
     )
 
 
+def clip_to_tensors_row(how, inputs):
+    return Row(f"clip, to tensors{how}", F.clip, inputs, np.clip, "clip")
+
+
 MASK = np.array([[True, False, True], [False, False, True]])
 
 ELEMENTWISE = [
@@ -181,6 +185,25 @@ ELEMENTWISE = [
     clip_row(-0.5, 0.75),
     clip_row(None, 0.5),
     clip_row(0.0, None),
+    clip_to_tensors_row("", [apart(3, 4), apart(3, 4, at=0.5), apart(3, 4, at=0.75)]),
+    clip_to_tensors_row(" that broadcast", [apart(3, 4), apart(3, 1, at=0.5), apart(4, at=0.75)]),
+    Row(
+        "clip, broadcast", F.clip, [apart(4), apart(3, 1, at=0.5), apart(at=0.75)], np.clip
+    ),  # not in PyTorch
+    Row(
+        "clip, from a tensor",
+        lambda x, a: F.clip(x, a),
+        [apart(3, 4), apart(4, at=0.5)],
+        lambda x, a: np.clip(x, a, None),
+        lambda t, x, a: t.clip(x, a),
+    ),
+    Row(
+        "clip, to a tensor",
+        lambda x, b: F.clip(x, max=b),
+        [apart(3, 4), apart(4, at=0.5)],
+        lambda x, b: np.clip(x, None, b),
+        lambda t, x, b: t.clip(x, max=b),
+    ),
     Row(
         "where",
         lambda a, b: F.where(beside(a, MASK), a, b),
