@@ -9,8 +9,9 @@ import pytest
 import safetensors.numpy
 
 import minigan_kernels as kernels
-from minigan import Generator, Tensor, from_dlpack, grad, nn, no_grad
+from minigan import Function, Generator, Tensor, from_dlpack, grad, nn, no_grad
 from minigan import functional as F
+from minigan.data import Dataset
 from minigan.errors import DeviceError
 from minigan.optim import Adam
 
@@ -142,6 +143,93 @@ def test_read_only_memory_is_computed_with_and_not_written_to():
     frozen, free = (F.leaky_relu(F.conv2d(t, w, padding=1), 0.2).sum() for t in (read_only, Tensor(x.copy())))
     assert frozen.item() == free.item()
     assert np.array_equal(*(grad(y, w)[0].numpy() for y in (frozen, free)))
+
+
+# Subclasses of NumPy's arrays
+
+a = np.array([[1.0, 2.0], [3.0, 4.0]])
+SUBCLASSES = {
+    "matrix": lambda: a.view(np.matrix),
+    "recarray": lambda: a.view(np.recarray),
+    "memmap": lambda: a.view(np.memmap),
+    "own": lambda: a.view(type("Own", (np.ndarray,), {"sum": None, "max": None})),
+}
+every_subclass = pytest.mark.parametrize("make", SUBCLASSES.values(), ids=SUBCLASSES)
+
+
+class Given(Function):
+    """An op whose forward gives what it was made with."""
+
+    saves = ""
+
+    def __init__(self, y):
+        self.y = y
+
+    def forward(self, x):
+        return self.y
+
+    def backward(self, gy):
+        return gy
+
+
+@every_subclass
+def test_of_a_subclass_of_numpys_arrays_the_plain_array_is_taken(make):
+    special, w = make(), Tensor(a, requires_grad=True)
+    x = Tensor(special)
+    assert type(x.data) is np.ndarray
+    assert np.shares_memory(x.data, special)
+    assert (x * x).tolist() == (a * a).tolist()
+
+    for y in (w * special, special * w, F.mul(w, special)):
+        assert (type(y.data), y.tolist()) == (np.ndarray, (a * a).tolist())
+        (g,) = grad(y.sum(), w)
+        assert (type(g.data), g.tolist()) == (np.ndarray, a.tolist())
+    assert F.linear(w, special).tolist() == (a @ a.T).tolist()
+    assert F.where(special > 2, w, 0.0).tolist() == [[0, 0], [3, 4]]
+    assert w[special > 2].tolist() == [3, 4]
+    assert (w == special).tolist() == [[True, True], [True, True]]
+
+    (g,) = grad(w * w, w, special)
+    assert (type(g.data), g.tolist()) == (np.ndarray, (2 * a * a).tolist())
+    made = Given(special)(w)
+    assert type(made.data) is np.ndarray
+
+    with no_grad():
+        z = Tensor(np.zeros((2, 2)))
+        z[0] = special[0]
+        z.copy_(special)
+        assert z.tolist() == a.tolist()
+    z.data = special
+    assert (z * z).tolist() == (a * a).tolist()
+    assert type(z.data) is np.ndarray
+
+
+@every_subclass
+def test_a_dataset_takes_the_plain_array(make):
+    points = Dataset("points", make().astype(np.float32))
+    assert type(points.samples) is type(points.batch([0])) is np.ndarray
+    assert points.batch([0]).shape == (1, 2)
+
+
+def test_a_masked_array_is_refused_wherever_arrays_enter():
+    masked, w = np.ma.masked_array(a, a > 2), Tensor(a.copy(), requires_grad=True)
+    for use in (
+        lambda: Tensor(masked),
+        lambda: w * masked,
+        lambda: masked * w,
+        lambda: F.clip(w, masked),
+        lambda: F.where(masked > 2, w, 0.0),
+        lambda: w[masked > 1],
+        lambda: w < masked,
+        lambda: w.detach().copy_(masked),
+        lambda: grad(w * 2, w, masked),
+        lambda: Given(masked)(w),
+        lambda: w * np.ma.masked,
+        lambda: F.cross_entropy(w, np.ma.masked_array([0, 1], [0, 1])),
+        lambda: Dataset("points", masked.astype(np.float32)),
+    ):
+        with pytest.raises(TypeError, match="the mask of a masked array would be lost"):
+            use()
 
 
 # What is handed out, and who reads it

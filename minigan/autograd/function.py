@@ -59,10 +59,14 @@ class Function:
         arrays, record = [], False
         for x in inputs:
             if isinstance(x, Tensor):
+                if type(x.data) is not np.ndarray:
+                    x.data = backend.plain(x.data)  # whoever assigned it
                 arrays.append(x.data)
                 record = record or x._requires_grad
             else:
-                arrays.append(x)
+                arrays.append(backend.plain(x))
+                if arrays[-1] is not x:
+                    return self(*map(backend.plain, inputs))
         try:
             if "cupy" in modules:  # backend.gpu_in_use(), without a call
                 with backend.one_device(describe(self), arrays).active():
@@ -150,8 +154,10 @@ _serials = itertools.count()
 
 
 def as_array(y):
-    """What NumPy gave, as an array: of arrays without axes it makes scalars."""
-    return y if type(y) is np.ndarray or hasattr(y, "__cuda_array_interface__") else np.asarray(y)
+    """What NumPy gave, as a plain array: of arrays without axes it makes scalars."""
+    if type(y) is np.ndarray or hasattr(y, "__cuda_array_interface__"):
+        return y
+    return np.asarray(backend.plain(y))
 
 
 def version_of_view(y, inputs):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from minigan.backend import plain
 from minigan.errors import MiniganError
 
 
@@ -21,6 +22,7 @@ class Dataset:
     labels: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self):
+        self.samples, self.labels = plain(self.samples), plain(self.labels)
         dtype, shape = self.samples.dtype, self.samples.shape
         images = dtype == np.uint8 and len(shape) == 4
         points = dtype == np.float32 and shape[1:] == (2,)
