@@ -12,12 +12,14 @@ import minigan.functional as F
 import minigan_kernels
 from minigan import (
     Function,
+    Generator,
     NonFiniteError,
     Tensor,
     detect_anomaly,
     enable_grad,
     grad,
     is_grad_enabled,
+    nn,
     no_grad,
     set_grad_enabled,
 )
@@ -124,6 +126,66 @@ def test_grad_leaves_the_field_grad_alone():
 def test_what_cannot_be_differentiated(call, error, says):
     with pytest.raises(error, match=says):
         call(leaf(1.0, 2.0, 3.0))
+
+
+def layers():
+    rng = Generator(0)
+    return {
+        "linear": (nn.Linear(4, 3, generator=rng), (2, 4)),
+        "conv2d": (nn.Conv2d(2, 3, 3, generator=rng), (2, 2, 4, 4)),
+        "conv_transpose2d": (nn.ConvTranspose2d(2, 3, 3, generator=rng), (2, 2, 4, 4)),
+        "relu": (nn.ReLU(), (2, 4)),
+        "batch_norm": (nn.BatchNorm2d(2), (2, 2, 4, 4)),
+        "softmax": (nn.Softmax(), (2, 4)),
+    }
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", layers())
+def test_seeds_are_cast_to_the_dtype_of_their_output(name, create_graph):
+    net, shape = layers()[name]
+    with minigan_kernels.engine("reference"):
+        x = Tensor(Generator(1).normal(shape), requires_grad=True)
+        y = net(x)
+        whole = np.arange(y.numel()).reshape(y.shape) % 2
+        (expected,) = grad(y, x, whole.astype(np.float32), create_graph=create_graph)
+        kinds = [whole.astype(kind) for kind in (np.float64, np.float16, np.int64, bool)]
+        for seed in (*kinds, *map(Tensor, kinds), [whole.tolist()]):
+            (g,) = grad(net(x), x, seed, create_graph=create_graph)
+            assert g.dtype == np.float32
+            np.testing.assert_array_equal(g.data, expected.data)
+            x.grad = None
+            net(x).backward(seed[0] if isinstance(seed, list) else seed, create_graph=create_graph)
+            assert x.grad.dtype == np.float32
+            np.testing.assert_array_equal(x.grad.data, expected.data)
+
+
+def test_the_cast_of_a_seed_is_recorded():
+    x, seed = filled(3, value=2.0), leaf(1.0, 2.0, 3.0)
+    (g,) = grad(x * x, x, seed, create_graph=True)
+    assert (g.dtype, g.requires_grad) == (np.float32, True)
+    (back,) = grad(g.sum(), seed)
+    assert (back.dtype, back.tolist()) == (np.float64, [4.0, 4.0, 4.0])
+    assert not grad(x * x, x, seed)[0].requires_grad
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        np.ones(3, complex),
+        np.array(["a", "b", "c"]),
+        ["a"],
+        [object()],
+        np.ma.masked_array(np.ones(3), [0, 1, 0]),
+    ],
+    ids=["complex", "strings", "a string", "an object", "masked"],
+)
+def test_seeds_that_are_no_real_numbers_are_refused(seed):
+    x = filled(3)
+    with pytest.raises(TypeError, match="grad: grad_outputs are arrays or Tensors of real numbers: "):
+        grad(x * 2, x, seed)
+    with pytest.raises(TypeError, match="grad: grad_outputs are arrays or Tensors of real numbers: "):
+        (x * 2).backward(seed)
 
 
 # backward
@@ -585,6 +647,38 @@ def test_a_hook_off_the_path_is_not_called():
 def test_a_hook_needs_a_gradient():
     with pytest.raises(RuntimeError, match="requires a gradient"):
         Tensor([1.0]).register_hook(print)
+
+
+def test_what_a_hook_gives_is_cast_to_the_dtype_of_the_gradient():
+    x = filled(3)
+    h = x * 2
+    h.register_hook(lambda g: g.to(np.float64) * 10)
+    x.register_hook(lambda g: Tensor(np.arange(3)))
+    seen = []
+    h.register_hook(lambda g: seen.append(g.dtype))
+    (g,) = grad(h.sum(), x)
+    assert (g.dtype, g.tolist(), seen) == (np.float32, [0, 1, 2], [np.float32])
+
+
+@pytest.mark.parametrize(
+    ("replaced", "error", "message"),
+    [
+        (
+            lambda g: g[:2],
+            ValueError,
+            r"a hook gave a gradient of shape \(2,\) in the place of one of \(3,\)",
+        ),
+        (lambda g: g.numpy(), TypeError, "a hook gives a Tensor in the place of a gradient.* gave a ndarray"),
+        (lambda g: True, TypeError, "a hook gives a Tensor .* gave a bool"),
+    ],
+)
+@pytest.mark.parametrize("hooked", ["leaf", "intermediate"])
+def test_a_hook_that_gives_no_gradient_is_refused(hooked, replaced, error, message):
+    x = filled(3)
+    h = x * 2
+    (x if hooked == "leaf" else h).register_hook(replaced)
+    with pytest.raises(error, match=message):
+        grad((h * h).sum(), x)
 
 
 # Switches

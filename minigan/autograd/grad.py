@@ -23,8 +23,8 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
 
     outputs, inputs: a Tensor or a sequence of them. Inputs may stand anywhere in the graph; only
         the paths that lead to them are walked.
-    grad_outputs: one Tensor or array per output, of its shape; None means one, for an output of
-        one element.
+    grad_outputs: one Tensor or array of real numbers per output, of its shape, cast to its dtype; None
+        means one, for an output of one element.
     create_graph: record the walk, so that the gradients can be differentiated in their turn.
     allow_unused: give None for an input that the outputs do not depend on, instead of raising.
 
@@ -54,10 +54,10 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
 def backward(self, gradient=None, create_graph=False):
     """Add the gradient of this tensor in every leaf it depends on to that leaf's `grad`.
 
-    gradient: what to start from, of this tensor's shape; None for a tensor of one element.
+    gradient: what to start from, of this tensor's shape, cast to its dtype; None for a tensor of one element.
     """
     outputs = (self,)
-    found = _walk(outputs, _seeds(outputs, gradient), None, create_graph)
+    found = _walk(outputs, _seeds(outputs, (gradient,)), None, create_graph)
     with set_grad_enabled(create_graph):
         for leaf, g in found.items():
             # Memory of its own: an op may give one array to several inputs.
@@ -82,7 +82,7 @@ def _walk(outputs, seeds, wanted, create_graph):
     pending, found = {}, {}
     with set_grad_enabled(create_graph), backend.beside(outputs[0].data):
         for y, seed in zip(outputs, seeds, strict=True):
-            _add(pending, _place(y), seed)
+            _add(pending, _place(y), seed if seed.dtype == y.dtype else seed.to(y.dtype))
         for node, ways in reversed(order):
             gy = pending.pop(node, None)
             if gy is None:
@@ -143,8 +143,19 @@ def _add(pending, place, g):
 def _hooked(place, g):
     for hook in place.hooks or ():
         replaced = hook(g)
-        g = g if replaced is None else replaced
+        g = g if replaced is None else _replacement(replaced, g)
     return g
+
+
+def _replacement(replaced, g):
+    """What a hook gave in the place of the gradient `g`: a Tensor of its shape, in its dtype."""
+    if not isinstance(replaced, Tensor):
+        kind = type(replaced).__name__
+        raise TypeError(f"a hook gives a Tensor in the place of a gradient, or None; it gave a {kind}")
+    if replaced.shape != g.shape:
+        raise ValueError(f"a hook gave a gradient of shape {replaced.shape} in the place of one of {g.shape}")
+    backend.one_device("a gradient and what a hook gave in its place", (g.data, replaced.data))
+    return replaced if replaced.dtype == g.dtype else replaced.to(g.dtype)
 
 
 def _place(tensor):
@@ -191,7 +202,10 @@ def _seeds(outputs, grad_outputs):
                 )
             with backend.beside(y.data):
                 seed = array_module(y.data).ones_like(y.data)
-        seed = seed if isinstance(seed, Tensor) else Tensor(seed)
+        try:
+            seed = seed if isinstance(seed, Tensor) else Tensor(seed)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"grad: grad_outputs are arrays or Tensors of real numbers: {error}") from None
         if backend.gpu_in_use():
             backend.one_device("grad: an output and its grad_outputs", (y.data, seed.data))
         if seed.shape != y.shape:
