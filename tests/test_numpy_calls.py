@@ -101,6 +101,7 @@ LOST = {  # what would give a constant, and what the error says to call
     "add.reduce": (lambda w: np.add.reduce(w), r"np\.add\.reduce of"),
     "multiply.outer": (lambda w: np.multiply.outer(A, w), r"np\.multiply\.outer of"),
     "add, into an array": (lambda w: np.add(A, w, out=np.empty(4)), r"np\.add of .*functional\.add"),
+    "-=": (lambda w: np.ones(4).__isub__(w), r"np\.subtract of .*functional\.sub,"),
     "+=": (lambda w: np.ones(4).__iadd__(w), r"np\.add of .*functional\.add"),
     "asarray": (np.asarray, r"an array of a tensor that requires a gradient would lose it"),
     "array of a list": (lambda w: np.array([w, w]), "would lose it"),

@@ -1,7 +1,8 @@
 """Differentiable ops, one family a file. Usually imported as `F`.
 
 Every op takes and gives Tensors, in float32 or float64, on arrays in any stride order, and has
-derivatives of every order. Names and argument orders are PyTorch's; axes are called `axis`.
+derivatives of every order. Names and argument orders are PyTorch's; axes are called `axis`. Settings, such as
+a slope or an axis, are constants: a tensor that requires a gradient is refused there, with TypeError.
 """
 
 from . import methods as _methods  # noqa: F401  (gives Tensor its operators)

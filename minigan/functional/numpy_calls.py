@@ -20,25 +20,9 @@ UFUNCS |= {np.negative: neg, np.absolute: abs, np.exp: exp, np.log: log, np.sqrt
 UFUNCS |= {np.maximum: maximum, np.minimum: minimum}
 
 
-def _comparison(op):
-    return lambda a, b: compare(op, a, b)
-
-
-for _ufunc, _op in (
-    (np.equal, operator.eq),
-    (np.not_equal, operator.ne),
-    (np.less, operator.lt),
-    (np.less_equal, operator.le),
-    (np.greater, operator.gt),
-    (np.greater_equal, operator.ge),
-    (np.bitwise_and, operator.and_),
-    (np.bitwise_or, operator.or_),
-    (np.bitwise_xor, operator.xor),
-):
-    UFUNCS[_ufunc] = _comparison(_op)
-
-# Where the op has another name than NumPy's function.
-NAMES = {
+# The op to call in the place of a function, where it has another name.
+NAMES = {ufunc.__name__: op.__name__ for ufunc, op in UFUNCS.items()}
+NAMES |= {
     "amax": "max",
     "amin": "min",
     "broadcast_to": "expand",
@@ -58,6 +42,24 @@ NAMES = {
     "vdot": "einsum",
     "vstack": "concat",
 }
+
+
+def _comparison(op):
+    return lambda a, b: compare(op, a, b)
+
+
+for _ufunc, _op in (
+    (np.equal, operator.eq),
+    (np.not_equal, operator.ne),
+    (np.less, operator.lt),
+    (np.less_equal, operator.le),
+    (np.greater, operator.gt),
+    (np.greater_equal, operator.ge),
+    (np.bitwise_and, operator.and_),
+    (np.bitwise_or, operator.or_),
+    (np.bitwise_xor, operator.xor),
+):
+    UFUNCS[_ufunc] = _comparison(_op)
 
 # Functions whose results have no gradient.
 QUESTIONS = {"ndim", "result_type", "shape", "size", "may_share_memory", "shares_memory"}

@@ -7,22 +7,8 @@ from minigan.autograd import Tensor, is_grad_enabled
 
 # The arguments of ops that are recorded, or that are integers and masks, which have no gradient. All other
 # arguments, and so those of an op that is still to be written, are settings.
-RECORDED = {
-    "a",
-    "b",
-    "x",
-    "gy",
-    "w",
-    "weight",
-    "bias",
-    "min",
-    "max",
-    "tensors",
-    "operands",
-    "input",
-    "target",
-}
-RECORDED |= {"condition", "index", "key", "labels"}
+RECORDED = {"a", "b", "x", "gy", "w", "weight", "bias", "min", "max", "tensors", "operands"}
+RECORDED |= {"input", "target", "condition", "index", "key", "labels"}
 
 
 def with_settings(op):
@@ -60,5 +46,5 @@ def refuse(op, name, value):
         if isinstance(part, Tensor) and part.requires_grad and is_grad_enabled():
             raise TypeError(
                 f"{op}: {name} is a setting and has no gradient, but the tensor given for it requires one; "
-                f"give a number, or {name}.item()"
+                f"give a constant, such as {name}.detach()"
             )
