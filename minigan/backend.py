@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 from dataclasses import dataclass
+from operator import is_not
 
 import numpy as np
 
@@ -148,32 +149,53 @@ def one_device(what: str, values) -> Device:
 
 
 class _Capture(threading.local):
-    dependencies = None
+    found = None
 
 
 _capture = _Capture()
 
 
+@dataclass(frozen=True)
+class Captured:
+    """What the replays of a CUDA graph depend on. dependencies: (what it is, a function that reads it, its
+    value at the capture), an error where it changed. places: (a function that gives arrays, the arrays at the
+    capture), a reason to capture anew where they are others."""
+
+    dependencies: list
+    places: list
+
+    def moved(self) -> bool:
+        """Whether arrays that the graph knows were replaced by others."""
+        return any(
+            len(now := read()) != len(then) or any(map(is_not, now, then)) for read, then in self.places
+        )
+
+
 @context
 def capture():
-    """Inside the block, this thread records a CUDA graph. Gives the list of what its replays depend on:
-    (what it is, a function that reads it, its value now)."""
-    _capture.dependencies = []
+    """Inside the block, this thread records a CUDA graph. Gives the Captured."""
+    _capture.found = Captured([], [])
     try:
-        yield _capture.dependencies
+        yield _capture.found
     finally:
-        _capture.dependencies = None
+        _capture.found = None
 
 
 def capturing() -> bool:
     """Whether this thread records a CUDA graph: then nothing may wait for the device."""
-    return _capture.dependencies is not None
+    return _capture.found is not None
 
 
 def depends_on(what: str, read):
     """Tell a capture, if there is one, that what it records holds only while read() stays as it is."""
     if capturing():
-        _capture.dependencies.append((what, read, read()))
+        _capture.found.dependencies.append((what, read, read()))
+
+
+def lies_in(read):
+    """Tell a capture, if there is one, that what it records works on the very arrays that read() gives."""
+    if capturing():
+        _capture.found.places.append((read, read()))
 
 
 # Arrays

@@ -44,11 +44,15 @@ def graph(step):
     step that waits for the device or calls what cannot be captured (copies to or from the host, cuBLAS,
     cuRAND), naming the op; and where, after the capture, an optimiser's settings, the precision of matrix
     products, the forced engine, or the training mode of a module that was called have changed: make a new
-    graph. So no schedule of `optim.lr_scheduler` goes with a captured step: run it within `graphs(False)`.
+    graph. So no schedule of `optim.lr_scheduler` goes with a captured step, nor do two optimisers that move
+    one parameter in turn: run it within `graphs(False)`.
+
+    Where a tensor of such a module or optimiser was given another array, as by the first step of an optimiser
+    that moves it, the step is captured anew.
 
     All else that Python decided stays as it was, in silence: a dropout's p, `requires_grad`, `no_grad`, the
-    value of a closure or a global, the branch of an `if`; and an array that is replaced, not changed in
-    place, is not looked at again.
+    value of a closure or a global, the branch of an `if`; and any other array that is replaced, not changed
+    in place, is not looked at again.
 
     In anomaly mode, which looks at every value, and within `graphs(False)`, the step runs as it is.
     """
@@ -67,7 +71,7 @@ class GraphedStep:
         functools.update_wrapper(self, step)
         self.step = step
         self.calls, self.expected = 0, None
-        self.graph = self.pool = self.buffers = self.outputs = self.dependencies = None
+        self.graph = self.pool = self.buffers = self.outputs = self.found = None
 
     @property
     def captured(self) -> bool:
@@ -85,7 +89,7 @@ class GraphedStep:
             if self.calls < WARM_UP:
                 self.calls += 1
                 return self._warm_up(device.xp, inputs)
-            if not self.captured:
+            if not self.captured or self.found.moved():
                 self._capture(device.xp, inputs, arrays)
             return self._launch(arrays)
 
@@ -112,6 +116,7 @@ class GraphedStep:
 
     def _capture(self, cupy, inputs, arrays):
         """Record the step, in memory that nobody else is given as long as this graph lives."""
+        self.graph = self.pool = self.buffers = self.outputs = self.found = None
         cupy.cuda.get_current_stream().synchronize()
         gc.collect()  # the pool of the warm-up keeps what it was given back, out of reach of the graph's own
         cupy.get_default_memory_pool().free_all_blocks()
@@ -120,7 +125,7 @@ class GraphedStep:
             Tensor(b) if isinstance(x, Tensor) else b for x, b in zip(inputs, self.buffers, strict=True)
         ]
         self.pool, stream = cupy.cuda.MemoryPool(), self._stream(cupy)
-        with stream, cupy.cuda.using_allocator(self.pool.malloc), backend.capture() as dependencies:
+        with stream, cupy.cuda.using_allocator(self.pool.malloc), backend.capture() as found:
             backend.depends_on("the precision of matrix products", kernels.precision_name)
             backend.depends_on("the forced engine", kernels.engines.forced_engine)
             stream.begin_capture()
@@ -134,10 +139,10 @@ class GraphedStep:
                     raise
                 raise MiniganError(_explain(error)) from error
             captured = stream.end_capture()
-        self.graph, self.outputs, self.dependencies = captured, outputs, dependencies
+        self.graph, self.outputs, self.found = captured, outputs, found
 
     def _launch(self, arrays):
-        for what, read, before in self.dependencies:
+        for what, read, before in self.found.dependencies:
             if read() != before:
                 raise MiniganError(
                     f"graph: {what} changed after the step was captured, from {before} to {read()}; "

@@ -10,6 +10,7 @@ import numpy as np
 
 import minigan_kernels as kernels
 from minigan import backend
+from minigan.checks import integer, shown
 from minigan.errors import MiniganError
 
 
@@ -28,7 +29,7 @@ class Generator:
 
     def manual_seed(self, seed: int) -> "Generator":
         """Start the stream of `seed` from its beginning. ValueError for a seed outside [0, 2**64)."""
-        if not 0 <= int(seed) < 2**64:
+        if not 0 <= integer("manual_seed", "seed", seed) < 2**64:
             raise ValueError(f"seed must be in [0, 2**64), got {seed}")
         self.state = seed, 0
         return self
@@ -39,8 +40,20 @@ class Generator:
 
     @state.setter
     def state(self, state):
-        self.key, counter = (int(word) for word in state)
+        if not isinstance(state, (tuple, list)) or len(state) != 2:
+            raise TypeError(f"Generator: state must be (key, counter), got {shown(state)}")
+        words = [integer("Generator", name, n, 0) for name, n in zip(("key", "counter"), state, strict=True)]
+        if max(words) >= 2**64:
+            raise ValueError(f"Generator: state must be two integers below 2**64, got {shown(state)}")
+        self.key, counter = words
         self._counter = counter if self.device.kind == "cpu" else self._on_device(counter)
+
+    def __getstate__(self):
+        """What copies and pickles are made of: a copy counts for itself, also on a GPU."""
+        return self.device, self.state
+
+    def __setstate__(self, given):
+        self.device, self.state = given
 
     @property
     def counter(self) -> int:

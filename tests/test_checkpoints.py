@@ -25,6 +25,7 @@ from minigan.training.checkpoint import (
     save_checkpoint,
 )
 from minigan.training.records import alike, cut_after, lines_after, read_records
+from minigan.training.session import Session
 
 CFG = gan.Config(steps=6, batch_size=8, latent=4)
 OPTIONS = Options(data="ring8", checkpoint_every=2, sample_every=3, diagnose_every=2, ema=0.9)
@@ -136,7 +137,7 @@ def widened(arrays):
         (None, {"state": {"step": 6}}, "does not fit this run: its state"),
         (renamed, {}, "does not fit this run: generator.0.weight is missing"),
         (lambda arrays: arrays | {"x": np.zeros(2)}, {}, "does not fit this run: x is unexpected"),
-        (reshaped, {}, r"generator.0.weight is float32 \(3, 4\), expected float32 \(128, 4\)"),
+        (reshaped, {}, r"generator.0.weight has shape \(3, 4\), expected \(128, 4\)"),
         (widened, {}, "average.0.bias is float64"),
         (poisoned, {}, "discriminator.0.bias has values that are not finite"),
     ],
@@ -157,6 +158,38 @@ def test_a_place_in_the_data_that_is_none_is_refused(run, place):
     rewrite(path, state=state | {"data": state["data"] | place})
     with pytest.raises(MiniganError, match=r"has no place|does not fit"):
         training.resume(run.path, steps=8)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value", "message"),
+    [
+        ("state", "opt_d", {"lr": -1.0}, "opt_d.lr must be at least 0, got -1.0"),
+        ("state", "data", {"seed": -1}, "its state has other names or values"),
+        ("arrays", "opt_d.exp_avg.1", np.zeros(1, np.float32), "opt_d.exp_avg.1 has shape"),
+        ("arrays", "average.2.bias", np.zeros(128, np.int32), "average.2.bias is int32, expected float32"),
+    ],
+)
+def test_a_session_is_restored_whole_or_not_at_all(run, place, name, value, message):
+    session = Session(run.config["model"], run.options(), run.hyperparameters())
+    checkpoint = load_checkpoint(run.latest_checkpoint())
+    held = getattr(checkpoint, place)
+    changed = {**held, name: value if place == "arrays" else {**held[name], **value}}
+    arrays, state = {k: a.copy() for k, a in session.arrays().items()}, session.state()
+    with pytest.raises(MiniganError, match=f"does not fit this run: {message}"):
+        session.restore(replace(checkpoint, **{place: changed}))
+    assert session.state() == state
+    for k, a in session.arrays().items():
+        np.testing.assert_array_equal(a, arrays[k], err_msg=k)
+
+
+def test_a_checkpoint_with_one_name_for_shared_weights_is_restored(run, monkeypatch):
+    """As written before a state had all names of a tensor."""
+    session = Session(run.config["model"], run.options(), run.hyperparameters())
+    checkpoint = load_checkpoint(run.latest_checkpoint())
+    session.D[1].alias = session.D[0]
+    assert "discriminator.1.alias.weight" in session.arrays()
+    session.restore(checkpoint)
+    np.testing.assert_array_equal(session.D[0].weight.numpy(), checkpoint.arrays["discriminator.0.weight"])
 
 
 def test_a_checkpoint_of_an_earlier_minigan_is_told_apart(tmp_path):

@@ -141,3 +141,15 @@ def test_labels_that_are_not_there():
 def test_a_seed_out_of_range():
     with pytest.raises(ValueError, match="seed"):
         Batches(numbered(10), 4, seed=-1)
+
+
+@pytest.mark.parametrize(
+    "change", [None, {"epoch": 1.5}, {"position": "2"}, {"seed": None}, {"samples": True}, {"more": 1}]
+)
+def test_a_place_that_is_none_is_refused_with_nothing_changed(change):
+    batches = Batches(numbered(8), 4, seed=3)
+    next(batches)
+    before = batches.state_dict()
+    with pytest.raises(MiniganError, match="place in the data"):
+        batches.load_state_dict(None if change is None else {**before, "epoch": 1, **change})
+    assert batches.state_dict() == before

@@ -445,6 +445,47 @@ def test_an_optimiser_steps_the_same_and_continues_elsewhere(gpu, make):
     np.testing.assert_array_equal(other.numpy(), there.numpy())
 
 
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_network_may_move_before_the_first_step_of_its_optimiser(gpu, make, loaded):
+    def gradients(net):
+        return [Tensor(Generator(3).normal(p.shape), device=p.device) for p in net.parameters()]
+
+    net = nn.Linear(3, 2, generator=Generator(0))
+    here = copy.deepcopy(net)
+    opt, opt_here = make(net.parameters()), make(here.parameters())
+    if loaded:
+        opt.load_state_dict({**opt.state_dict(), "steps": 2})
+        opt_here.load_state_dict(opt.state_dict())
+    net.to("gpu:1")
+    for _ in range(3):
+        opt.step(gradients(net))
+        opt_here.step(gradients(here))
+    assert opt.steps == opt_here.steps == (5 if loaded else 3)
+    assert str(opt.device) == "gpu:1"
+    np.testing.assert_array_equal(net.weight.numpy(), here.weight.numpy())
+    again, opt_again = copy.deepcopy((net, opt))
+    again.to("gpu:0")
+    opt_again.step(gradients(again))
+    opt.step(gradients(net))
+    np.testing.assert_array_equal(again.weight.numpy(), net.weight.numpy())
+    net.to("cpu")
+    with pytest.raises(
+        ValueError, match=r"parameter 0 is float32 \(2, 3\) on cpu, but was .* on gpu:1 at the"
+    ):
+        opt.step(gradients(net))
+
+
+def test_copies_of_a_generator_count_for_themselves(gpu):
+    rng = Generator(3, device="gpu:1")
+    rng.normal(3)
+    for twin in (copy.copy(rng), copy.deepcopy(rng)):
+        assert twin.state == rng.state
+        twin.normal(3)
+        assert twin.state != rng.state
+        assert str(twin.device) == "gpu:1"
+
+
 def test_an_optimiser_refuses_what_lies_elsewhere(gpu):
     a, b = nn.Parameter([1.0]), nn.Parameter([1.0])
     b.data = device("gpu").put(b.data)

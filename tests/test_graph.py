@@ -1,6 +1,7 @@
 """Steps as CUDA graphs, on the stand-in of `fake_cupy`: what is called in which order, what a capture
 refuses, and that replays do what the step did. Whether CUDA agrees is for the tests marked `gpu`."""
 
+import copy
 import gc
 import importlib.machinery
 import importlib.util
@@ -227,6 +228,53 @@ def test_random_numbers_and_steps_go_on_in_replays_and_can_be_set_back(gpu):
     assert opt.steps == 3
 
 
+def test_a_step_is_captured_anew_once_a_tensor_lies_elsewhere(gpu):
+    """As in WGAN-GP, whose critic is captured before the first step of the generator's optimiser moves G."""
+    net = nn.Linear(2, 2, bias=False).to("gpu")
+    opt = optim.SGD(net.parameters(), 1.0)
+    step, x = captured(lambda x: net(Tensor(x)), on_gpu([1, 2])), on_gpu([1, 2])
+    assert gpu.calls.count("begin_capture") == 1
+    opt.step([Tensor(np.ones((2, 2), np.float32), device="gpu")])
+    np.testing.assert_array_equal(step(x).numpy(), net(Tensor(x)).numpy())
+    opt.step([Tensor(np.ones((2, 2), np.float32), device="gpu")])
+    np.testing.assert_array_equal(step(x).numpy(), net(Tensor(x)).numpy())
+    assert gpu.calls.count("begin_capture") == 2
+    net.weight = nn.Parameter(on_gpu([1, 2], [3, 4]))
+    assert step(x).tolist() == [[5, 11]]
+    assert gpu.calls.count("begin_capture") == 3
+
+
+def test_a_parameter_that_was_given_another_array_moves_from_there_in_a_replay_too(gpu):
+    w = nn.Parameter(on_gpu(1, 2))
+    opt = optim.SGD([w], 1.0)
+    step = captured(lambda g: opt.step([Tensor(g)]) or g, on_gpu(1, 1))
+    w.data = on_gpu(10, 20)
+    opt.step([None])  # takes it in
+    step(on_gpu(1, 1))
+    assert w.tolist() == [9, 19]
+
+
+def test_a_copied_pair_is_captured_and_trains_to_the_same_bits(gpu):
+    net = nn.Linear(2, 2, generator=Generator(0)).to("gpu")
+    opt = optim.Adam(net.parameters(), 0.1)
+
+    def stepped(net, opt):
+        def f(x):
+            loss = (net(Tensor(x)) ** 2).mean()
+            opt.step(grad(loss, net.parameters()))
+            return loss
+
+        return graph(f)
+
+    first = stepped(net, opt)
+    for _ in range(WARM_UP + 2):
+        first(on_gpu([1, 2]))
+    second = stepped(*copy.deepcopy((net, opt)))
+    losses = [second(on_gpu([1, 2])).item() for _ in range(WARM_UP + 2)]
+    assert [first(on_gpu([1, 2])).item() for _ in range(WARM_UP + 2)] == losses
+    assert second.captured
+
+
 def test_a_step_can_be_left_as_it_is(gpu):
     step = graph(lambda x: Tensor(x) + 1)
     with graphs(False):
@@ -394,6 +442,49 @@ def test_a_learning_rate_that_changes_after_the_capture_is_an_error(gpu):
         MiniganError, match=r"settings of Adam changed after the step was captured, from .*'lr': 0.1,"
     ):
         step(on_gpu(1, 1))
+
+
+def test_a_capture_refuses_to_take_a_parameter_in(gpu):
+    w = nn.Parameter(on_gpu(1, 2))
+    one, two = optim.SGD([w], 1.0), optim.SGD([w], 1.0)
+
+    def both(g):
+        one.step([Tensor(g)])
+        two.step([Tensor(g)])
+        return g
+
+    step = graph(both)
+    for _ in range(WARM_UP):
+        step(on_gpu(1, 1))
+    with pytest.raises(MiniganError, match=r"uses what .*: parameter 0 of SGD in another array .*--no-graph"):
+        step(on_gpu(1, 1))
+    with graphs(False):
+        step(on_gpu(1, 1))
+    assert w.tolist() == [1 - 2 * (WARM_UP + 1), 2 - 2 * (WARM_UP + 1)]
+
+    alone = captured(lambda g: one.step([Tensor(g)]) or g, on_gpu(1, 1))
+    two.step([Tensor(on_gpu(1, 1))])
+    with pytest.raises(MiniganError, match="parameter 0 of SGD in another array than at its last step, as"):
+        alone(on_gpu(1, 1))
+
+
+def test_a_capture_refuses_the_first_step_of_an_optimiser(gpu):
+    w = nn.Parameter(on_gpu(1, 2))
+    opt = optim.SGD([w], 1.0)
+    calls = []
+
+    def late(g):
+        calls.append(g)
+        if len(calls) > WARM_UP:
+            opt.step([Tensor(g)])
+        return g
+
+    step = graph(late)
+    for _ in range(WARM_UP):
+        step(on_gpu(1, 1))
+    with pytest.raises(MiniganError, match="uses what cannot be captured: a first step of SGD; run"):
+        step(on_gpu(1, 1))
+    assert w.tolist() == [1, 2]
 
 
 def test_a_schedule_runs_within_graphs_false(gpu):

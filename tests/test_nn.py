@@ -1,7 +1,9 @@
 """Modules: what they register, save and show. Layers: shapes, errors, modes, first weights."""
 
 import copy
+import itertools
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -163,7 +165,24 @@ MISMATCHES = {
 }
 
 
-@pytest.mark.parametrize("problems", [*([p] for p in MISMATCHES), list(MISMATCHES)], ids=", ".join)
+MISMATCHES |= {
+    f"3.bias {says}": lambda state, value=value: state.update({"3.bias": value})
+    for says, value in {
+        "is complex64, expected float32": np.zeros(2, np.complex64),
+        "is int64, expected float32": np.zeros(2, np.int64),
+        "cannot be used: a tensor holds numbers, got <U1": "s",
+        "cannot be used: a tensor holds numbers, got object": None,
+        "cannot be used: a tensor holds numbers, got |V2": np.zeros(2, "V2"),
+        "has shape (), expected (2,)": 0.5,
+    }.items()
+}
+LISTS = [
+    *([p] for p in MISMATCHES),
+    ["0.weight is missing", "4.weight is unexpected", *list(MISMATCHES)[3:5]],
+]
+
+
+@pytest.mark.parametrize("problems", LISTS, ids=", ".join)
 def test_a_state_that_does_not_fit_is_refused_as_a_whole(problems):
     net, state = small_net(0), copies(small_net(1).state_dict())
     before = copies(net.state_dict())
@@ -185,9 +204,142 @@ def test_loading_loosely_takes_the_names_that_both_sides_have():
     assert_same_state(net.state_dict(), {**other.state_dict(), "0.weight": kept})
 
 
+def test_a_state_may_be_of_tensors_lists_and_floats_of_another_width():
+    net = nn.Linear(1, 2)
+    net.load_state_dict({"weight": nn.Parameter([[1.0], [2.0]]), "bias": [0.5, 0.25]})
+    assert (net.weight.tolist(), net.bias.tolist()) == ([[1], [2]], [0.5, 0.25])
+    net.load_state_dict({"weight": np.ones((2, 1), np.float16), "bias": np.zeros(2)})
+    assert (net.weight.tolist(), net.bias.tolist()) == ([[1], [1]], [0, 0])
+    assert net.bias.dtype == np.float32
+
+
+@pytest.mark.parametrize("state", [None, [1], "weights.npz", nn.Linear(1, 2)])
+def test_a_state_is_a_dict(state):
+    with pytest.raises(TypeError, match=r"Linear: a state is a dict of arrays by name, got "):
+        nn.Linear(1, 2).load_state_dict(state)
+
+
+def test_a_state_is_not_written_in_part_where_memory_is_read_only():
+    net = nn.Linear(1, 2)
+    fixed = np.zeros(2, np.float32)
+    fixed.flags.writeable = False
+    net.bias.data = fixed
+    before = net.weight.numpy().copy()
+    with pytest.raises(ValueError, match="bias lies in memory that cannot be written to"):
+        net.load_state_dict({"weight": np.ones((2, 1)), "bias": np.ones(2)})
+    np.testing.assert_array_equal(net.weight.numpy(), before)
+
+
+def tied():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight
+    return nn.Sequential(first, second, first)
+
+
+@pytest.mark.parametrize("names", [["0.weight"], ["1.weight"], ["2.weight"], ["0.weight", "2.weight"]])
+def test_a_shared_tensor_is_loaded_from_any_of_its_names(names):
+    net, state = tied(), tied().state_dict()
+    given = {name: a for name, a in state.items() if "weight" not in name or name in names}
+    net.load_state_dict(given)
+    np.testing.assert_array_equal(net[2].weight.numpy(), state["0.weight"])
+
+
+def test_values_that_contradict_each_other_are_refused():
+    net = tied()
+    before = copies(net.state_dict())
+    state = {**copies(tied().state_dict()), "1.weight": np.zeros((2, 2))}
+    with pytest.raises(
+        ValueError, match=r"0\.weight and 1\.weight are one tensor, but have different values"
+    ):
+        net.load_state_dict(state)
+    assert_same_state(net.state_dict(), before)
+    same = {name: np.full(a.shape, np.nan) for name, a in before.items()}
+    net.load_state_dict(same)
+    assert np.isnan(net[0].weight.numpy()).all()
+
+
+def test_functional_call_refuses_two_tensors_for_one():
+    x, w = Tensor(np.ones((1, 2), np.float32)), Tensor(np.zeros((2, 2), np.float32))
+    with pytest.raises(ValueError, match=r"functional_call: 1\.weight is given twice"):
+        nn.functional_call(tied(), {"0.weight": w, "1.weight": Tensor(w.data + 1)}, x)
+    with pytest.raises(KeyError, match=r"functional_call: Sequential has no 0\.wait"):
+        nn.functional_call(tied(), {"0.wait": w}, x)
+    net = tied()
+    y = nn.functional_call(net, {"0.weight": w, "2.weight": w}, x)
+    np.testing.assert_array_equal(y.numpy(), net[0].bias.numpy()[None])
+
+
+def test_a_module_that_is_registered_twice_is_visited_once():
+    net = tied()
+    visits = []
+    net.apply(visits.append)
+    assert visits == [net, net[0], net[1]]
+    assert list(net) == [net[0], net[1], net[0]]
+
+
+def test_a_count_of_batches_is_passed_over_where_pytorch_has_one():
+    nn.BatchNorm1d(2).load_state_dict({**nn.BatchNorm1d(2).state_dict(), "num_batches_tracked": 3})
+    for net in (nn.BatchNorm1d(2, track_running_stats=False), nn.Linear(1, 1)):
+        with pytest.raises(ValueError, match="num_batches_tracked is unexpected"):
+            net.load_state_dict({**net.state_dict(), "num_batches_tracked": 3})
+
+
 def test_loading_loosely_refuses_another_shape():
     with pytest.raises(ValueError, match=r"bias has shape \(3,\), expected \(2,\)"):
         nn.Linear(1, 2).load_state_dict({"bias": np.zeros(3)}, strict=False)
+
+
+def test_a_shallow_copy_shares_its_tensors_and_nothing_else():
+    net = nn.Linear(2, 2)
+    twin = copy.copy(net)
+    assert twin.weight is net.weight
+    twin.weight = nn.Parameter(np.zeros((2, 2), np.float32))
+    twin.extra = nn.Linear(1, 1)
+    assert [name for name, _ in net.named_parameters()] == ["weight", "bias"]
+    assert net.parameters()[0] is net.weight
+    assert twin.parameters()[0] is twin.weight
+
+
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda parts: pickle.loads(pickle.dumps(parts))}
+each_copy = pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+
+
+@each_copy
+def test_a_copied_tensor_is_a_leaf_in_the_same_memory_order(copied):
+    for axes in itertools.permutations(range(4)):
+        x = Tensor(np.arange(120.0).reshape(2, 3, 4, 5).transpose(axes), requires_grad=True)
+        y, same = copied((x, x))
+        assert y is same
+        assert y.requires_grad
+        assert y.data.strides == x.data.strides
+        np.testing.assert_array_equal(y.data, x.data)
+        assert not np.may_share_memory(y.data, x.data)
+
+
+@each_copy
+def test_a_tensor_with_a_graph_is_not_copied(copied):
+    net = nn.Linear(2, 2)
+    net.last = net(Tensor(np.ones((1, 2), np.float32)))
+    with pytest.raises(
+        RuntimeError, match=r"a tensor that Linear made is not copied or pickled, .*detach\(\) first"
+    ):
+        copied(net)
+    net.last = net.last.detach()
+    assert copied(net).last.tolist() == net.last.tolist()
+
+
+@each_copy
+def test_a_copied_network_calls_its_hooks(copied):
+    net = nn.Linear(2, 2)
+    net.register_forward_hook(_count)
+    twin = copied(net)
+    x = Tensor(np.ones((1, 2), np.float32))
+    twin(x)
+    assert (getattr(net, "calls", 0), twin.calls) == (0, 1)
+
+
+def _count(module, inputs, output):
+    module.calls = getattr(module, "calls", 0) + 1
 
 
 def test_a_deep_copy_has_the_same_state_in_arrays_of_its_own():
@@ -360,20 +512,16 @@ REFUSED = [
     (nn.BatchNorm1d(3), (1, 3), "more than one value per channel"),
     (nn.BatchNorm2d(3), (4, 2, 2, 2), "x has 2 channels"),
     (nn.BatchNorm2d(3), (4, 3), r"BatchNorm2d: x has 2 axes, expected 4"),
-    (nn.LayerNorm(3), (4, 2), r"the last axes of \(4, 2\) are not \(3,\)"),
-    (nn.LayerNorm((2, 3)), (2, 3, 2), r"are not \(2, 3\)"),
+    (nn.LayerNorm(3), (4, 2), r"the last axes of \(4, 2\) are not the normalized_shape \(3,\)"),
+    (nn.LayerNorm((2, 3)), (2, 3, 2), r"are not the .* \(2, 3\)"),
     (nn.InstanceNorm2d(3), (4, 2, 2, 2), r"expected \(N, 3, H, W\)"),
     (nn.InstanceNorm2d(3), (4, 3, 2), r"expected \(N, 3, H, W\)"),
     (nn.GroupNorm(2, 3), (4, 3, 2), "expected channels in 2 groups"),
     (nn.GroupNorm(2, 4), (4, 6, 2), "group_norm: x has 6 channels, but weight"),
-    (nn.Dropout(1.5), (4, 3), "p must be in"),
     (nn.Unflatten(3, 2), (4, 5), "cannot reshape"),
     (nn.Upsample(scale_factor=2), (4, 3), "interpolate: .* shape"),
     (nn.Upsample(size=2), (4, 3, 2), "interpolate: .* shape"),
     (nn.Upsample(), (4, 3, 2, 2), "give either size or scale_factor"),
-    (nn.Upsample(size=4, mode="cubic"), (4, 3, 2, 2), "'nearest' or 'bilinear', got 'cubic'"),
-    (nn.LeakyReLU(1.5), (4, 3), "negative_slope must be in"),
-    (nn.GELU("no"), (4, 3), "approximate must be 'none' or 'tanh', got 'no'"),
     (nn.Maxout(2), (4, 3), "3 channels are no multiple of 2 pieces"),
 ]
 
@@ -401,7 +549,7 @@ def test_what_a_layer_refuses(layer, given, message):
         layer(images(*given))
 
 
-@pytest.mark.parametrize("groups", [0, -1, 2, 3])
+@pytest.mark.parametrize("groups", [2, 3])
 @pytest.mark.parametrize(("kind", "channels"), [(nn.Conv2d, (3, 4)), (nn.ConvTranspose2d, (3, 4))])
 @pytest.mark.parametrize("swapped", [False, True])
 def test_groups_must_divide_the_channels(kind, channels, groups, swapped):
@@ -706,6 +854,6 @@ def test_initialising_tells_the_graph_that_saved_the_weight():
 
 
 def test_sequential_takes_modules_one_argument_each():
-    for wrong, kind in (([nn.Linear(2, 2)], "list"), (math.sqrt, "builtin_function")):
-        with pytest.raises(TypeError, match=f"takes modules, one argument each; got {kind}"):
+    for wrong, kind in (([nn.Linear(2, 2)], "Linear"), (math.sqrt, "built-in function")):
+        with pytest.raises(TypeError, match=f"Sequential: modules are given one argument each, got .*{kind}"):
             nn.Sequential(wrong)

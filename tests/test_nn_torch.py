@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from minigan import Generator, Tensor, manual_seed, nn
+from minigan import Generator, Tensor, manual_seed, nn, optim
 from minigan.testing import assert_close
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
@@ -110,12 +110,94 @@ def test_outputs_gradients_and_statistics_agree(name, args, settings, given, tra
 @with_each_row
 def test_weights_of_pytorch_load_under_their_names(name, args, settings, given):
     theirs = getattr(torch.nn, name)(*args, **settings)
-    state = {key: t.numpy() for key, t in theirs.state_dict().items() if key != "num_batches_tracked"}
+    state = {key: t.numpy() for key, t in theirs.state_dict().items()}
     ours = getattr(nn, name)(*args, **settings)
     ours.load_state_dict(copy.deepcopy(state))
-    assert ours.state_dict().keys() == state.keys()
+    assert list(ours.state_dict()) == [key for key in state if key != "num_batches_tracked"]
     for key, array in ours.state_dict().items():
         np.testing.assert_array_equal(array, state[key])
+    assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
+
+
+@with_each_row
+def test_weights_load_into_pytorch_under_their_names(name, args, settings, given):
+    ours, theirs = our_layer(name, args, settings), getattr(torch.nn, name)(*args, **settings).double()
+    state = {key: torch.from_numpy(np.array(a)) for key, a in ours.state_dict().items()}
+    theirs.load_state_dict(state, strict=True)
+    for key, t in theirs.state_dict().items():
+        if key != "num_batches_tracked":
+            np.testing.assert_array_equal(t.numpy(), ours.state_dict()[key])
+
+
+def shared_network(lib):
+    """A layer registered twice, a weight tied under another name, and a norm registered twice."""
+    net, hidden, norm = lib.Sequential(), lib.Linear(3, 3), lib.BatchNorm1d(3)
+    out = lib.Linear(3, 3)
+    for name, module in {"a": hidden, "n": norm, "b": hidden, "m": norm, "out": out}.items():
+        net.add_module(name, module) if lib is torch.nn else setattr(net, name, module)
+    out.weight = hidden.weight
+    return net
+
+
+def test_names_of_shared_weights_are_pytorchs():
+    ours, theirs = shared_network(nn), shared_network(torch.nn)
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == [key for key in state if not key.endswith("num_batches_tracked")]
+    for walk in ("named_parameters", "named_buffers", "named_modules"):
+        expected = [n for n, _ in getattr(theirs, walk)() if not n.endswith("num_batches_tracked")]
+        assert [n for n, _ in getattr(ours, walk)()] == expected
+    assert len(list(ours.children())) == len(list(theirs.children())) == 3
+    assert len(list(ours)) == len(list(theirs)) == 5
+    ours.load_state_dict({key: t.numpy() for key, t in state.items()})
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    assert_close(ours(Tensor(x)), theirs(torch.from_numpy(x)).numpy(force=True), rtol=1e-5, atol=1e-6)
+    back = shared_network(torch.nn)
+    back.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in ours.state_dict().items()})
+    assert_close(back.a.weight.numpy(force=True), ours.a.weight)
+
+
+@pytest.mark.parametrize("name", ["a.weight", "b.weight", "out.weight", "b.bias"])
+def test_functional_call_replaces_a_shared_weight_under_all_its_names(name):
+    ours, theirs = shared_network(nn), shared_network(torch.nn)
+    ours.load_state_dict({key: t.numpy() for key, t in theirs.state_dict().items()})
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((4, 3), ours.state_dict()[name].shape))
+    y = nn.functional_call(ours, {name: Tensor(w)}, Tensor(x))
+    t = torch.func.functional_call(theirs, {name: torch.from_numpy(w)}, torch.from_numpy(x))
+    assert_close(y, t.numpy(force=True), rtol=1e-5, atol=1e-5)
+    assert ours.a.weight is ours.b.weight is ours.out.weight
+    assert ours.a.weight.requires_grad
+
+
+@pytest.mark.parametrize("of", [lambda t: t, lambda t: t.requires_grad_()], ids=["plain", "with gradient"])
+def test_bfloat16_is_loaded_exactly(of):
+    given = torch.randn(2, 3).to(torch.bfloat16)
+    net = nn.Linear(3, 2)
+    net.load_state_dict({"weight": of(given.clone()), "bias": torch.zeros(2, dtype=torch.float16)})
+    np.testing.assert_array_equal(net.weight.numpy(), given.float().numpy())
+    opt = optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    opt.load_state_dict({**opt.state_dict(), "momentum_buffer.0": given})
+    np.testing.assert_array_equal(opt.state_dict()["momentum_buffer.0"], given.float().numpy())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (torch.zeros(2, dtype=torch.complex64), "bias is complex64, expected float32"),
+        (torch.zeros(2, dtype=torch.int64), "bias is int64, expected float32"),
+        (torch.zeros(2, dtype=torch.float8_e4m3fn), "bias cannot be used: "),
+        (torch.zeros(2, requires_grad=True), "bias cannot be used: "),
+        (torch.zeros(2, device="meta"), "bias cannot be used: "),
+        (torch.zeros(2).to_sparse(), "bias cannot be used: "),
+    ],
+)
+def test_what_cannot_be_taken_is_named_and_nothing_is_changed(given, message):
+    net = nn.Linear(3, 2)
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(ValueError, match=f"Linear: the state does not fit: {message}"):
+        net.load_state_dict({"weight": torch.ones(2, 3), "bias": given})
+    for key, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
 
 
 @pytest.mark.parametrize(

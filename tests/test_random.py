@@ -254,3 +254,22 @@ def test_an_interval_must_be_one():
 def test_other_dtypes_are_refused(method, dtype):
     with pytest.raises(TypeError, match=f"float32 or float64, not {np.dtype(dtype)}"):
         getattr(Generator(0), method)((2,), dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [None, 3, (1,), (1, 2, 3), ("1", 2), (1, 2.5), (1, None), (-1, 0), (0, 2**64), (True, 0), {"key": 1}],
+)
+def test_a_state_that_is_none_is_refused_with_nothing_changed(state):
+    rng = Generator(3)
+    rng.normal(5)
+    before = rng.state
+    with pytest.raises((TypeError, ValueError), match="Generator: "):
+        rng.state = state
+    assert rng.state == before
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, "3", True, np.nan])
+def test_a_seed_is_an_integer(seed):
+    with pytest.raises(TypeError, match="seed must be an integer, got"):
+        Generator(seed)

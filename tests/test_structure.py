@@ -14,17 +14,20 @@ KERNELS, MINIGAN = ROOT / "kernels", ROOT / "minigan"
 PACKAGE = {KERNELS: "minigan_kernels", MINIGAN: "minigan"}  # folder: import name
 
 # What each file or folder of minigan may import of the others. "__init__" is `minigan` itself.
-BASE = {"backend", "errors", "random"}
-ENGINE = BASE | {"autograd", "functional"}
+BASE = {"backend", "checks", "errors", "random"}
+ENGINE = BASE | {"autograd", "functional", "states", "arguments"}
 TRAINING = ENGINE | {"files", "graph", "nn", "optim", "gans"}
 MAY_IMPORT = {
     "backend": {"errors"},
     "errors": set(),
-    "random": {"backend", "errors"},
+    "checks": set(),
+    "random": {"backend", "checks", "errors"},
     "extras": {"errors"},
     "files": set(),
     "autograd": BASE,
-    "functional": BASE | {"autograd"},
+    "functional": BASE | {"arguments", "autograd"},
+    "arguments": BASE | {"autograd"},
+    "states": BASE | {"autograd"},
     "graph": ENGINE,
     "__init__": ENGINE | {"graph"},
     "testing": ENGINE | {"nn"},

@@ -64,9 +64,10 @@ class Function:
                 arrays.append(x.data)
                 record = record or x._requires_grad
             else:
-                arrays.append(backend.plain(x))
-                if arrays[-1] is not x:
+                constant = x if x is None or type(x) is float or type(x) is int else _constant(self, x)
+                if constant is not x:
                     return self(*map(backend.plain, inputs))
+                arrays.append(x)
         try:
             if "cupy" in modules:  # backend.gpu_in_use(), without a call
                 with backend.one_device(describe(self), arrays).active():
@@ -150,6 +151,18 @@ class Function:
         )
 
 
+def _constant(node, x):
+    """An input that is no Tensor: a plain array of numbers or a number. TypeError for anything else."""
+    x = backend.plain(x)
+    if backend.is_array(x) or isinstance(x, (np.generic, bool)):
+        if isinstance(x, bool) or x.dtype.kind in "fiub":
+            return x
+    elif isinstance(x, (float, int)):
+        return x
+    kind = x.dtype if hasattr(x, "dtype") else type(x).__name__
+    raise TypeError(f"{describe(node)} takes Tensors, arrays and numbers, got {kind}")
+
+
 _serials = itertools.count()
 
 
@@ -210,4 +223,5 @@ def _caller() -> str:
     return "unknown"
 
 
-_ENGINE = tuple(f"minigan{sep}{part}" for sep in "/\\" for part in ("autograd", "functional", "nn"))
+_PARTS = ("arguments", "autograd", "functional", "nn")
+_ENGINE = tuple(f"minigan{sep}{part}" for sep in "/\\" for part in _PARTS)

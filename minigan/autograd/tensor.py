@@ -85,6 +85,28 @@ class Tensor:
         place.hooks.append(hook)
         return lambda: place.hooks.remove(hook)
 
+    def __getstate__(self):
+        """What copies and pickles are made of. The array lies in them as it does in memory, and of a gradient
+        there are the values alone. RuntimeError for the output of an op, whose graph has no copy."""
+        if self.creator is not None:
+            raise RuntimeError(
+                f"a tensor that {type(self.creator).__name__} made is not copied or pickled, since its graph "
+                "is not; say .detach() first"
+            )
+        attributes, slots = super().__getstate__()
+        axes = sorted(range(self.ndim), key=lambda axis: -abs(self.data.strides[axis]))
+        rows = None if axes == list(range(self.ndim)) else self.data.transpose(axes)
+        gradient = None if self.grad is None else self.grad.detach()
+        return attributes, {**slots, "grad": gradient, "data": self.data if rows is None else (rows, axes)}
+
+    def __setstate__(self, state):
+        attributes, slots = state
+        for name, value in {**(attributes or {}), **slots}.items():
+            object.__setattr__(self, name, value)
+        if isinstance(self.data, tuple):
+            rows, axes = self.data
+            self.data = rows.transpose(np.argsort(axes).tolist())
+
     # In-place changes
 
     @property

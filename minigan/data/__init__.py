@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from minigan.checks import integer, shown
 from minigan.data.batches import Batches
 from minigan.data.dataset import Dataset
 from minigan.data.digits import load_digits
@@ -37,6 +38,11 @@ def load(
     split: "train" or "test"; only those three have a test split.
     MiniganError for an unknown name or split, a size that cannot be, or files that cannot be used.
     """
+    for argument, value, types in (("name", name, str), ("data_dir", data_dir, str | Path | None)):
+        if not isinstance(value, types):
+            raise TypeError(f"load: {argument} must be a text, got {shown(value)}")
+    if size is not None:
+        integer("load", "size", size)
     kind, _, path = name.partition(":")
     is_folder = kind == "folder" and bool(path)
     if name not in NAMES and not is_folder:

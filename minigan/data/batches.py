@@ -1,8 +1,10 @@
 """Endless shuffled batches that can stop anywhere and go on with the very same samples."""
 
 from collections.abc import Iterator
+from numbers import Integral
 
 from minigan import backend
+from minigan.checks import integer, shown
 from minigan.data.dataset import Dataset
 from minigan.errors import MiniganError
 from minigan.random import Generator
@@ -21,6 +23,12 @@ class Batches(Iterator):
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, seed: int = 0, labels: bool = False, device="cpu"):
+        if not isinstance(dataset, Dataset):
+            raise TypeError(f"Batches: dataset must be a Dataset, got {shown(dataset)}")
+        integer("Batches", "batch_size", batch_size)
+        integer("Batches", "seed", seed)
+        if not isinstance(labels, bool):
+            raise TypeError(f"Batches: labels must be True or False, got {shown(labels)}")
         if not len(dataset):
             raise MiniganError(f"{dataset.name} has no samples to make batches of")
         if not 1 <= batch_size <= len(dataset):
@@ -53,6 +61,12 @@ class Batches(Iterator):
     def load_state_dict(self, state: dict[str, int]):
         """Go on from the place `state`. MiniganError when that was in a dataset of another length, or is no
         place in this one."""
+        own = self.state_dict()
+        if not isinstance(state, dict) or state.keys() != own.keys():
+            raise MiniganError(f"a place in the data has {', '.join(own)}; got {shown(state)}")
+        for name, value in state.items():
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise MiniganError(f"{name} of a place in the data must be an integer, got {shown(value)}")
         if state["samples"] != len(self.dataset):
             raise MiniganError(
                 f"the saved run had {state['samples']} samples, {self.dataset.name} has {len(self.dataset)}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from minigan.backend import plain
+from minigan.checks import integer, shown
 from minigan.errors import MiniganError
 
 
@@ -22,6 +23,11 @@ class Dataset:
     labels: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self):
+        if not isinstance(self.name, str):
+            raise TypeError(f"Dataset: name must be a text, got {shown(self.name)}")
+        for name, array in (("samples", self.samples), ("labels", self.labels)):
+            if not isinstance(array, np.ndarray) and not (name == "labels" and array is None):
+                raise TypeError(f"Dataset: {name} must be a NumPy array, got {shown(array)}")
         self.samples, self.labels = plain(self.samples), plain(self.labels)
         dtype, shape = self.samples.dtype, self.samples.shape
         images = dtype == np.uint8 and len(shape) == 4
@@ -33,6 +39,9 @@ class Dataset:
         if self.labels is not None:
             if self.labels.shape != shape[:1]:
                 raise MiniganError(f"{self.name} has {shape[0]} samples but {len(self.labels)} labels")
+            if self.labels.dtype.kind not in "iu" or self.labels.min(initial=0) < 0:
+                given = f"{self.labels.dtype} from {self.labels.min(initial=0)}"
+                raise MiniganError(f"{self.name}: labels are integers from 0 on, not {given}")
             self.labels = self.labels.astype(np.int64)
 
     def __len__(self):
@@ -84,7 +93,7 @@ class Dataset:
 
 def check_size(size: int):
     """MiniganError unless an image can be `size` pixels wide."""
-    if size < 1:
+    if integer("to_size", "size", size) < 1:
         raise MiniganError(f"the size of an image must be at least 1 pixel, got {size}")
 
 

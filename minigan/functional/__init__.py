@@ -5,6 +5,10 @@ derivatives of every order. Names and argument orders are PyTorch's; axes are ca
 a slope or an axis, are constants: a tensor that requires a gradient is refused there, with TypeError.
 """
 
+from minigan.arguments import INTEGERS as _INTEGERS
+from minigan.arguments import OPERAND as _OPERAND
+from minigan.arguments import explained as _explained
+
 from . import methods as _methods  # noqa: F401  (gives Tensor its operators)
 from . import numpy_calls as _numpy_calls  # noqa: F401  (and NumPy's functions)
 from .activation import (
@@ -130,5 +134,13 @@ __all__ = [
     "where",
 ]
 
+_BINARY = ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "where", "matmul")
+_OWN = {  # arguments whose names mean something else here than in other ops
+    **{name: {"b": _OPERAND} for name in _BINARY},
+    "embedding": {"input": _INTEGERS},
+    "cross_entropy": {"target": _INTEGERS},
+}
 for _name in __all__:
-    globals()[_name] = _with_settings(globals()[_name])
+    _op = _with_settings(_explained(globals()[_name], **_OWN.get(_name, {})))
+    _op.__module__ = __name__  # where it is found, to pickle it by its name
+    globals()[_name] = _op

@@ -7,9 +7,10 @@ import numpy as np
 import minigan_kernels as kernels
 from minigan import backend, random
 from minigan.autograd import Function
+from minigan.checks import integer
 
 from .axes import axes_of
-from .elementwise import erf
+from .elementwise import erf, mul
 from .leaky import LeakyReLU, slope_of
 from .pool import max_pool2d
 
@@ -21,12 +22,14 @@ def relu(x):
 
 def leaky_relu(x, negative_slope=0.01):
     """x where it is positive, negative_slope · x elsewhere, for a slope in [0, 1]."""
+    if negative_slope is None:  # in other ops that stands for no activation
+        raise TypeError("leaky_relu: negative_slope must be a number in [0, 1], got None")
     return LeakyReLU(slope_of("leaky_relu", negative_slope))(x)
 
 
 def elu(x, alpha=1.0):
     """x where it is positive, alpha · (eˣ - 1) elsewhere, alpha not negative. Clevert et al. 2016."""
-    if alpha < 0:
+    if not 0 <= alpha < math.inf:
         raise ValueError(f"elu: alpha must be at least 0, got {alpha}")
     return ELU(float(alpha))(x)
 
@@ -84,7 +87,7 @@ def maxout(x, pieces, axis=1):
     """
     (axis,) = axes_of(axis, x.ndim)
     before, (C, *after) = x.shape[:axis], x.shape[axis:]
-    if pieces < 1 or C % pieces:
+    if C % integer("maxout", "pieces", pieces, 1):
         raise ValueError(f"maxout: {C} channels are no multiple of {pieces} pieces")
     channels = x.reshape(math.prod(before), 1, C, math.prod(after))  # as pixels, one below the other
     return max_pool2d(channels, (pieces, 1)).reshape(*before, C // pieces, *after)
@@ -102,7 +105,7 @@ def dropout(x, p=0.5, training=True, generator=None):
     generator = generator or random.default_generator
     u = generator.uniform(x.shape, device=x.device)
     with backend.beside(u):
-        return x * ((u >= p).astype(x.dtype) * float(1 / (1 - p)))
+        return mul(x, (u >= p).astype(x.dtype) * float(1 / (1 - p)))
 
 
 class ELU(Function):

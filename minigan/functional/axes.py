@@ -1,7 +1,11 @@
 """How ops name the axes of a tensor, take shapes, and keep the order of images in memory."""
 
+from numbers import Integral
 
-def axes_of(axis, ndim) -> tuple[int, ...]:
+from minigan.checks import shown
+
+
+def axes_of(axis, ndim, name="axis") -> tuple[int, ...]:
     """`axis` as a sorted tuple of axes counted from the front: an integer, a tuple, or None for all.
 
     ValueError for an axis that is not there, or named twice.
@@ -9,11 +13,13 @@ def axes_of(axis, ndim) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if not all(type(a) is int or isinstance(a, Integral) for a in given):
+        raise TypeError(f"{name} must be an integer, a tuple of them or None, got {shown(axis)}")
     if any(not -ndim <= a < ndim for a in given):
-        raise ValueError(f"axis {axis} does not exist in a tensor of {ndim} axes")
+        raise ValueError(f"{name} {axis} does not exist in a tensor of {ndim} axes")
     axes = tuple(sorted({int(a) % ndim for a in given}))
     if len(axes) != len(given):
-        raise ValueError(f"axis {axis} names an axis twice")
+        raise ValueError(f"{name} {axis} names an axis twice")
     return axes
 
 

@@ -10,9 +10,11 @@ pair, rows first. Dumoulin, Visin, "A guide to convolution arithmetic for deep l
 
 from dataclasses import dataclass
 from numbers import Integral
+from operator import index
 
 import minigan_kernels as kernels
 from minigan.autograd import Function
+from minigan.checks import integer
 
 from .leaky import Activated, slope_of
 from .reduce import channel_sums
@@ -26,7 +28,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, negative_slo
     negative_slope: that of a `leaky_relu` of it, in the pass that adds b; None for none.
     ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
-    geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
+    geometry = _geometry("conv2d", stride, padding, dilation, groups)
     _check_bias("conv2d", b, w.shape[:1])
     return Conv2d(geometry, slope_of("conv2d", negative_slope))(x, w, b)
 
@@ -39,7 +41,7 @@ def conv_transpose2d(
     OH = (H - 1)·stride - 2·padding + dilation·(KH - 1) + output_padding + 1. Slope and errors as in `conv2d`;
     ValueError also for an output_padding that is not below the stride or the dilation.
     """
-    geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
+    geometry = _geometry("conv_transpose2d", stride, padding, dilation, groups)
     extra = pair(output_padding)
     if any(not 0 <= e < max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation, strict=True)):
         raise ValueError(f"conv_transpose2d: output_padding {extra} must be below the stride or the dilation")
@@ -48,6 +50,9 @@ def conv_transpose2d(
     if x.shape[1] != w.shape[0]:
         raise ValueError(f"conv_transpose2d: x has {x.shape[1]} channels, w expects {w.shape[0]}")
     size = kernels.transposed_size(x.shape[2:], w.shape[2:], *geometry.window, extra)
+    if min(size) < 1:
+        given = f"an image of {x.shape[2:]} and a kernel of {w.shape[2:]}, stride={geometry.stride}"
+        raise ValueError(f"conv_transpose2d: {given} and padding={geometry.padding} would give one of {size}")
     # Where a dilation allows whole strides of output_padding, conv2d would see more pixels: zeros.
     rows, columns = (e // s for e, s in zip(extra, geometry.stride, strict=True))
     x = pad(x, (0, columns, 0, rows)) if rows or columns else x
@@ -60,13 +65,20 @@ def conv2d_weight(x, gy, kernel_size, stride=1, padding=0, dilation=1, groups=1)
 
     Errors as `conv2d`.
     """
-    geometry = Geometry(pair(stride), pair(padding), pair(dilation), groups)
+    geometry = _geometry("conv2d_weight", stride, padding, dilation, groups)
     return Conv2dWeight(geometry, pair(kernel_size))(x, gy)
 
 
 def pair(n):
-    """An integer for both axes of an image, or the two as they are."""
-    return (int(n),) * 2 if isinstance(n, Integral) else tuple(map(int, n))
+    """An integer for both axes of an image, or the two as they are. TypeError for anything else."""
+    if type(n) is int:
+        return n, n
+    rows, columns = (n, n) if isinstance(n, Integral) else n
+    return index(rows), index(columns)
+
+
+def _geometry(name, stride, padding, dilation, groups):
+    return Geometry(pair(stride), pair(padding), pair(dilation), integer(name, "groups", groups, 1))
 
 
 def _check_bias(name, b, shape):

@@ -96,11 +96,17 @@ def where(condition, a, b):
         backend.one_device("where", (mask, *(x.data if isinstance(x, Tensor) else x for x in (a, b))))
     with backend.beside(mask):
         mask = mask.copy()
+    if a is None or b is None:
+        raise TypeError(
+            f"where: {'a' if a is None else 'b'} must be a Tensor, an array or a number, got None"
+        )
     return Where(mask)(operand(a), operand(b))
 
 
 def cast(x, dtype):
     """x in another dtype. Its gradient comes back in the dtype of x."""
+    if dtype is None:  # NumPy's name for float64
+        raise TypeError("cast: dtype must be a dtype, got None")
     dtype = np.dtype(dtype)
     if dtype.kind != "f":  # a step function: a constant
         with backend.beside(x.data):

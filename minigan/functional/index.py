@@ -5,16 +5,23 @@ import numpy as np
 import minigan_kernels as kernels
 from minigan import backend
 from minigan.autograd import Function, Tensor
+from minigan.checks import integer, shown
 from minigan_kernels import array_module
 
-from .axes import in_order, memory_order
+from .axes import axes_of, in_order, memory_order
 
 
 def index(x, key):
     """x[key], for any key that NumPy takes: integers, slices, `...`, None, arrays of integers or bools."""
     if backend.gpu_in_use():
         backend.one_device("index", (x.data, *map(_array, key if isinstance(key, tuple) else (key,))))
-    return Index(tuple(_own(k, x) for k in key) if isinstance(key, tuple) else _own(key, x))(x)
+    own = tuple(_own(k, x) for k in key) if isinstance(key, tuple) else _own(key, x)
+    try:
+        return Index(own)(x)
+    except IndexError as error:
+        raise IndexError(
+            f"index: the key {shown(key)} is none of a tensor of shape {x.shape}: {error}"
+        ) from None
 
 
 def gather(x, axis, index):
@@ -22,7 +29,7 @@ def gather(x, axis, index):
 
     ValueError if they do not, IndexError for an index out of range.
     """
-    index = _array(index)
+    index, (axis,) = _array(index), axes_of(axis, x.ndim)
     if index.ndim != x.ndim:
         raise ValueError(f"gather: index has {index.ndim} axes, x has {x.ndim}")
     with backend.beside(x.data):
@@ -37,7 +44,7 @@ def embedding(input, weight):
 
     Raises TypeError for an input that is not integers, ValueError for one out of range.
     """
-    rows = integers("embedding", input, weight.shape[0], "rows", weight.device)
+    rows = integers("embedding", "input", input, weight.shape[0], "rows", weight.device)
     if weight.ndim != 2:
         return weight[rows]
     with backend.beside(rows):
@@ -47,12 +54,16 @@ def embedding(input, weight):
 
 def one_hot(labels, num_classes, dtype=np.float32):
     """Integers of any shape (...) -> (..., num_classes), 1 at the label and 0 elsewhere: a constant."""
-    labels = integers("one_hot", labels, num_classes, "classes")
+    labels = integers(
+        "one_hot", "labels", labels, integer("one_hot", "num_classes", num_classes, 1), "classes"
+    )
+    if dtype is None:  # NumPy's name for float64
+        raise TypeError("one_hot: dtype must be a dtype, got None")
     with backend.beside(labels):
         return Tensor((labels[..., None] == array_module(labels).arange(num_classes)).astype(dtype))
 
 
-def integers(name, labels, n, what, device=backend.CPU):
+def integers(name, argument, labels, n, what, device=backend.CPU):
     """`labels` as an array, checked to be integers in [0, n). A number or a list goes to `device`.
 
     On a GPU the check waits for the device, so it is left out where a graph is captured.
@@ -60,7 +71,7 @@ def integers(name, labels, n, what, device=backend.CPU):
     labels = _array(labels)
     labels = device.put(np.asarray(labels)) if isinstance(labels, (int, list, tuple)) else labels
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"{name}: labels must be integers, got {labels.dtype}")
+        raise TypeError(f"{name}: labels must be integers, but {argument} has {labels.dtype}")
     with backend.beside(labels):
         if labels.size and not backend.capturing() and (labels.min() < 0 or labels.max() >= n):
             bad = labels[(labels < 0) | (labels >= n)][0]

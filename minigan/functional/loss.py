@@ -3,6 +3,7 @@
 import minigan_kernels as kernels
 from minigan import backend
 from minigan.autograd import Function, Tensor
+from minigan.checks import shown
 
 from .activation import relu, sigmoid, softmax, softplus
 from .elementwise import operand
@@ -42,7 +43,7 @@ def cross_entropy(input, target, reduction="mean"):
     """
     if input.ndim != 2:
         raise ValueError(f"cross_entropy: logits must have shape (N, C), got {input.shape}")
-    labels = integers("cross_entropy", target, input.shape[1], "classes", input.device)
+    labels = integers("cross_entropy", "target", target, input.shape[1], "classes", input.device)
     if labels.shape != input.shape[:1]:
         raise ValueError(
             f"cross_entropy: {input.shape[0]} rows of logits, but labels of shape {labels.shape}"
@@ -59,6 +60,8 @@ def hinge_loss(input, target, reduction="mean"):
 
 
 def _check_shapes(name, input, target):
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}: input must be a Tensor, got {shown(input)}")
     shape = getattr(target, "shape", ())
     if shape not in ((), input.shape):  # broadcasting (N, 1) against (N,) would give (N, N)
         raise ValueError(f"{name}: input has shape {input.shape}, target {shape}")

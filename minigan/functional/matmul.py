@@ -5,6 +5,7 @@ import string
 
 import minigan_kernels as kernels
 from minigan.autograd import Function, Tensor
+from minigan.checks import shown
 
 from .leaky import Activated, slope_of
 from .reduce import channel_sums
@@ -16,7 +17,8 @@ def matmul(a, b):
     A vector stands for a row on the left, a column on the right. ValueError if K differs.
     """
     if not (getattr(a, "ndim", 0) and getattr(b, "ndim", 0)):
-        raise ValueError("matmul: needs at least one axis on either side")
+        name, x = ("b", b) if getattr(a, "ndim", 0) else ("a", a)
+        raise ValueError(f"matmul: {name} must be a Tensor or an array of at least one axis, got {shown(x)}")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(f"matmul: the inner sizes of {a.shape} and {b.shape} differ")
     if a.ndim == 1 and b.ndim == 1:
@@ -50,7 +52,9 @@ def einsum(equation, *operands):
     terms, _, out = equation.replace(" ", "").partition("->")
     terms = terms.split(",")
     if "->" not in equation or len(terms) != len(operands) or "." in equation:
-        raise ValueError(f"einsum: {equation!r} does not name {len(operands)} operands and an output")
+        raise ValueError(
+            f"einsum: the equation {equation!r} does not name {len(operands)} operands and an output"
+        )
     for term, x in zip(terms, operands, strict=True):
         if len(term) != x.ndim or len(set(term)) != len(term) or not set(term) <= set(string.ascii_letters):
             raise ValueError(f"einsum: {term!r} does not name the {x.ndim} axes of an operand, each once")

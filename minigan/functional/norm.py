@@ -11,6 +11,7 @@ import math
 import minigan_kernels as kernels
 from minigan import backend
 from minigan.autograd import Function, Tensor
+from minigan.checks import integer
 
 from .leaky import LeakyReLU, LeakyReLUGradient, slope_of
 
@@ -38,6 +39,9 @@ def batch_norm(
     """
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x must have shape (N, C, ...), got {x.shape}")
+    _check_eps("batch_norm", eps)
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"batch_norm: momentum must be in [0, 1], got {momentum}")
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: give both running_mean and running_var, or neither")
     C, slope = x.shape[1], slope_of("batch_norm", negative_slope)
@@ -77,8 +81,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     Ba, Kiros, Hinton, "Layer normalization", 2016. ValueError for shapes that do not fit.
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    _check_eps("layer_norm", eps)
     if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"layer_norm: the last axes of {x.shape} are not {shape}")
+        raise ValueError(f"layer_norm: the last axes of {x.shape} are not the normalized_shape {shape}")
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t.shape != shape:
             raise ValueError(f"layer_norm: {name} has shape {t.shape}, expected {shape}")
@@ -91,7 +96,9 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     Wu, He, "Group normalization", 2018. One group is layer norm over all of a sample, with a weight a
     channel. ValueError for shapes that do not fit, or groups that do not divide the channels.
     """
-    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
+    _check_eps("group_norm", eps)
+    integer("group_norm", "num_groups", num_groups, 1)
+    if x.ndim < 2 or x.shape[1] % num_groups:
         raise ValueError(f"group_norm: x has shape {x.shape}, expected channels in {num_groups} groups")
     N, C = x.shape[:2]
     for name, t in (("weight", weight), ("bias", bias)):
@@ -109,12 +116,18 @@ def instance_norm(x, weight=None, bias=None, eps=1e-5):
     Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016. ValueError for shapes that do not
     fit, or for images of one pixel.
     """
+    _check_eps("instance_norm", eps)
     if x.ndim < 3 or math.prod(x.shape[2:]) < 2:
         raise ValueError(f"instance_norm: needs images of more than one pixel, x is {x.shape}")
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t.shape != (x.shape[1],):
             raise ValueError(f"instance_norm: x has {x.shape[1]} channels, but {name} has shape {t.shape}")
     return Normalize(tuple(range(2, x.ndim)), eps, _channel(x))(x, weight, bias)
+
+
+def _check_eps(name, eps):
+    if not 0 <= eps < math.inf:
+        raise ValueError(f"{name}: eps must be a finite number of at least 0, got {eps}")
 
 
 def _channel(x):

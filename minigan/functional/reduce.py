@@ -11,6 +11,7 @@ import numpy as np
 import minigan_kernels as kernels
 from minigan import backend
 from minigan.autograd import Function
+from minigan.checks import integer
 
 from .axes import axes_of, flat
 
@@ -27,7 +28,7 @@ def mean(x, axis=None, keepdims=False):
 
 def var(x, axis=None, keepdims=False, correction=1):
     """The variance of x over `axis`: squared deviations over n - correction, as in PyTorch."""
-    n = count(x, axis, "var") - correction
+    n = count(x, axis, "var") - integer("var", "correction", correction, 0)
     if n <= 0:
         raise ValueError(f"var: {n + correction} values are too few for correction={correction}")
     deviation = x - mean(x, axis, keepdims=True)
@@ -77,7 +78,7 @@ def row_norms(x, eps=0.0):
     The norm in a gradient penalty: with an eps above 0 it has finite derivatives also where x[n] is 0.
     ValueError for an x without axes, or an eps below 0.
     """
-    if x.ndim < 1 or eps < 0:
+    if x.ndim < 1 or not 0 <= eps < math.inf:
         raise ValueError(f"row_norms: needs shape (N, ...) and eps of at least 0, got {x.shape} and {eps}")
     return RowNorms(float(eps))(x)
 
@@ -92,7 +93,7 @@ def expand(x, *shape):
 
 def sum_to(x, shape):
     """x summed down to `shape`: the adjoint of `expand`."""
-    return SumTo(tuple(shape))(x)
+    return SumTo(flat((shape,)))(x)
 
 
 def channel_sums(x):

@@ -4,6 +4,7 @@ import numpy as np
 
 import minigan_kernels as kernels
 from minigan.autograd import Function, Tensor
+from minigan.checks import integer
 
 from .conv import pair
 
@@ -28,7 +29,7 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
     else:
         size, factors = pair(size), (None, None)
     if min(size) < 1:
-        raise ValueError(f"interpolate: cannot make images of {size}")
+        raise ValueError(f"interpolate: size or scale_factor would give images of {size}")
     if mode == "nearest":
         return _nearest(x, size, factors)
     if mode == "bilinear":
@@ -44,9 +45,9 @@ def pixel_shuffle(x, upscale_factor):
     if x.ndim != 4:
         raise ValueError(f"pixel_shuffle: x must have shape (N, C, H, W), got {x.shape}")
     N, C, H, W = x.shape
-    r = upscale_factor
-    if r < 1 or C % (r * r):
-        raise ValueError(f"pixel_shuffle: {C} channels are no multiple of {r}²")
+    r = integer("pixel_shuffle", "upscale_factor", upscale_factor, 1)
+    if C % (r * r):
+        raise ValueError(f"pixel_shuffle: {C} channels are no multiple of {r}², the square of upscale_factor")
     blocks = x.reshape(N, C // (r * r), r, r, H, W).permute(0, 1, 4, 2, 5, 3)
     return blocks.reshape(N, C // (r * r), H * r, W * r)
 

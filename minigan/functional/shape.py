@@ -5,19 +5,24 @@ import math
 import numpy as np
 
 from minigan.autograd import Function
+from minigan.checks import shown
 from minigan_kernels import array_module
 
 from .axes import axes_of, flat, in_order, memory_order
+from .index import index
 
 
 def reshape(x, *shape):
     """x in another shape of the same size; one -1 is worked out."""
-    return Reshape(flat(shape))(x)
+    shape = flat(shape)
+    if shape and min(shape) < -1:  # which NumPy takes for -1
+        raise ValueError(f"reshape: the shape {shape} has a negative size that is not -1")
+    return Reshape(shape)(x)
 
 
 def flatten(x, start_axis=0):
     """The axes from `start_axis` on as one."""
-    start_axis = axes_of(start_axis, x.ndim)[0] if x.ndim else 0
+    start_axis = axes_of(start_axis, x.ndim, "start_axis")[0] if x.ndim else 0
     return reshape(x, *x.shape[:start_axis], math.prod(x.shape[start_axis:]))
 
 
@@ -31,7 +36,7 @@ def permute(x, *axes):
 
 def transpose(x, axis0, axis1):
     """Two axes exchanged."""
-    (axis0,), (axis1,) = axes_of(axis0, x.ndim), axes_of(axis1, x.ndim)
+    (axis0,), (axis1,) = axes_of(axis0, x.ndim, "axis0"), axes_of(axis1, x.ndim, "axis1")
     axes = list(range(x.ndim))
     axes[axis0], axes[axis1] = axes[axis1], axes[axis0]
     return Permute(tuple(axes))(x)
@@ -56,15 +61,17 @@ def unsqueeze(x, axis):
 def flip(x, axis):
     """The order along `axis` (or a tuple of axes) reversed."""
     axes = axes_of(axis, x.ndim)
-    return x[tuple(slice(None, None, -1 if a in axes else None) for a in range(x.ndim))]
+    return index(x, tuple(slice(None, None, -1 if a in axes else None) for a in range(x.ndim)))
 
 
 def pad(x, pad, value=0.0):
     """x with a border of `value`. As in PyTorch, `pad` lists (before, after) from the last axis on."""
     if len(pad) % 2 or len(pad) > 2 * x.ndim or min(pad) < 0:
-        raise ValueError(f"pad: {pad} is no list of (before, after) pairs for a tensor of shape {x.shape}")
+        raise ValueError(
+            f"pad: {shown(pad)} is no list of (before, after) pairs for a tensor of shape {x.shape}"
+        )
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
-    return Pad([(0, 0)] * (x.ndim - len(pairs)) + pairs, value)(x)
+    return Pad([(0, 0)] * (x.ndim - len(pairs)) + pairs, float(value))(x)
 
 
 def concat(tensors, axis=0):

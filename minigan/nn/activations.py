@@ -1,6 +1,9 @@
 """Activations as layers, for use in Sequential. Their formulas are in `minigan.functional`."""
 
+import inspect
+
 from minigan import functional as F
+from minigan.arguments import checked
 
 from .module import Module
 
@@ -12,6 +15,9 @@ class _Activation(Module):
 
     def __init__(self, **settings):
         super().__init__()
+        unknown = settings.keys() - inspect.signature(type(self).function).parameters.keys()
+        if unknown:
+            raise TypeError(f"{type(self).__name__}: there is no setting {', '.join(sorted(unknown))}")
         self.settings = settings
 
     def forward(self, x):
@@ -45,6 +51,7 @@ class Softplus(_Activation):
 class LeakyReLU(_Activation):
     function = F.leaky_relu
 
+    @checked()
     def __init__(self, negative_slope=0.01):
         super().__init__(negative_slope=negative_slope)
 
@@ -56,6 +63,7 @@ class LeakyReLU(_Activation):
 class ELU(_Activation):
     function = F.elu
 
+    @checked()
     def __init__(self, alpha=1.0):
         super().__init__(alpha=alpha)
 
@@ -63,6 +71,7 @@ class ELU(_Activation):
 class GELU(_Activation):
     function = F.gelu
 
+    @checked()
     def __init__(self, approximate="none"):
         super().__init__(approximate=approximate)
 
@@ -70,6 +79,7 @@ class GELU(_Activation):
 class Softmax(_Activation):
     function = F.softmax
 
+    @checked()
     def __init__(self, axis=-1):
         super().__init__(axis=axis)
 
@@ -79,5 +89,6 @@ class Maxout(_Activation):
 
     function = F.maxout
 
+    @checked()
     def __init__(self, pieces, axis=1):
         super().__init__(pieces=pieces, axis=axis)

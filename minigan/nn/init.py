@@ -9,52 +9,65 @@ import math
 import numpy as np
 
 from minigan import random
+from minigan.arguments import NUMBER, checked, instance, one_of
 from minigan.autograd import no_grad
 
+MODE, NAME = one_of("fan_in", "fan_out"), instance(str, "the name of a nonlinearity")
 
+
+@checked()
 def constant_(tensor, value):
     return _fill(tensor, value)
 
 
+@checked()
 def zeros_(tensor):
     return _fill(tensor, 0.0)
 
 
+@checked()
 def ones_(tensor):
     return _fill(tensor, 1.0)
 
 
+@checked()
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
     numbers = _generator(generator).normal(tensor.shape, mean, std, tensor.dtype.type, tensor.device)
     return _fill(tensor, numbers)
 
 
+@checked(a=NUMBER, b=NUMBER)
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     return _fill(tensor, _generator(generator).uniform(tensor.shape, a, b, tensor.dtype.type, tensor.device))
 
 
+@checked()
 def xavier_normal_(tensor, gain=1.0, generator=None):
     """Variance gain² · 2 / (fan_in + fan_out). Glorot, Bengio 2010, equation 12."""
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))), generator)
 
 
+@checked()
 def xavier_uniform_(tensor, gain=1.0, generator=None):
     """The same variance, uniform. Glorot, Bengio 2010, equation 16."""
     bound = gain * math.sqrt(6 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
+@checked(a=NUMBER, mode=MODE, nonlinearity=NAME)
 def kaiming_normal_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     """Variance gain² / fan. He et al. 2015, equations 10 and 15; `a` is the slope of leaky_relu."""
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
 
 
+@checked(a=NUMBER, mode=MODE, nonlinearity=NAME)
 def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     """The same variance, uniform."""
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan(tensor, mode))
     return uniform_(tensor, -bound, bound, generator)
 
 
+@checked()
 def orthogonal_(tensor, gain=1.0, generator=None):
     """Orthonormal rows or columns of the (out, rest) matrix, times gain. Saxe et al. 2014."""
     rows = tensor.shape[0]
@@ -66,6 +79,7 @@ def orthogonal_(tensor, gain=1.0, generator=None):
     return _fill(tensor, gain * q.reshape(tensor.shape))
 
 
+@checked(a=NUMBER, nonlinearity=NAME)
 def calculate_gain(nonlinearity, a=0.01) -> float:
     """The factor that keeps the variance through a nonlinearity. ValueError for an unknown one."""
     gains = {
@@ -81,6 +95,7 @@ def calculate_gain(nonlinearity, a=0.01) -> float:
     return gains[nonlinearity]
 
 
+@checked()
 def fans(tensor) -> tuple[int, int]:
     """(fan_in, fan_out). ValueError for a tensor of fewer than two axes."""
     if tensor.ndim < 2:

@@ -9,7 +9,9 @@ import math
 import numpy as np
 
 from minigan import functional as F
+from minigan.arguments import FLAG, checked
 from minigan.autograd import Tensor
+from minigan.checks import shown
 from minigan.functional.conv import pair
 
 from . import init
@@ -29,7 +31,7 @@ class Sequential(Module):
         super().__init__()
         for i, module in enumerate(modules):
             if not isinstance(module, Module):
-                raise TypeError(f"Sequential takes modules, one argument each; got {type(module).__name__}")
+                raise TypeError(f"Sequential: modules are given one argument each, got {shown(module)}")
             setattr(self, str(i), module)
 
     def forward(self, x):
@@ -54,12 +56,13 @@ class Sequential(Module):
         return len(self._modules)
 
     def __iter__(self):
-        return self.children()
+        return iter(self._modules.values())
 
 
 class Linear(Module):
     """x Wᵀ + b: (..., in_features) -> (..., out_features)."""
 
+    @checked(bias=FLAG)
     def __init__(self, in_features, out_features, bias=True, generator=None):
         super().__init__()
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
@@ -79,7 +82,7 @@ class _Conv(Module):
         super().__init__()
         KH, KW = pair(kernel_size)
         groups = settings["groups"]
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{type(self).__name__}: groups={groups} must divide the channels, "
                 f"{in_channels} in and {out_channels} out"
@@ -100,6 +103,7 @@ class _Conv(Module):
 class Conv2d(_Conv):
     """Convolution of (N, in_channels, H, W); weight (out_channels, in_channels / groups, KH, KW)."""
 
+    @checked(bias=FLAG)
     def __init__(
         self,
         in_channels,
@@ -124,6 +128,7 @@ class ConvTranspose2d(_Conv):
 
     transposed = True
 
+    @checked(bias=FLAG)
     def __init__(
         self,
         in_channels,
@@ -153,6 +158,7 @@ class ConvTranspose2d(_Conv):
 class Embedding(Module):
     """A table of `num_embeddings` rows, read by integers: (...) -> (..., embedding_dim)."""
 
+    @checked()
     def __init__(self, num_embeddings, embedding_dim, generator=None):
         super().__init__()
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
@@ -167,6 +173,7 @@ class BatchNorm1d(Module):
 
     axes = (2, 3)
 
+    @checked()
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
         super().__init__()
         self.eps, self.momentum = eps, momentum
@@ -174,6 +181,7 @@ class BatchNorm1d(Module):
         self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
         self.running_mean = self.running_var = None
         if track_running_stats:
+            self.not_kept = ("num_batches_tracked",)  # PyTorch's count, for a momentum that we have not
             self.register_buffer("running_mean", Tensor(np.zeros(num_features, np.float32)))
             self.register_buffer("running_var", Tensor(np.ones(num_features, np.float32)))
 
@@ -213,6 +221,7 @@ def _hooked(*modules):
 class LayerNorm(Module):
     """Layer norm over the last axes, of shape `normalized_shape`."""
 
+    @checked()
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True):
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -230,6 +239,7 @@ class LayerNorm(Module):
 class GroupNorm(Module):
     """Group norm of (N, num_channels, ...), each of `num_groups` groups by a sample's own statistics."""
 
+    @checked()
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True):
         super().__init__()
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
@@ -246,6 +256,7 @@ class GroupNorm(Module):
 class InstanceNorm2d(Module):
     """Instance norm of images (N, C, H, W), by each image's own statistics."""
 
+    @checked()
     def __init__(self, num_features, eps=1e-5, affine=False):
         super().__init__()
         self.num_features, self.eps = num_features, eps
@@ -266,6 +277,7 @@ class InstanceNorm2d(Module):
 class Dropout(Module):
     """Dropout in training, nothing in evaluation."""
 
+    @checked()
     def __init__(self, p=0.5, generator=None):
         super().__init__()
         self.p, self.generator = p, generator
@@ -294,6 +306,7 @@ class Flatten(Module):
 class Unflatten(Module):
     """(N, -1) -> (N, *shape)."""
 
+    @checked()
     def __init__(self, *shape):
         super().__init__()
         self.shape = shape
@@ -308,6 +321,7 @@ class Unflatten(Module):
 class Upsample(Module):
     """Images of another size, by "nearest" or "bilinear" interpolation."""
 
+    @checked()
     def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=False):
         super().__init__()
         self.settings = {

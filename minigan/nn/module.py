@@ -1,19 +1,23 @@
 """Module: parameters, buffers and other modules under names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from minigan import backend
+from minigan import backend, states
 from minigan.autograd import Tensor, no_grad
 from minigan.backend import c_copy
+from minigan.checks import shown
 
 
 class Parameter(Tensor):
     """A Tensor that a module learns: a leaf that requires a gradient."""
 
     def __init__(self, data, dtype=None):
-        super().__init__(data, requires_grad=True, dtype=dtype)
+        try:
+            super().__init__(data, requires_grad=True, dtype=dtype)
+        except TypeError as error:
+            raise TypeError(f"Parameter: data must be floats: {error}") from error
 
 
 class Module:
@@ -23,6 +27,7 @@ class Module:
     """
 
     training = True
+    not_kept: tuple[str, ...] = ()  # names that PyTorch's twin has in its state, and this one has no use for
     _forward_hooks: list | tuple = ()
 
     def __init__(self):
@@ -36,10 +41,14 @@ class Module:
     def __call__(self, *inputs, **settings):
         if backend.capturing():
             backend.depends_on(f"the training mode of {type(self).__name__}", lambda: self.training)
+            backend.lies_in(self._arrays)
         output = self.forward(*inputs, **settings)
         for hook in self._forward_hooks:
             hook(self, inputs, output)
         return output
+
+    def _arrays(self):
+        return [t.data for t in (*self._parameters.values(), *self._buffers.values())]
 
     def register_forward_hook(self, hook):
         """Call `hook(module, inputs, output)` after each call of this module; what it returns is not used.
@@ -56,9 +65,10 @@ class Module:
             ("_buffers", is_buffer),
             ("_modules", isinstance(value, Module)),
         ):
-            self.__dict__.get(registry, {}).pop(name, None)
-            if belongs:
+            if belongs:  # in the place of what had the name, as in PyTorch
                 self.__dict__[registry][name] = value
+            else:
+                self.__dict__.get(registry, {}).pop(name, None)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name):
@@ -71,19 +81,34 @@ class Module:
         self._buffers[name] = value
         object.__setattr__(self, name, value)
 
+    def __setstate__(self, state):
+        """Registries of its own for every copy, a shallow one too: what is assigned to it is its own."""
+        self.__dict__.update(state)
+        for registry in ("_parameters", "_buffers", "_modules"):
+            self.__dict__[registry] = dict(self.__dict__[registry])
+
     # Walking
 
     def named_modules(self, prefix="") -> Iterator[tuple[str, "Module"]]:
-        """This module and all within it, with their dotted names."""
+        """This module and all within it, with their dotted names, each once."""
+        seen = set()
+        for name, module in self._places(prefix):
+            if module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def _places(self, prefix=""):
+        """The same, but a module that is registered twice comes under both its names."""
         yield prefix, self
         for name, module in self._modules.items():
-            yield from module.named_modules(f"{prefix}.{name}" if prefix else name)
+            yield from module._places(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator["Module"]:
         return (module for _, module in self.named_modules())
 
     def children(self) -> Iterator["Module"]:
-        return iter(self._modules.values())
+        """The modules right within this one, each once."""
+        return iter(dict.fromkeys(self._modules.values()))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters with their dotted names, each once."""
@@ -133,7 +158,7 @@ class Module:
     def to(self, where) -> "Module":
         """Move parameters and buffers to a device, or convert the floating ones to a dtype, in place.
 
-        where: a device such as "gpu", or a dtype. Do so before making an optimiser.
+        where: a device such as "gpu", or a dtype. Do so before the first step of its optimiser.
         """
         place = backend.device(where) if backend.names_device(where) else None
         for t in [*self.parameters(), *(b for _, b in self.named_buffers())]:
@@ -145,37 +170,60 @@ class Module:
 
     # State
 
+    def _names(self) -> dict[str, Tensor]:
+        """All parameters and buffers by their dotted names; one that is registered twice under both."""
+        return {
+            f"{prefix}.{name}" if prefix else name: tensor
+            for prefix, module in self._places()
+            for name, tensor in (*module._parameters.items(), *module._buffers.items())
+        }
+
     def state_dict(self) -> dict[str, np.ndarray]:
-        """{dotted name: array} of all parameters and buffers: copies, on the module's device.
+        """{dotted name: array} of all parameters and buffers: copies, on the module's device. One that is
+        registered under several names is there under each.
 
         They stay as they are when the module learns on, and writing to them does not change the module:
         `load_state_dict` does. They are in C order, whatever that of the parameters is, as
         `safetensors.numpy` and others that read the bare memory expect.
         """
-        return {name: c_copy(t.data) for name, t in [*self.named_parameters(), *self.named_buffers()]}
+        return {name: c_copy(tensor.data) for name, tensor in self._names().items()}
 
     def load_state_dict(self, state: dict, strict=True):
         """Overwrite parameters and buffers by the arrays of `state`, in place.
 
-        ValueError that lists every missing name, unexpected name and different shape; then nothing
-        has been changed. strict=False passes over names that only one side has.
+        state: arrays of any library, converted where they are floats of another width. A tensor that is
+            registered under several names is taken from any of them.
+        ValueError that lists every missing name, unexpected name, different shape or kind of number, and
+        several values for one tensor; then nothing has been changed. strict=False passes over names that only
+        one side has.
         """
-        own = dict([*self.named_parameters(), *self.named_buffers()])
-        problems = []
-        if strict:
-            problems += [f"{name} is missing" for name in own if name not in state]
-            problems += [f"{name} is unexpected" for name in state if name not in own]
-        shared = [name for name in own if name in state]
-        problems += [
-            f"{name} has shape {tuple(state[name].shape)}, expected {own[name].shape}"
-            for name in shared
-            if tuple(state[name].shape) != own[name].shape
-        ]
+        arrays, problems = self._fitted(state, strict)
         if problems:
             raise ValueError(f"{type(self).__name__}: the state does not fit: {'; '.join(problems)}")
         with no_grad():
-            for name in shared:
-                own[name].copy_(state[name])
+            for tensor, array in arrays.items():
+                tensor.copy_(array)
+
+    def misfits(self, state: dict, strict=True) -> list[str]:
+        """What hinders a state from being loaded, a sentence each."""
+        return self._fitted(state, strict)[1]
+
+    def _fitted(self, state, strict):
+        """The array that each tensor is to be given, and what hinders."""
+        states.check_mapping(type(self).__name__, state)
+        own, problems = self._names(), []
+        given = {own[name] for name in own if name in state}
+        if strict:
+            wanted = {name: t for name, t in own.items() if name in state or t not in given}
+            passed = {f"{prefix}.{n}" if prefix else n for prefix, m in self._places() for n in m.not_kept}
+            problems = states.names_that_differ([name for name in state if name not in passed], wanted)
+        arrays, misfits = states.fitted(state, {name: t.data for name, t in own.items() if name in state})
+        first = {}
+        for name, array in arrays.items():
+            known = first.setdefault(own[name], name)
+            if known != name and not _same(array, arrays[known]):
+                misfits.append(f"{known} and {name} are one tensor, but have different values")
+        return {tensor: arrays[name] for tensor, name in first.items()}, problems + misfits
 
     # Describing
 
@@ -194,21 +242,41 @@ class Module:
         return "\n  ".join([head, *rows])
 
 
+def _same(a, b):
+    return np.array_equal(backend.to_numpy(a), backend.to_numpy(b), equal_nan=True)
+
+
 def functional_call(module: Module, tensors: dict[str, Tensor], *inputs):
     """module(*inputs), with the parameters and buffers named in `tensors` replaced for this call.
 
-    The names are those of `named_parameters` and `named_buffers`. The result is a function of the
-    given tensors, so it can be differentiated in them. KeyError for a name that is not there.
+    The names are those of `state_dict`; one of several names of a tensor replaces it under all of them. The
+    result is a function of the given tensors, so it can be differentiated in them. KeyError for a name that
+    is not there, ValueError for two tensors in the place of one.
     """
-    modules = dict(module.named_modules())
-    places = {}
-    for name in tensors:
-        owner, _, attribute = name.rpartition(".")
-        places[name] = modules[owner], attribute, getattr(modules[owner], attribute)
+    if not isinstance(module, Module):
+        raise TypeError(f"functional_call: module must be a Module, got {shown(module)}")
+    if not isinstance(tensors, Mapping):
+        raise TypeError(f"functional_call: tensors must be a dict of Tensors by name, got {shown(tensors)}")
+    own, given = module._names(), {}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"functional_call: tensors[{name!r}] must be a Tensor, got {shown(tensor)}")
+        if name not in own:
+            raise KeyError(f"functional_call: {type(module).__name__} has no {name}")
+        if given.setdefault(own[name], tensor) is not tensor:
+            raise ValueError(
+                f"functional_call: {name} is given twice, under another name with another tensor"
+            )
+    places = [
+        (owner, attribute, tensor)
+        for owner in module.modules()
+        for attribute, tensor in (*owner._parameters.items(), *owner._buffers.items())
+        if tensor in given
+    ]
     try:
-        for name, (owner, attribute, _) in places.items():
-            object.__setattr__(owner, attribute, tensors[name])
+        for owner, attribute, tensor in places:
+            object.__setattr__(owner, attribute, given[tensor])
         return module(*inputs)
     finally:
-        for owner, attribute, before in places.values():
-            object.__setattr__(owner, attribute, before)
+        for owner, attribute, tensor in places:
+            object.__setattr__(owner, attribute, tensor)

@@ -6,6 +6,7 @@ Yazıcı et al., "The unusual effectiveness of averaging in GAN training", 2019.
 import copy
 
 from minigan import backend
+from minigan.checks import number, shown
 
 
 class ExponentialMovingAverage:
@@ -20,8 +21,9 @@ class ExponentialMovingAverage:
     """
 
     def __init__(self, network, decay: float):
-        if not 0 <= decay < 1:
-            raise ValueError(f"ExponentialMovingAverage: decay must be in [0, 1), got {decay}")
+        number("ExponentialMovingAverage", "decay", decay, 0, 1)
+        if isinstance(network, type) or not hasattr(network, "named_parameters"):
+            raise TypeError(f"ExponentialMovingAverage: network must be a Module, got {shown(network)}")
         self.network, self.decay, self.updates = network, decay, 0
         self.module = copy.deepcopy(network).requires_grad_(False).eval()
 

@@ -1,11 +1,14 @@
 """What the optimisers share: one flat buffer for all parameters, so that a step is a few kernel calls."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 
-from minigan import backend
+from minigan import backend, states
 from minigan.autograd import Tensor
+from minigan.checks import integer, number, shown
+from minigan.errors import MiniganError
 
 LARGE = 1 << 14  # entries of a gradient that takes longer to copy than a kernel takes to start, on the CPU
 
@@ -13,8 +16,10 @@ LARGE = 1 << 14  # entries of a gradient that takes longer to copy than a kernel
 class Optimizer:
     """Moves parameters against their gradients.
 
-    The parameters' arrays are moved into one flat buffer and become views of it, each in its own
-    memory order; so is the state of a step. Convert or move a module (`to`) before.
+    At the first step the parameters' arrays are moved into one flat buffer and become views of it, each in
+    its own memory order; so is the state of a step. Until then a network may be converted or moved (`to`).
+    A parameter that has another array at a later step is taken into the buffer again: it was given a new one,
+    or another optimiser moves it too, or it was copied or pickled together with this optimiser.
 
     params: tensors of one floating dtype on one device, e.g. `module.parameters()`.
     ValueError for no parameters, one given twice, mixed dtypes, or a setting out of range;
@@ -22,28 +27,36 @@ class Optimizer:
     """
 
     state_names: tuple[str, ...] = ()  # flat arrays of the parameters' size, zeros at first
+    limits: ClassVar[dict] = {
+        "lr": (0,),
+        "weight_decay": (0,),
+    }  # settings: at least the first, below the second number
+
+    # The layout: where each parameter lies in a flat array, from the first step or `load_state_dict` on.
+    _runs = _shapes = _orders = _state = None
+    # The buffer, from the first step on, and again from the first one of a copy.
+    _flat = _gradient = _parameter_views = _gradient_views = None
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0):
-        self.params = list(params) if isinstance(params, Iterable) else [params]
-        if isinstance(params, Tensor) or not all(isinstance(p, Tensor) for p in self.params):
-            kind = type(params).__name__
-            raise TypeError(f"{type(self).__name__}: params is a list of Tensors, not a {kind}")
+        who = type(self).__name__
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            raise TypeError(f"{who}: params is a list of Tensors, got {shown(params)}")
+        self.params = list(params)
+        for i, p in enumerate(self.params):
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{who}: params is a list of Tensors, but number {i} is {shown(p)}")
+            if not p.is_leaf or p.dtype.kind != "f":
+                kind = p.dtype if p.is_leaf else f"made by {type(p.creator).__name__}"
+                raise ValueError(f"{who}: params are floating leaves of a graph, but number {i} is {kind}")
         if not self.params:
-            raise ValueError(f"{type(self).__name__}: no parameters were given")
+            raise ValueError(f"{who}: params is empty, no parameters were given")
         if len(set(self.params)) != len(self.params):
-            raise ValueError(f"{type(self).__name__}: a parameter was given twice")
-        dtypes = {str(p.dtype) for p in self.params}
-        if len(dtypes) != 1:
-            raise ValueError(
-                f"{type(self).__name__}: parameters of several dtypes: {', '.join(sorted(dtypes))}"
-            )
+            raise ValueError(f"{who}: a parameter was given twice in params")
+        self._kind()
         self._check(lr=lr, weight_decay=weight_decay)
         self.lr, self.weight_decay = lr, weight_decay
         self._pre_hooks, self._post_hooks = [], []
-        self.device = backend.one_device(type(self).__name__, (p.data for p in self.params))
-        with self.device.active():
-            self._flatten()
-        self.steps = 0
+        self._steps, self._begun = 0, False  # the count becomes an array once it lies on a GPU
 
     def step(self, gradients: Iterable[Tensor | None] | None = None):
         """Move the parameters once, by `gradients` (as `grad` gives them), or by what `backward` left.
@@ -52,12 +65,17 @@ class Optimizer:
         the optimiser, for all parameters. ValueError for gradients
         that do not fit the parameters.
         """
+        if isinstance(gradients, Tensor) or not isinstance(gradients, Iterable | None):
+            raise TypeError(f"{type(self).__name__}: gradients is a list of Tensors, got {shown(gradients)}")
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
         for hook in self._pre_hooks:
             hook(self, gradients)
         backend.depends_on(f"the settings of {type(self).__name__}", self.settings)
+        if self._flat is None:
+            self._lay_out()
         with self.device.active():
             runs = self._gather(gradients)
+            backend.lies_in(lambda: [p.data for p in self.params])
             self._steps += 1
             for run, g in runs:
                 state = {name: flat[run] for name, flat in self._state.items()}
@@ -81,21 +99,24 @@ class Optimizer:
         return lambda: self._post_hooks.remove(hook)
 
     @property
+    def device(self) -> backend.Device:
+        """Where the parameters lie, and from the first step on their buffer."""
+        return backend.device_of(self.params[0].data if self._flat is None else self._flat)
+
+    @property
     def steps(self) -> int:
         """How many steps were taken. On a GPU they are counted there, so that a captured graph counts
         on; reading the count waits for the device."""
-        return self._steps if self.device.kind == "cpu" else self._steps.item()
+        return self._steps.item() if backend.is_array(self._steps) else self._steps
 
     @steps.setter
     def steps(self, n):
         self._begun = n > 0
-        with self.device.active():
-            if self.device.kind == "cpu":
-                self._steps = n
-            elif hasattr(self, "_steps"):
+        if backend.is_array(self._steps):
+            with self.device.active():
                 self._steps.fill(n)  # in place: captured graphs know the array
-            else:
-                self._steps = self.device.xp.full(1, n, dtype=np.int64)
+        else:
+            self._steps = n
 
     def zero_grad(self):
         """Forget the gradients that `backward()` left in the parameters."""
@@ -115,61 +136,136 @@ class Optimizer:
     def state_dict(self) -> dict:
         """{"steps": n, settings, and "name.i": the state array of parameter i in its shape}.
 
-        The arrays are copies in C order, on the optimiser's device: later steps do not change them.
+        The arrays are copies in C order, on the optimiser's device; zeros before the first step.
         """
-        arrays = {name: backend.c_copy(array) for name, array in self._state_views().items()}
+        arrays = {name: backend.c_copy(array) for name, array in self._arrays().items()}
         return {"steps": self.steps, **self.settings(), **arrays}
+
+    def _arrays(self):
+        if self._state is None:
+            zeros = self.device.xp.zeros_like
+            with self.device.active():
+                state = {name: [zeros(p.data) for p in self.params] for name in self.state_names}
+        else:
+            state = {name: self._views(flat) for name, flat in self._state.items()}
+        return {f"{name}.{i}": a for name, views in state.items() for i, a in enumerate(views)}
 
     def load_state_dict(self, state: dict):
         """Continue from a `state_dict`, of whatever device. ValueError, with nothing changed, if it does
         not fit."""
-        own = self.state_dict()
-        missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unexpected:
-            raise ValueError(
-                f"{type(self).__name__}: the state does not fit: missing {missing}, unexpected {unexpected}"
-            )
-        for name, value in own.items():
-            given, expected = (tuple(getattr(v, "shape", ())) for v in (state[name], value))
-            if given != expected:
-                raise ValueError(f"{type(self).__name__}: {name} has shape {given}, expected {expected}")
-        arrays = self._state_views()
-        for name in own:
-            if name in arrays:
-                with self.device.active():
-                    arrays[name][...] = self.device.put(state[name])
-            else:
-                setattr(self, name, state[name])
+        numbers, arrays, problems = self._fitted(state)
+        if problems:
+            raise ValueError(f"{type(self).__name__}: the state does not fit: {'; '.join(problems)}")
+        self._make_state()
+        own = self._arrays()
+        with self.device.active():
+            for name, array in arrays.items():
+                own[name][...] = array
+        for name, value in numbers.items():
+            setattr(self, name, value)
+
+    def misfits(self, state: dict) -> list[str]:
+        """What hinders a state from being loaded, a sentence each."""
+        return self._fitted(state)[2]
+
+    def _fitted(self, state):
+        """The numbers and the arrays of a state, by name, and what hinders."""
+        who = type(self).__name__
+        states.check_mapping(who, state)
+        own, settings = self._arrays(), ["steps", *self.settings()]
+        problems, numbers = states.names_that_differ(state, [*settings, *own]), {}
+        for name in (name for name in settings if name in state):
+            value = state[name]
+            value = value.item() if getattr(value, "shape", None) == () else value
+            try:
+                numbers[name] = (
+                    integer(who, name, value, 0) if name == "steps" else self._setting(name, value)
+                )
+            except (TypeError, ValueError) as error:
+                problems.append(str(error).removeprefix(f"{who}: "))
+        arrays, misfits = states.fitted(state, {name: a for name, a in own.items() if name in state})
+        return numbers, arrays, problems + misfits
 
     # The flat buffer
 
-    def _flatten(self):
-        xp = self.device.xp
+    def _kind(self):
+        """The dtype and the device that all parameters have; an error if they have several."""
+        dtypes = {str(p.dtype) for p in self.params}
+        if len(dtypes) != 1:
+            raise ValueError(
+                f"{type(self).__name__}: parameters of several dtypes: {', '.join(sorted(dtypes))}"
+            )
+        return self.params[0].dtype, backend.one_device(type(self).__name__, (p.data for p in self.params))
+
+    def _make_state(self):
+        """The layout of the flat arrays, and those of the state, unless they are there."""
+        if self._state is not None:
+            return
         sizes = [p.data.size for p in self.params]
         ends = np.cumsum(sizes).tolist()
         self._runs = [slice(end - n, end) for n, end in zip(sizes, ends, strict=True)]
+        self._shapes = [p.shape for p in self.params]
         self._orders = [np.argsort([-s for s in p.data.strides], kind="stable").tolist() for p in self.params]
-        self._flat, self._gradient, *state = (
-            xp.zeros(ends[-1], self.params[0].dtype) for _ in range(2 + len(self.state_names))
-        )
-        self._state = dict(zip(self.state_names, state, strict=True))
-        self._gradient_views = self._views(self._gradient)
-        self._parameter_views = self._views(self._flat)
-        for p, view in zip(self.params, self._parameter_views, strict=True):
-            view[...] = p.data
-            p.data = view
+        dtype, device = self._kind()
+        with device.active():
+            self._state = {name: device.xp.zeros(ends[-1], dtype) for name in self.state_names}
 
-    def _state_views(self):
-        """{"name.i": the part of the state that belongs to parameter i}: no copies."""
-        return {f"{k}.{i}": a for k, flat in self._state.items() for i, a in enumerate(self._views(flat))}
+    def _lay_out(self):
+        """The buffer, into which `_gather` takes the parameters; the state on the same device."""
+        if backend.capturing():
+            raise MiniganError(f"a first step of {type(self).__name__}")
+        self._make_state()
+        dtype, device = self._kind()
+        size = self._runs[-1].stop
+        with device.active():
+            self._state = {name: backend.as_array(a, dtype, device) for name, a in self._state.items()}
+            if device.kind != "cpu":
+                self._steps = device.xp.full(1, self._steps, dtype=np.int64)
+            self._flat, self._gradient = (device.xp.zeros(size, dtype) for _ in range(2))
+        self._parameter_views, self._gradient_views = self._views(self._flat), self._views(self._gradient)
+
+    def _adopt(self, strangers):
+        """Take the values of these parameters, by number, into the buffer; their places there become their
+        arrays."""
+        for i in strangers:
+            if backend.capturing():
+                raise MiniganError(
+                    f"parameter {i} of {type(self).__name__} in another array than at its last step, as when "
+                    "two optimisers move it in turn"
+                )
+            arrays = self.params[i].data, self._parameter_views[i]
+            now, expected = ((a.dtype, a.shape, backend.device_of(a)) for a in arrays)
+            if now != expected:
+                now, expected = ("{} {} on {}".format(*kind) for kind in (now, expected))
+                raise ValueError(
+                    f"{type(self).__name__}: parameter {i} is {now}, but was {expected} at the first step; "
+                    "convert or move a network before that, or make a new optimiser"
+                )
+        # Two parameters may have exchanged arrays: what lies in the buffer is read before any is written.
+        arrays = [self.params[i].data for i in strangers]
+        overlap = self.device.xp.may_share_memory
+        arrays = [a.copy() if overlap(a, self._flat) else a for a in arrays]
+        for i, a in zip(strangers, arrays, strict=True):
+            self._parameter_views[i][...] = a
+            self.params[i].data = self._parameter_views[i]
 
     def _views(self, flat):
         """The parts of a flat array in the shapes and memory orders of the parameters."""
         views = []
-        for p, run, order in zip(self.params, self._runs, self._orders, strict=True):
-            inner = flat[run].reshape(tuple(p.shape[i] for i in order))
+        for run, shape, order in zip(self._runs, self._shapes, self._orders, strict=True):
+            inner = flat[run].reshape(tuple(shape[i] for i in order))
             views.append(inner.transpose(np.argsort(order).tolist()))
         return views
+
+    def __getstate__(self):
+        """What copies and pickles are made of: all but the buffer, since the copy of a view is no view of a
+        copy. They make one of their own at their first step."""
+        own = dict.fromkeys(("_flat", "_gradient", "_parameter_views", "_gradient_views"))
+        own |= {name: list(getattr(self, name)) for name in ("params", "_pre_hooks", "_post_hooks")}
+        if self._state is not None:
+            with self.device.active():
+                own["_state"] = {name: a.copy() for name, a in self._state.items()}
+        return {**self.__dict__, **own, "_steps": self.steps}
 
     def _gather(self, gradients):
         """The runs of the flat buffer that have gradients, as slices, each with its flat gradient.
@@ -180,15 +276,20 @@ class Optimizer:
         """
         if len(gradients) != len(self.params):
             raise ValueError(f"{len(self.params)} parameters, but {len(gradients)} gradients")
+        views = self._parameter_views
+        if strangers := [i for i, p in enumerate(self.params) if p.data is not views[i]]:
+            self._adopt(strangers)
         on_cpu = self.device.kind == "cpu"
         runs, copied = [], None  # the last slice, while it is of copies
         for i, (p, g, run, order) in enumerate(
             zip(self.params, gradients, self._runs, self._orders, strict=True)
         ):
-            if p.data is not self._parameter_views[i]:
-                raise RuntimeError(f"parameter {i} was given another array after the optimiser was made")
             if g is None:
                 continue
+            if not isinstance(g, Tensor):
+                raise TypeError(
+                    f"{type(self).__name__}: gradients are Tensors or None, but number {i} is {shown(g)}"
+                )
             if g.data.shape != p.data.shape:
                 raise ValueError(f"the gradient of parameter {i} has shape {g.shape}, expected {p.shape}")
             if backend.gpu_in_use():
@@ -210,13 +311,14 @@ class Optimizer:
                 runs.append((copied, self._gradient[copied]))
         return runs
 
+    def _setting(self, name, value):
+        """`value`, if the setting may have it."""
+        return number(type(self).__name__, name, value, *self.limits.get(name, ()))
+
     def _check(self, **settings):
         for name, value in settings.items():
-            if isinstance(value, Tensor):
-                raise TypeError(f"{type(self).__name__}: {name} is a number, not a Tensor")
-            if not value >= 0:
-                raise ValueError(f"{type(self).__name__}: {name} must be at least 0, got {value}")
+            self._setting(name, value)
 
     def __repr__(self):
         settings = ", ".join(f"{k}={v:g}" for k, v in self.settings().items())
-        return f"{type(self).__name__}({self._flat.size:,} parameters, {settings})"
+        return f"{type(self).__name__}({sum(p.numel() for p in self.params):,} parameters, {settings})"

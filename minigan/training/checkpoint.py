@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from minigan import __version__
+from minigan.backend import is_array
 from minigan.errors import MiniganError
 from minigan.files import write_together
 
@@ -99,15 +100,13 @@ def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {k.removeprefix(f"{prefix}."): a for k, a in arrays.items() if k.startswith(f"{prefix}.")}
 
 
-def misfits(given: dict[str, np.ndarray], own: dict[str, np.ndarray]) -> list[str]:
-    """What hinders arrays from being put in the place of others, by their names: a sentence each."""
-    problems = [f"{name} is missing" for name in own if name not in given]
-    problems += [f"{name} is unexpected" for name in given if name not in own]
-    for name in (name for name in own if name in given):
-        a, b = given[name], own[name]
-        if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
-            problems.append(f"{name} is {a.dtype} {tuple(a.shape)}, expected {b.dtype} {tuple(b.shape)}")
-    return problems
+def misfits(owner, state: dict) -> list[str]:
+    """What hinders a network or an optimiser from going on with its state of a checkpoint, a sentence each.
+    Unlike `load_state_dict` this wants the very dtypes: of others it would not go on to the same bits."""
+    own = owner.state_dict()
+    found = {name: (a.dtype, own[name].dtype) for name, a in state.items() if name in own and is_array(a)}
+    other = [f"{name} is {given}, expected {own}" for name, (given, own) in found.items() if given != own]
+    return owner.misfits(state) or other
 
 
 def checksum(description: dict) -> str:

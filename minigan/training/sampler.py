@@ -52,7 +52,7 @@ class Sampler:
             (G, averaged or part(checkpoint.arrays, "generator")),
             (D, part(checkpoint.arrays, "discriminator")),
         ):
-            if problems := misfits(weights, network.state_dict()):
+            if problems := misfits(network, weights):
                 raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
             network.load_state_dict(weights)
         sampler = cls(model, cfg, G.to(place), place)

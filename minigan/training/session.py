@@ -78,14 +78,22 @@ class Session:
 
     # Saving
 
+    def _parts(self):
+        """What has arrays to save, by the first part of their names."""
+        average = {"average": self.average.module} if self.average else {}
+        return {
+            "generator": self.G,
+            "discriminator": self.D,
+            "opt_g": self.opt_g,
+            "opt_d": self.opt_d,
+            **average,
+        }
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights and optimiser states, on the CPU."""
-        parts = {"generator": self.G, "discriminator": self.D, "opt_g": self.opt_g, "opt_d": self.opt_d}
-        if self.average:
-            parts["average"] = self.average.module
         return {
             f"{part}.{name}": to_numpy(value)
-            for part, owner in parts.items()
+            for part, owner in self._parts().items()
             for name, value in owner.state_dict().items()
             if is_array(value)
         }
@@ -106,21 +114,21 @@ class Session:
     def restore(self, checkpoint: Checkpoint):
         """Continue where a checkpoint was saved. MiniganError, with nothing changed, if it does not fit this
         session."""
-        arrays, state = checkpoint.arrays, checkpoint.state
-        problems = misfits(arrays, self.arrays())
+        arrays, state, parts = checkpoint.arrays, checkpoint.state, self._parts()
+        problems = [f"{name} is unexpected" for name in arrays if name.partition(".")[0] not in parts]
         if not _alike(state, self.state()) or state["step"] != checkpoint.step:
             problems.append("its state has other names or values than this model's")
+        if not problems:
+            given = {name: {**part(arrays, name), **state.get(name, {})} for name in parts}
+            problems = [f"{name}.{p}" for name, owner in parts.items() for p in misfits(owner, given[name])]
         if problems:
             raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
         self.batches.load_state_dict(state["data"])
         self.rng.state = state["random"]
-        self.G.load_state_dict(part(arrays, "generator"))
-        self.D.load_state_dict(part(arrays, "discriminator"))
+        for name, owner in parts.items():
+            owner.load_state_dict(given[name])
         if self.average:
-            self.average.module.load_state_dict(part(arrays, "average"))
             self.average.updates = state["averaged"]
-        for name in ("opt_g", "opt_d"):
-            getattr(self, name).load_state_dict({**part(arrays, name), **state[name]})
         self.step = state["step"]
 
 

@@ -1,0 +1,39 @@
+"""Checks of single arguments. Each gives the value, or one sentence that names the call and the argument:
+a TypeError for another kind of thing, a ValueError for one out of range."""
+
+import math
+from numbers import Integral, Real
+
+
+def integer(who: str, name: str, value, at_least=-math.inf, below=math.inf) -> int:
+    """An integer, of Python or NumPy, in [at_least, below). True and False are none."""
+    if type(value) is not int and (not isinstance(value, Integral) or isinstance(value, bool)):
+        raise TypeError(f"{who}: {name} must be an integer, got {shown(value)}")
+    _in_range(who, name, value, at_least, below)
+    return int(value)
+
+
+def number(who: str, name: str, value, at_least=-math.inf, below=math.inf):
+    """A number, of Python or NumPy, in [at_least, below): not infinite, no NaN, no bool; as it was given."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{who}: {name} must be a number, got {shown(value)}")
+    _in_range(who, name, value, at_least, below)
+    if not math.isfinite(value):
+        raise ValueError(f"{who}: {name} must be finite, got {value}")
+    return value
+
+
+def shown(value) -> str:
+    """A value as an error shows it: in short, or by its kind and shape where it is large."""
+    if hasattr(value, "shape"):
+        return f"a {type(value).__name__} of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
+
+
+def _in_range(who, name, value, low, high):
+    if low <= value < high:
+        return
+    bounds = f"at least {low}" if high == math.inf else f"in [{low}, {high})"
+    if low > -math.inf or high < math.inf:
+        raise ValueError(f"{who}: {name} must be {bounds}, got {value}")
