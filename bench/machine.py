@@ -38,7 +38,7 @@ def busy(seconds: float = 2.0, stat: Path = Path("/proc/stat")) -> float | None:
 def _ticks(stat):
     """What the processors of this process have been through since the start: in use, idle."""
     ours = {f"cpu{n}" for n in os.sched_getaffinity(0)}
-    lines = [line.split() for line in stat.read_text().splitlines()]
+    lines = [line.split() for line in stat.read_text(encoding="utf-8").splitlines()]
     counts = np.sum([list(map(int, counts[:8])) for name, *counts in lines if name in ours], axis=0)
     user, nice, system, idle, iowait, irq, softirq, steal = counts.tolist()
     return user + nice + system + irq + softirq + steal, idle + iowait

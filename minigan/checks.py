@@ -23,6 +23,13 @@ def number(who: str, name: str, value, at_least=-math.inf, below=math.inf):
     return value
 
 
+def flag(who: str, name: str, value) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{who}: {name} must be True or False, got {shown(value)}")
+    return value
+
+
 def shown(value) -> str:
     """A value as an error shows it: in short, or by its kind and shape where it is large."""
     if hasattr(value, "shape"):

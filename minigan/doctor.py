@@ -8,6 +8,7 @@ from pathlib import Path
 
 import minigan_kernels as kernels
 from minigan import __version__, backend
+from minigan.data.kept import kept_bytes, pictures_folder
 
 PACKAGES = (
     *("numpy", "numba", "scipy", "scikit-learn", "pillow", "matplotlib", "safetensors"),
@@ -35,6 +36,7 @@ def findings() -> list[tuple[str, str]]:
         ("GPU", gpu if has_gpu else f"none: {gpu}"),
         ("data folder", os.environ.get("MINIGAN_DATA_DIR") or "not set (MINIGAN_DATA_DIR)"),
         ("download cache", str(pooch.os_cache("minigan"))),
+        ("decoded pictures", f"{pictures_folder()}, {kept_bytes() / 1e6:,.0f} MB (MINIGAN_CACHE_DIR)"),
     ]
 
 
@@ -46,7 +48,9 @@ def processors() -> int:
 def processor_name() -> str:
     """The model of the processor, as the system calls it."""
     try:
-        (name, *_) = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        (name, *_) = re.findall(
+            r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE
+        )
     except (OSError, ValueError):  # another system
         return platform.processor() or platform.machine()
     return name

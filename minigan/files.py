@@ -43,6 +43,25 @@ def write_together(contents: dict[Path, bytes]):
     sync_folder(path.parent)
 
 
+def text_of(path: Path) -> str:
+    """The UTF-8 text of a file, whatever the locale, with the names of files in it as this system's Python
+    has them. OSError if it cannot be read, UnicodeDecodeError for other bytes."""
+    content = path.read_bytes()
+    content.decode()
+    return os.fsdecode(content)
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes of a text as `text_of` reads it. UnicodeEncodeError for the name of a file that is not in
+    UTF-8."""
+    content = text.encode("utf-8", "surrogateescape")
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        raise UnicodeEncodeError("utf-8", text, 0, len(text), error.reason) from None
+    return content
+
+
 def sync_file(path: Path):
     """Bring what was appended to the file to disk. OSError if the disk does not take it."""
     with open(path, "rb+") as file:
@@ -87,3 +106,10 @@ def sync_folder(folder: Path):
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: MINIGAN_CACHE_DIR, or the system's folder for caches."""
+    import pooch
+
+    return Path(os.environ.get("MINIGAN_CACHE_DIR") or pooch.os_cache("minigan")).expanduser()

@@ -267,18 +267,24 @@ DATA = {
         "name": ("p", "module"),
         "samples": (np.ones((3, 2), np.float32), "tensors"),
         "labels": (np.zeros(3, int), "labels"),
+        "rows": (np.arange(3), "rows"),
+        "flip": (False, "flag"),
     },
     "load": {
         "name": ("ring8", "name"),
         "size": (None, "count?"),
         "data_dir": (None, "folder"),
         "split": ("train", "name"),
+        "channels": (None, "channels"),
+        "flip": (False, "flag"),
     },
 }
 DATA["Dataset"]["name"] = ("p", "text")
 WRONG |= {
     "text": [None, 1, object()],
     "folder": [1, object(), [1]],
+    "rows": ["s", [0, 1, 2], np.ones(3), np.array([0, 1, 3]), np.array([0, 1, -1]), np.ones((3, 1), int)],
+    "channels": ["s", 1.5, 0, 2, [1], True, ROWS],
     "labels": ["s", [0, 1, 0], np.ones(3), np.array([0, 1, -1]), np.zeros(2, int), COMPLEX],
 }
 PARTS = {"F": (F, OPS), "nn": (nn, LAYERS), "init": (nn.init, INIT), "optim": (optim, OPTIM)}

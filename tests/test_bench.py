@@ -39,7 +39,7 @@ def prepare(job):
 @pytest.fixture
 def side(tmp_path):
     file = tmp_path / "side.py"
-    file.write_text(SIDE)
+    file.write_text(SIDE, encoding="utf-8")
     return Side("a side", file)
 
 
@@ -71,7 +71,7 @@ def test_a_process_that_ends_is_told_in_a_sentence(side):
 
 
 def test_a_side_with_other_threads_is_refused(side):
-    side.file.write_text(SIDE.replace('int(os.environ["OMP_NUM_THREADS"])', "7"))
+    side.file.write_text(SIDE.replace('int(os.environ["OMP_NUM_THREADS"])', "7"), encoding="utf-8")
     with pytest.raises(MiniganError, match="a side works with 7 threads, not 1"), Worker(side, threads=1):
         pass
 
@@ -199,9 +199,12 @@ def test_other_work_is_watched_for_a_moment(counts, busy, tmp_path, monkeypatch)
     monkeypatch.setattr(the_machine.os, "sched_getaffinity", lambda pid: {1}, raising=False)
     monkeypatch.setattr(the_machine, "processors", lambda: 1)
     stat = tmp_path / "stat"
-    stat.write_text("cpu 9 9 9 9 9 9 9 9 9 9\ncpu0 9 9 9 9 9 9 9 9 9 9\ncpu1 0 0 0 0 0 0 0 0 0 0\nintr 1\n")
+    stat.write_text(
+        "cpu 9 9 9 9 9 9 9 9 9 9\ncpu0 9 9 9 9 9 9 9 9 9 9\ncpu1 0 0 0 0 0 0 0 0 0 0\nintr 1\n",
+        encoding="utf-8",
+    )
     later = f"cpu 9 9 9 9 9 9 9 9 9 9\ncpu0 99 9 9 9 9 9 9 9 9 9\ncpu1 {counts} 7 0\nintr 2\n"
-    monkeypatch.setattr(the_machine.time, "sleep", lambda seconds: stat.write_text(later))
+    monkeypatch.setattr(the_machine.time, "sleep", lambda seconds: stat.write_text(later, encoding="utf-8"))
     assert the_machine.busy(2.0, stat) == pytest.approx(busy)
     assert the_machine.busy(2.0, stat) is None  # no time has passed
     assert the_machine.busy(2.0, tmp_path / "none") is None
@@ -289,10 +292,10 @@ def test_the_parts_of_a_small_step():
 @pytest.mark.parametrize("text", ["nothing", table.BEGIN, f"{table.END}{table.BEGIN}", 2 * table.BEGIN])
 def test_a_readme_without_the_markers_is_left_alone(tmp_path, text):
     readme = tmp_path / "README.md"
-    readme.write_text(text)
+    readme.write_text(text, encoding="utf-8")
     with pytest.raises(MiniganError, match="markers"):
         table.write(readme, some_results())
-    assert readme.read_text() == text
+    assert readme.read_text(encoding="utf-8") == text
 
 
 def test_the_tables_of_the_readme_are_those_of_the_results_file():

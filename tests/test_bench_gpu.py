@@ -69,7 +69,7 @@ def side(tmp_path):
 
 def written(tmp_path, text, name="a side"):
     file = tmp_path / f"{name}.py".replace(" ", "_")
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     return Side(name, file)
 
 
@@ -272,7 +272,7 @@ def test_the_results_folder_says_what_was_run_on_a_gpu_or_that_nothing_was(tmp_p
         found = json.loads(file.read_text(encoding="utf-8"))
         assert file.with_suffix(".md").read_text(encoding="utf-8") == page.page(found)
     (tmp_path / "gpu-2027-01-02-nvidia-h200.json").write_text(
-        json.dumps(some_results() | {"complete": False})
+        json.dumps(some_results() | {"complete": False}), encoding="utf-8"
     )
     assert page.NOTHING_YET not in page.index(tmp_path)
     assert "[2027-01-02, NVIDIA H200](gpu-2027-01-02-nvidia-h200.md), not to the end" in page.index(tmp_path)
@@ -317,7 +317,7 @@ def test_a_side_that_does_not_start_is_not_tried_again(tmp_path, processes):
         with processes.recorded(never, errors):
             processes.of(never)
         assert errors == {"a side": "the process of a side ended, with exit code 1"}
-    assert log.read_text() == "x"
+    assert log.read_text(encoding="utf-8") == "x"
 
 
 @pytest.mark.parametrize("side", [SIDE_OF_KERNELS, *steps.SIDES[:2]], ids=lambda side: side.name)
@@ -437,9 +437,12 @@ def test_after_a_fault_of_the_gpu_the_rest_of_a_file_does_not_run_but_the_next_f
         "    broken.append(1)\n"
         "    synchronize()\n"
         "def test_later(): synchronize()\n"
-        "def test_latest(): synchronize()\n"
+        "def test_latest(): synchronize()\n",
+        encoding="utf-8",
     )
-    second.write_text("import pytest\npytestmark = pytest.mark.gpu\ndef test_good(): pass\n")
+    second.write_text(
+        "import pytest\npytestmark = pytest.mark.gpu\ndef test_good(): pass\n", encoding="utf-8"
+    )
     found = checks.run(clock, 1.0, [str(first), str(second)], alone(tmp_path))
     assert (found["passed"], found["failed"]) == (2, 2)
     assert [name.rpartition("::")[2] for name in found["not_passed"]] == ["test_harmless", "test_fault"]
@@ -454,7 +457,8 @@ def test_outcomes_are_counted_as_they_come(tmp_path, clock):
         "def test_good(): assert True\n"
         "def test_bad(): assert False\n"
         "@pytest.mark.skip(reason='why not')\n"
-        "def test_skipped(): pass\n"
+        "def test_skipped(): pass\n",
+        encoding="utf-8",
     )
     found = checks.run(clock, 1.0, [str(test)], alone(tmp_path))
     assert (found["passed"], found["failed"], found["skipped"]) == (1, 1, 1)
@@ -467,7 +471,8 @@ def test_a_run_of_tests_that_takes_too_long_keeps_what_it_had(tmp_path):
     test = tmp_path / "test_some.py"
     test.write_text(
         "import time, pytest\npytestmark = pytest.mark.gpu\n"
-        "def test_good(): pass\ndef test_slow(): time.sleep(60)\n"
+        "def test_good(): pass\ndef test_slow(): time.sleep(60)\n",
+        encoding="utf-8",
     )
     found = checks.run(Clock(5), 1.0, [str(test)], alone(tmp_path))
     assert (found["passed"], found["failed"]) == (1, 0)
@@ -488,7 +493,9 @@ def test_the_gpu_tests_are_collected_where_only_numpy_cupy_numba_pytest_and_hypo
     hide = f"import sys\nfor name in {LACKING!r}.split(): sys.modules[name] = None\nimport bench, pytest\n"
     code = hide + "sys.exit(pytest.main(sys.argv[1:]))"
     options = ["--collect-only", "-q", "-m", "gpu", "-p", "no:cacheprovider", *checks.FILES]
-    run = subprocess.run([sys.executable, "-c", code, *options], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code, *options], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "error" not in run.stdout.splitlines()[-1]
     for file in checks.FILES:

@@ -121,6 +121,6 @@ def test_the_rivals_process_holds_nothing_of_minigan():
         [sys.executable, "-P", "-c", code, str(steps.GRAPHED.file)],
         env={"OMP_NUM_THREADS": "1"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert (run.returncode, run.stderr) == (0, "")

@@ -91,7 +91,7 @@ def test_the_rivals_process_holds_nothing_of_minigan():
             [sys.executable, "-P", "-c", code, str(side.file)],
             env={"OMP_NUM_THREADS": "1"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         assert (run.returncode, run.stderr) == (0, "")
 
@@ -108,7 +108,7 @@ def test_measuring_gives_every_side_its_time_memory_and_way():
 def test_the_long_form(tmp_path, monkeypatch, capsys):
     """On tiny work and another README."""
     readme = tmp_path / "README.md"
-    readme.write_text(f"{table.BEGIN}\n{table.END}\n")
+    readme.write_text(f"{table.BEGIN}\n{table.END}\n", encoding="utf-8")
     step, layer = (next(row for row in cpu.ROWS if row.group == group) for group in ("step", "layer"))
     tiny = [replace(step, work=TINY[3]), replace(layer, work=layers.layers_of(TINY[1])[0])]
     monkeypatch.setattr(cpu, "README", readme)

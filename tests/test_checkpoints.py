@@ -47,8 +47,8 @@ def rewrite(path, arrays=None, **changes):
     old = load_checkpoint(path)
     save_checkpoint(path, Checkpoint(old.model, old.step, old.settings, arrays or old.arrays, old.state))
     file = path.with_suffix(".json")
-    description = json.loads(file.read_text()) | changes
-    file.write_text(json.dumps(description | {"checksum": checksum(description)}))
+    description = json.loads(file.read_text(encoding="utf-8")) | changes
+    file.write_text(json.dumps(description | {"checksum": checksum(description)}), encoding="utf-8")
 
 
 def assert_same(one, other):
@@ -61,7 +61,7 @@ def assert_same(one, other):
 def test_a_checkpoint_is_two_files_that_others_can_read(run):
     path = run.latest_checkpoint()
     assert load_file(path)["generator.0.weight"].shape == (128, 4)
-    description = json.loads(path.with_suffix(".json").read_text())
+    description = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert (description["model"], description["step"], description["format"]) == ("gan", 6, 1)
     assert {"minigan", "numpy", "python", "sha256", "settings", "state"} < description.keys()
     found = load_checkpoint(path)
@@ -200,7 +200,9 @@ def test_a_checkpoint_of_an_earlier_minigan_is_told_apart(tmp_path):
 
 def test_a_changed_setting_is_noticed(run):
     config = run.path / "config.toml"
-    config.write_text(config.read_text().replace("batch_size = 8", "batch_size = 9"))
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("batch_size = 8", "batch_size = 9"), encoding="utf-8"
+    )
     with pytest.raises(MiniganError, match=r"trained with batch_size = 8, config.toml has 9"):
         training.resume(run.path, steps=8)
 

@@ -1,5 +1,6 @@
 """The command line, as a user meets it: exit codes, files, one sentence for a mistake."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def test_resume_from_the_command_line(run):
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(run, command, message, capsys):
-    (run.parent / "config").write_text("a file where a folder is wanted")
+    (run.parent / "config").write_text("a file where a folder is wanted", encoding="utf-8")
     capsys.readouterr()
     assert main(command.split()) == 2
     error = capsys.readouterr().err
@@ -162,7 +163,9 @@ def test_output_that_cannot_be_written_is_no_traceback(capsys, monkeypatch):
 
 
 def test_python_m_minigan_is_the_command():
-    result = subprocess.run([sys.executable, "-m", "minigan", "--version"], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "minigan", "--version"], capture_output=True, encoding="utf-8"
+    )
     assert (result.returncode, result.stdout.strip()) == (0, __version__)
 
 
@@ -185,7 +188,67 @@ def test_a_number_of_threads_that_is_none_is_refused(given, monkeypatch, capsys)
 
 def test_no_traceback_from_the_installed_command(tmp_path):
     command = [sys.executable, "-m", "minigan", "train", "dcgan", "--data", "nothing"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+# Names and locales
+
+ASCII = {
+    "LC_ALL": "C",
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONUTF8": "0",
+}  # a locale without any letter but ASCII
+
+
+def minigan(*words, **environment):
+    """`minigan` in a process of its own."""
+    command = [sys.executable, "-m", "minigan", *words]
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHONIO"))
+    }
+    return subprocess.run(command, capture_output=True, env=kept | environment)
+
+
+def pictures(folder):
+    for i in range(10):
+        path = folder / "a" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), 20 * i).save(path)
+
+
+@pytest.mark.slow  # processes of their own
+@pytest.mark.skipif(os.name != "posix", reason="sets a POSIX locale")
+@pytest.mark.parametrize(("first", "then"), [({"LC_ALL": "C.UTF-8"}, ASCII), (ASCII, {"LC_ALL": "C.UTF-8"})])
+def test_a_run_on_a_folder_of_any_name_goes_on_in_any_locale(here, first, then):
+    pictures(here / "Größe")
+    flags = [*TINY, "--size=16", "--data=folder:Größe", "--diagnose-every=0", "--out=run"]
+    made = minigan("train", "dcgan", *flags, **first)
+    assert (made.returncode, made.stderr) == (0, b"")
+    assert f'data = "folder:{here}/Größe"\n' in (here / "run" / "config.toml").read_text(encoding="utf-8")
+    again = minigan("train", "dcgan", "--resume=run", "--steps=5", **then)
+    assert (again.returncode, again.stderr) == (0, b"")
+    assert Run.open(here / "run").checkpoint_steps()[-1] == 5
+    assert minigan("report", "run", "--out=Größe.html", **then).returncode == 0
+    assert "The training data cannot be read" not in (here / "Größe.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_whose_name_is_no_text_is_refused_before_there_is_a_run(here, capsys):
+    folder = here / os.fsdecode(b"Gr\xf6\xdfe")
+    pictures(folder)
+    assert main(["train", "dcgan", *TINY, "--size=16", f"--data=folder:{folder}", "--out=run"]) == 2
+    assert (
+        "config.toml is UTF-8, and cannot hold the name of the folder in 'folder:" in capsys.readouterr().err
+    )
+    assert not (here / "run").exists()
+
+
+@pytest.mark.slow  # a process of its own
+@pytest.mark.parametrize("encoding", ["ascii:strict", "cp1252:strict"])
+def test_what_the_terminal_has_no_letter_for_is_printed_as_an_escape(run, encoding):
+    done = minigan("report", "run", "--out=Gr±ße日.html", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.rstrip().endswith(rb"\u65e5.html")

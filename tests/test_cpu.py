@@ -94,7 +94,7 @@ def test_products_of_blocks_in_place(M, K, N, left, right, accumulate, dtype):
 def python(code, **environment):
     """What a fresh process prints."""
     run = [sys.executable, "-c", code]
-    done = subprocess.run(run, env=os.environ | environment, capture_output=True, text=True)
+    done = subprocess.run(run, env=os.environ | environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -169,7 +169,7 @@ print(kernels.__file__)
             [sys.executable, "-c", add],
             env=os.environ | places | {"PYTHONPATH": str(tmp_path)},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr
         *compiled, found = done.stdout.split()
@@ -201,7 +201,9 @@ print(faults(5), faults(20))
 """
     memory = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     for _ in range(2):  # the first may compile, which leaves room in memory that hides what steps take
-        done = subprocess.run([sys.executable, "-c", steps], env=memory, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", steps], env=memory, capture_output=True, encoding="utf-8"
+        )
         assert done.returncode == 0, done.stderr
     first, steady = map(int, done.stdout.split())
     assert first > 1000
@@ -248,7 +250,7 @@ print(numba.threading_layer(), len(os.listdir("/proc/self/task")) - before)
 def test_more_threads_than_there_are_is_an_error():
     code = "import minigan_kernels as k; k.num_threads()"
     env = os.environ | {"NUMBA_NUM_THREADS": "2", "MINIGAN_NUM_THREADS": "3"}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, encoding="utf-8")
     assert "MINIGAN_NUM_THREADS must be at most 2, the threads there are, got 3" in done.stderr
 
 

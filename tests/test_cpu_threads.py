@@ -121,7 +121,7 @@ def test_two_threads_of_a_user_may_call_kernels_at_once(n):
 def test_a_number_of_threads_that_is_none_is_refused_in_a_sentence(given):
     code = "import minigan_kernels as k; k.num_threads()"
     env = os.environ | {"MINIGAN_NUM_THREADS": given}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, encoding="utf-8")
     assert done.returncode
     says = f"ValueError: MINIGAN_NUM_THREADS must be a positive integer, got '{given}'"
     assert done.stderr.splitlines()[-1] == says
@@ -148,7 +148,9 @@ print(x.all())
 
 
 def python(code, **env):
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | env, capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

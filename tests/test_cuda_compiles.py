@@ -46,7 +46,7 @@ NO_CUDA = 'extern "C" __global__ void wrong(float *y) { y[0] = nothing; }'
 def source(tmp_path):
     def written(text, name="planted.cu", **macros):
         path = tmp_path / name
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         return Source(path, **macros)
 
     return written

@@ -403,7 +403,7 @@ def test_precision_is_of_a_thread_and_of_a_block():
 def test_the_environment_names_a_precision(given, says):
     code = "import minigan_kernels as k; print(k.precision_name())"
     env = os.environ | {"MINIGAN_PRECISION": given}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, encoding="utf-8")
     assert says in (done.stderr or done.stdout).splitlines()[-1]
 
 

@@ -153,3 +153,50 @@ def test_a_place_that_is_none_is_refused_with_nothing_changed(change):
     with pytest.raises(MiniganError, match="place in the data"):
         batches.load_state_dict(None if change is None else {**before, "epoch": 1, **change})
     assert batches.state_dict() == before
+
+
+# Mirrored images
+
+
+def halves(n=400, flip=True):
+    """Images whose left half is darker, and which carry their own index in a row."""
+    samples = np.zeros((n, 1, 2, 4), np.uint8)
+    samples[..., 0, 2:] = 255
+    samples[..., 1, :] = np.arange(n)[:, None, None] % 251
+    return Dataset("halves", samples, np.arange(n), flip=flip)
+
+
+def mirrored(batches, count):
+    """{index: whether it came mirrored} of the next batches."""
+    found = {}
+    for images, labels in islice(batches, count):
+        left_is_dark = images[:, 0, 0, 0] < images[:, 0, 0, 3]
+        found |= dict(zip(labels.tolist(), (~left_is_dark).tolist(), strict=True))
+    return found
+
+
+def test_half_of_the_images_are_mirrored_others_in_each_epoch():
+    batches = Batches(halves(), 40, labels=True)
+    epochs = [mirrored(batches, 10) for _ in range(3)]
+    for epoch in epochs:
+        assert len(epoch) == 400
+        assert 160 < sum(epoch.values()) < 240
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_mirroring_is_all_that_changes():
+    plain, flipped = (Batches(halves(flip=flip), 40, seed=3, labels=True) for flip in (False, True))
+    for (a, labels), (b, others) in islice(zip(plain, flipped, strict=True), 12):
+        np.testing.assert_array_equal(labels, others)
+        as_it_is = (a == b).all(axis=(1, 2, 3))
+        np.testing.assert_array_equal(b[~as_it_is], a[~as_it_is][..., ::-1])
+        assert b.transpose(0, 2, 3, 1).flags.c_contiguous  # channels-last, as ever
+
+
+@pytest.mark.parametrize("steps", [0, 3, 10, 25])
+def test_a_restored_state_mirrors_the_same(steps):
+    batches = Batches(halves(), 40, seed=7, labels=True)
+    mirrored(batches, steps)
+    again = Batches(halves(), 40, seed=1, labels=True)
+    again.load_state_dict(batches.state_dict())
+    assert mirrored(again, 15) == mirrored(batches, 15)

@@ -104,3 +104,39 @@ def test_size_below_one(size):
 def test_points_have_no_size():
     with pytest.raises(MiniganError, match="plane is made of points"):
         Dataset("plane", points()).to_size(32)
+
+
+def test_a_part_is_of_its_samples_alone():
+    whole = Dataset("a", images(10), np.arange(10))
+    for indices in (slice(2, 9, 3), [8, 0, 5], np.arange(10) % 3 == 1):
+        part = whole.part(indices)
+        assert part.samples is whole.samples
+        assert len(part) == len(part.labels) == len(np.arange(10)[indices])
+        np.testing.assert_array_equal(part.labels, np.arange(10)[indices])
+        np.testing.assert_array_equal(part.stored(slice(None)), whole.samples[indices])
+        np.testing.assert_array_equal(part.batch([1, 0]), whole.batch(np.arange(10)[indices][[1, 0]]))
+        np.testing.assert_array_equal(part.part([1]).batch([0]), part.batch([1]))
+        np.testing.assert_array_equal(part.to_size(32).batch([0]), whole.to_size(32).part(indices).batch([0]))
+        np.testing.assert_array_equal(np.concatenate([*part.blocks()]), whole.samples[indices])
+
+
+def test_blocks_are_all_samples_in_their_order(monkeypatch):
+    monkeypatch.setattr("minigan.data.dataset.READ", 3 * 28 * 28 + 5)
+    blocks = list(Dataset("a", images(10)).blocks())
+    assert [len(block) for block in blocks] == [3, 3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate(blocks), images(10))
+
+
+def test_the_darkest_pixel(monkeypatch):
+    monkeypatch.setattr("minigan.data.dataset.READ", 28 * 28)
+    samples = np.full((5, 1, 28, 28), 200, np.uint8)
+    samples[3, 0, 4, 4] = 51
+    dataset = Dataset("a", samples)
+    assert dataset.lowest == pytest.approx(51 / 127.5 - 1)
+    assert dataset.part([0, 4]).lowest == pytest.approx(200 / 127.5 - 1)
+    assert Dataset("plane", points()).lowest == -1
+
+
+def test_points_have_no_mirror_images():
+    with pytest.raises(MiniganError, match="plane is made of points, which have no mirror images"):
+        Dataset("plane", points(), flip=True)

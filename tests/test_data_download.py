@@ -176,7 +176,7 @@ def test_no_network(server, cache, monkeypatch):
 
 
 def test_a_cache_that_cannot_be_written(server, cache):
-    cache.parent.write_text("a file where the folder should be")
+    cache.parent.write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(MiniganError, match=f"the cache folder {cache} cannot be used"):
         fetch("mnist", FILE)
 

@@ -1,5 +1,7 @@
 """folder:PATH: a folder of the user's own images."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -68,26 +70,40 @@ def test_grey_among_colours_is_rgb(tmp_path):
     np.testing.assert_array_equal(load_folder(tmp_path, 8).samples[:, :, 4, 4], [(100, 100, 100), RED])
 
 
-def test_sixteen_bits_are_scaled_to_eight(tmp_path):
-    save(tmp_path / "a.png", 65535 // 2, mode="I;16")
-    assert load_folder(tmp_path, 8).samples[0, 0, 4, 4] == 127
+def test_colours_that_are_equal_are_grey(tmp_path):
+    save(tmp_path / "a.png", (100, 100, 100))
+    save(tmp_path / "b.png", (9, 9, 9, 255), mode="RGBA")
+    assert load_folder(tmp_path, 8).samples[:, :, 4, 4].tolist() == [[100], [9]]
 
 
-def test_palettes_and_transparency_become_rgb(tmp_path):
-    save(tmp_path / "a.png", (*RED, 128), mode="RGBA")
-    palette = Image.new("P", (10, 10), 1)
-    palette.putpalette([*BLUE, *GREEN])
-    palette.save(tmp_path / "b.png", transparency=bytes([0, 128]))
-    np.testing.assert_array_equal(load_folder(tmp_path, 8).samples[:, :, 4, 4], [RED, GREEN])
+@pytest.mark.parametrize(("channels", "shown"), [(1, [[100], [76]]), (3, [[100] * 3, RED])])
+def test_grey_or_colour_can_be_forced(tmp_path, channels, shown):
+    save(tmp_path / "a.png", 100, mode="L")
+    save(tmp_path / "b.png", RED)
+    dataset = load(f"folder:{tmp_path}", 8, channels=channels)
+    np.testing.assert_array_equal(dataset.samples[:, :, 4, 4], shown)
+    (tmp_path / "b.png").unlink()
+    assert load_folder(tmp_path, 8, channels).shape[0] == channels
+    with pytest.raises(MiniganError, match="got channels = 2"):
+        load_folder(tmp_path, 8, channels=2)
 
 
-def test_a_photo_is_turned_upright(tmp_path):
-    image = Image.new("RGB", (10, 10), RED)
-    image.paste(GREEN, (0, 0, 10, 5))
-    exif = Image.Exif()
-    exif[0x0112] = 3  # orientation: upside down
-    image.save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(load_folder(tmp_path, 10).samples[0, :, 1, 5], RED)
+def test_only_a_folder_has_other_channels():
+    with pytest.raises(
+        MiniganError, match="only the images of a folder are made grey or colour, got channels of digits"
+    ):
+        load("digits", channels=3)
+
+
+def test_transparency_is_black_and_told_once(tmp_path, capsys):
+    save(tmp_path / "a.png", RED)
+    save(tmp_path / "b.png", (*GREEN, 0), mode="RGBA")
+    save(tmp_path / "c.png", (*GREEN, 0), mode="RGBA")
+    for _ in range(2):
+        samples = load_folder(tmp_path, 8).samples
+    np.testing.assert_array_equal(samples[:, :, 4, 4], [RED, (0, 0, 0), (0, 0, 0)])
+    told = f"2 of the 3 pictures have transparent parts, which are black; the first is {tmp_path / 'b.png'}\n"
+    assert capsys.readouterr().err == told
 
 
 def test_sub_folders_are_classes(tmp_path):
@@ -115,9 +131,9 @@ def test_linked_sub_folders_are_followed(tmp_path):
 
 def test_names_with_a_dot_are_skipped(tmp_path):
     save(tmp_path / "a" / "1.png")
-    (tmp_path / "a" / ".DS_Store").write_text("not an image")
+    (tmp_path / "a" / ".DS_Store").write_text("not an image", encoding="utf-8")
     (tmp_path / ".cache").mkdir()
-    (tmp_path / ".cache" / "notes").write_text("not an image")
+    (tmp_path / ".cache" / "notes").write_text("not an image", encoding="utf-8")
     dataset = load_folder(tmp_path, 8)
     assert (len(dataset), dataset.classes) == (1, 1)
 
@@ -129,21 +145,45 @@ def test_home_is_expanded(tmp_path, monkeypatch):
     assert len(load("folder:~/pictures")) == 1
 
 
+def test_what_is_no_picture_is_passed_over_and_told(tmp_path, capsys):
+    save(tmp_path / "cat" / "a.png")
+    save(tmp_path / "dog" / "b", format="PNG")
+    (tmp_path / "README.txt").write_bytes(b"just text")
+    (tmp_path / "cat" / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    dataset = load_folder(tmp_path, 8)
+    assert (len(dataset), dataset.classes) == (2, 2)
+    told = f"2 files that are no picture passed over, the first {tmp_path / 'README.txt'}\n"
+    assert capsys.readouterr().err == told
+
+
 @pytest.mark.parametrize("content", [b"just text", b""])
-def test_a_file_that_is_no_image_is_named(tmp_path, content):
+def test_a_picture_that_is_none_is_named(tmp_path, content):
     save(tmp_path / "a.png")
-    (tmp_path / "notes.txt").write_bytes(content)
-    with pytest.raises(MiniganError, match=r"notes\.txt is not an image that Pillow can read"):
+    (tmp_path / "b.png").write_bytes(content)
+    with pytest.raises(MiniganError, match=r"b\.png is not an image that Pillow can read"):
         load_folder(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["png", "jpg"])
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "bmp", "gif", "webp", "ppm"])
 def test_a_truncated_image_is_named(tmp_path, kind):
     save(tmp_path / "a.png")
     path = save(tmp_path / f"cut.{kind}", size=(64, 64))
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(MiniganError, match=rf"cut\.{kind} is not an image that Pillow can read"):
         load_folder(tmp_path)
+
+
+def test_all_damaged_images_are_told_at_once(tmp_path):
+    save(tmp_path / "good.png")
+    for i in range(6):
+        (tmp_path / f"{i}.png").write_bytes(b"")
+    with pytest.raises(MiniganError) as caught:
+        load_folder(tmp_path)
+    assert re.fullmatch(
+        r"6 of the 7 pictures cannot be used: \S+0\.png is not an image .*; so are \S+1\.png, \S+2\.png, "
+        r"\S+3\.png and 2 more",
+        str(caught.value),
+    )
 
 
 def test_a_missing_folder(tmp_path):

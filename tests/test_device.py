@@ -156,7 +156,7 @@ def test_a_gpu_that_is_not_there(gpu):
 
 
 def test_a_cupy_that_cannot_be_imported_is_no_missing_one(monkeypatch, tmp_path):
-    (tmp_path / "cupy.py").write_text("import a_library_that_is_not_there")
+    (tmp_path / "cupy.py").write_text("import a_library_that_is_not_there", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     with pytest.raises(

@@ -93,6 +93,15 @@ def test_one_mode_is_counted_as_one_mode():
     assert seen["support"]["size"] < seen["support"]["real"] / 4
 
 
+def test_support_of_one_picture_beside_data_with_copies():
+    data = load("digits")
+    half = data.part(np.arange(len(data)) // 2)  # each twice
+    for real in (half, data.part(np.zeros(200, np.int64))):
+        seen = Reference(real, Generator(1)).examine(np.repeat(data.batch([5]), 128, axis=0))
+        assert seen["support"]["pairs"] == 128 * 127 // 2
+        assert seen["support"]["size"] == 1
+
+
 def test_copies_of_images_are_not_new():
     data = load("digits", 16)
     reference = Reference(data, Generator(1))

@@ -37,7 +37,7 @@ def cu(tmp_path):
 
     def write(text, **macros):
         path = tmp_path / "kernels.cu"
-        path.write_text('#include "common.cuh"\n' + text)
+        path.write_text('#include "common.cuh"\n' + text, encoding="utf-8")
         return Source(path, **macros)
 
     return write
@@ -248,7 +248,7 @@ def planted(tmp_path_factory):
     kernels = {name: f"planted_{i}" for i, name in enumerate(FAULTS | RIGHT)}
     bodies = {name: body for name, (body, _) in FAULTS.items()} | RIGHT
     texts = [KERNEL % (kernels[name], body) for name, body in bodies.items()]
-    path.write_text("".join(['#include "common.cuh"', HELPER, *texts]))
+    path.write_text("".join(['#include "common.cuh"', HELPER, *texts]), encoding="utf-8")
     source = Source(path)
 
     def run(name, turns="forward"):
@@ -514,7 +514,9 @@ def test_what_the_compiler_finds_wrong_is_told(cu):
 
 def test_without_a_compiler_the_engine_says_so_in_a_sentence(tmp_path):
     code = "import minigan_kernels as k\nwith k.engine('cuda-emulated'): pass"
-    done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, encoding="utf-8"
+    )
     says = (
         "ValueError: the engine 'cuda-emulated' cannot run here: g++, which compiles kernels for the emulator"
     )

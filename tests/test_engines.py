@@ -190,6 +190,6 @@ def test_uniform_numbers_are_those_of_reference(engine, key, counter, n):
 def test_the_engine_numba_cuda_in_the_simulator():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "numba-cuda", __file__]
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout[-5000:]
     assert f"{3 * len(ENGINES['numba-cuda'].kernels) + 1} passed" in done.stdout

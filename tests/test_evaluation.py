@@ -43,7 +43,7 @@ def minigan(*tokens):
 
 
 def written(folder, name="evaluation.json"):
-    return json.loads((folder / name).read_text())
+    return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
 def test_a_run_is_evaluated_into_its_folder(points, capsys):
@@ -158,7 +158,8 @@ def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
         (["{points}", "--metrics", "mode"], "unknown metric 'mode'; did you mean 'modes'?"),
         (["{labelled}", "--metrics", "fcd", "--n", "64"], "fcd needs more than 64 samples, got 64"),
         (["{labelled}", "--step", "3"], "no checkpoint of step 3; it has [4]"),
-        (["{points}", "--size", "16"], "--data and --size are for a .npz"),
+        (["{points}", "--size", "16"], "--data, --size, --channels and --flip are for a .npz"),
+        (["{points}", "--flip"], "are for a .npz; a run is compared with its own data"),
         (["nowhere"], "nowhere is not a run folder"),
         (["nowhere.npz", "--data", "digits"], "there is no file nowhere.npz"),
         (["{archive}"], "say with --data what the samples"),
@@ -220,10 +221,10 @@ def test_too_few_samples_are_told_before_training(tmp_path, capsys):
 
 
 def test_a_run_of_a_newer_version_is_refused(points, tmp_path, capsys):
-    config = (points / "config.toml").read_text()
+    config = (points / "config.toml").read_text(encoding="utf-8")
     assert 'minigan = "' in config
     changed = config.replace('minigan = "0.', 'minigan = "99.').replace("shape =", "form =")
-    (tmp_path / "config.toml").write_text(changed)
+    (tmp_path / "config.toml").write_text(changed, encoding="utf-8")
     assert minigan("evaluate", tmp_path) == 2
     assert "was made by minigan 99." in capsys.readouterr().err
 

@@ -111,9 +111,9 @@ def test_results_are_merged_and_a_page_made_of_them(tmp_path, monkeypatch):
     out = tmp_path / "results.json"
     assert command.main(["fuzz", "--n", "1"], out) == 0
     assert command.main(["fuzz", "--n", "2"], out) == 1
-    found = json.loads(out.read_text())["fuzz"]
+    found = json.loads(out.read_text(encoding="utf-8"))["fuzz"]
     assert [found[name]["inputs"] for name in ("one", "two")] == [3, 4]
     assert found["one"]["command"] == "python -m bench.faults fuzz --n 2"
-    page = out.with_suffix(".md").read_text()
+    page = out.with_suffix(".md").read_text(encoding="utf-8")
     assert "| what | inputs |" in page
     assert "| two | 4 |" in page

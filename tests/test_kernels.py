@@ -405,7 +405,9 @@ def test_the_environment_forces_an_engine():
     )
     run = [sys.executable, "-c", code]
     for name, says in (("", ""), ("reference", ""), ("cud", "no kernel engine is called 'cud'")):
-        done = subprocess.run(run, env=os.environ | {"MINIGAN_ENGINE": name}, capture_output=True, text=True)
+        done = subprocess.run(
+            run, env=os.environ | {"MINIGAN_ENGINE": name}, capture_output=True, encoding="utf-8"
+        )
         assert bool(done.returncode) == bool(says)
         assert says in done.stderr
 

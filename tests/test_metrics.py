@@ -167,6 +167,15 @@ def test_density_does_not_trust_outliers():
     assert found.density < 0.25
 
 
+@pytest.mark.parametrize("copies", [1, 6])
+def test_prdc_does_not_depend_on_the_order_of_copies(copies):
+    """All lie on the edges of balls, or in balls of radius 0."""
+    real = np.repeat(3 * normal(100, 64) + 5, copies, axis=0)
+    fake = real[np.random.default_rng(1).permutation(len(real))]
+    for one, other in ((real, real), (real, fake), (fake, real)):
+        assert metrics.prdc(one, other, k=5) == metrics.PRDC(1, 1, pytest.approx(6 / 5), 1)
+
+
 def test_prdc_refuses():
     with pytest.raises(MiniganError, match="k = 5 needs more than 5 samples, got 5"):
         metrics.prdc(normal(50, 2), normal(5, 2))

@@ -145,7 +145,7 @@ def test_hold_out():
     data = small(11)
     train, test = hold_out(data)
     assert (len(train), len(test)) == (9, 2)
-    np.testing.assert_array_equal(test.samples, data.samples[[4, 9]])
+    np.testing.assert_array_equal(test.stored(slice(None)), data.samples[[4, 9]])
     assert test.labels.tolist() == data.labels[[4, 9]].tolist()
     with pytest.raises(MiniganError, match="has 4 samples; to hold some out takes at least 5"):
         hold_out(small(4))
@@ -218,7 +218,7 @@ def test_the_name_of_a_file_is_one_on_every_system():
 
 def test_the_cache_is_the_users_by_default(monkeypatch):
     monkeypatch.delenv("MINIGAN_CACHE_DIR", raising=False)
-    assert cache_module.cache_folder().parts[-2:] == ("minigan", "classifiers")
+    assert cache_module.classifiers_folder().parts[-2:] == ("minigan", "classifiers")
 
 
 @pytest.mark.slow

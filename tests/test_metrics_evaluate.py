@@ -20,6 +20,7 @@ from minigan.metrics import (
     table,
     train_classifier,
 )
+from minigan.random import Generator
 
 QUICK = Settings(steps=60, batch_size=64, width=16)
 TRAIN, TEST = splits("digits")
@@ -142,7 +143,7 @@ def test_stacked_digits(classifier):
     rng = np.random.default_rng(0)
     chosen = rng.integers(0, len(TRAIN), (1500, 3))
     labels = TRAIN.labels[chosen] @ [100, 10, 1]
-    stacked = Dataset("stacked-mnist", TRAIN.samples[chosen, 0], labels)
+    stacked = Dataset("stacked-mnist", TRAIN.stored(slice(None))[chosen, 0], labels)
     data = EvaluationData(stacked, stacked, digits=(TRAIN, TEST), given_classifier=classifier)
     assert "fcd" not in metrics_for(data)
     result = measured(copier(stacked), data, ["stacked-modes"], draws=1)
@@ -206,7 +207,7 @@ def test_what_points_cannot_have(ring):
 
 
 def test_few_test_samples_and_no_labels():
-    few = EvaluationData(TRAIN, replace(TEST, samples=TEST.samples[:64], labels=TEST.labels[:64]))
+    few = EvaluationData(TRAIN, TEST.part(slice(64)))
     with pytest.raises(MiniganError, match="fcd needs more than 64 real test samples, and digits has 64"):
         evaluate(copier(TRAIN), few, ["fcd"], say=quiet)
     bare = EvaluationData(replace(TRAIN, labels=None), replace(TEST, labels=None))
@@ -266,3 +267,21 @@ def test_table(digits):
     assert rows[1] == ("memorisation", "0", "", "", "1,438")
     assert [row[0] for row in rows[2:]] == ["support", "near-duplicates"]
     assert all(len(row) == len(COLUMNS) for row in rows)
+
+
+def test_real_data_are_mirrored_as_those_that_a_model_learned_from():
+    plain, flipped = (EvaluationData.load("digits", flip=flip) for flip in (False, True))
+    a, b = (data.real(data.test, 200, Generator(3)) for data in (plain, flipped))
+    same = (a.values == b.values).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(b.values[~same], a.values[~same][..., ::-1])
+    assert 60 < same.sum() < 140
+    np.testing.assert_array_equal(a.labels, b.labels)
+
+
+def test_parzen_windows_are_not_of_mirrored_images():
+    images = np.zeros((51_001, 1, 28, 28), np.uint8)
+    train = Dataset("mnist", images, flip=True)
+    data = EvaluationData(train, train.part(slice(100)))
+    assert METRICS["parzen"].why_not(data) == (
+        "follows a protocol for images as they are, not for mirrored ones"
+    )

@@ -120,6 +120,22 @@ def test_stacked_labels():
 # Neighbours
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_distance_of_equal_rows_is_exactly_0(monkeypatch, dtype):
+    from minigan.metrics.distances import squared_distances
+
+    monkeypatch.setattr("minigan.metrics.distances.BLOCK", 1000)  # several blocks
+    y = (10 * normal(40, 500) + 7).astype(dtype)
+    y[1] = y[0]
+    x = np.concatenate([y[::-1], y + dtype(1e-3)])
+    squares = np.concatenate([block.copy() for _, block in squared_distances(x, y)])
+    equal = (x[:, None] == y).all(axis=2)
+    assert equal.sum() == 42
+    np.testing.assert_array_equal(squares[equal], 0)
+    y[0], x[0] = 0.0, -0.0
+    assert next(squared_distances(x[:1], y))[1][0, 0] == 0
+
+
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 8)])
 def test_nearest(shape, monkeypatch):
     from minigan.metrics.distances import nearest
@@ -137,7 +153,7 @@ def test_nearest(shape, monkeypatch):
 def test_nearest_in_a_dataset(monkeypatch):
     from minigan.metrics.distances import nearest, nearest_in
 
-    monkeypatch.setattr("minigan.metrics.distances.READ", 30)  # several blocks, the last one short
+    monkeypatch.setattr("minigan.data.dataset.READ", 30 * 48)  # several blocks, the last one short
     data = Dataset("noise", np.random.default_rng(0).integers(0, 256, (100, 3, 4, 4), np.uint8))
     x = normal(20, 3, 4, 4, seed=1).astype(np.float32)
     for start in (0, 47):
@@ -145,8 +161,29 @@ def test_nearest_in_a_dataset(monkeypatch):
         found = nearest_in(data, x, start)
         np.testing.assert_array_equal(found[1], indices + start)
         np.testing.assert_allclose(found[0], distances)
+        assert not found[2].any()
     assert metrics.memorisation(x, data, x[:5]) == pytest.approx(
         metrics.memorisation(x, data.batch(slice(None)), x[:5])
+    )
+
+
+def test_nearest_in_a_dataset_with_mirror_images():
+    from minigan.metrics.distances import nearest, nearest_in
+
+    data = Dataset("noise", np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), np.uint8), flip=True)
+    x = np.concatenate(
+        [normal(20, 3, 4, 4, seed=1).astype(np.float32), data.batch([7]), data.batch([9])[..., ::-1]]
+    )
+    both = np.concatenate([data.batch(slice(None)), data.batch(slice(None))[..., ::-1]])
+    distances, indices = nearest(x, both)
+    found = nearest_in(data, x)
+    np.testing.assert_allclose(found[0], distances)
+    np.testing.assert_array_equal(found[1], indices % 50)
+    np.testing.assert_array_equal(found[2], indices >= 50)
+    assert (found[0][-2:].tolist(), found[1][-2:].tolist(), found[2][-2:].tolist()) == (
+        [0, 0],
+        [7, 9],
+        [False, True],
     )
 
 
@@ -168,6 +205,23 @@ def test_support_of_a_known_number(size):
     assert metrics.support(samples, threshold=1).size == pytest.approx(size, rel=0.2)
 
 
+def test_support_of_one_picture_beside_data_with_copies():
+    real = normal(1000, 1, 8, 8)
+    without = metrics.near_duplicate_distance(real)
+    real[:30] = real[30:60]
+    threshold = metrics.near_duplicate_distance(real)
+    assert threshold == pytest.approx(without, rel=0.05)
+    one = np.repeat(normal(1, 1, 8, 8, seed=1), 1000, axis=0)
+    for distance in (threshold, 0.0):
+        assert metrics.support(one, distance) == metrics.Support(499_500, 1)
+        assert metrics.support(real[:500], distance).pairs >= 30
+    assert metrics.support(real[30:], 0.0) == metrics.Support(0, 970 * 969 / 2)
+
+
+def test_data_of_copies_alone_have_no_near_duplicates():
+    assert metrics.near_duplicate_distance(np.ones((10, 1, 2, 2))) == 0
+
+
 def test_support_without_a_pair_is_a_bound():
     found = metrics.support(normal(100, 8), threshold=1e-6)
     assert (found.pairs, found.size) == (0, 100 * 99 / 2)
@@ -176,6 +230,24 @@ def test_support_without_a_pair_is_a_bound():
 def test_near_duplicate_distance():
     x = np.array([0, 1, 3, 6, 10.0])[:, None]
     assert metrics.near_duplicate_distance(x, share=0.5) == pytest.approx(2)
+
+
+def test_diversity_of_one_picture_is_exactly_0():
+    real = normal(50, 3, 8, 8)
+    assert metrics.diversity(np.repeat(real[:1] + 0.1, 50, axis=0), real) == 0
+    with pytest.raises(MiniganError, match="all real samples are the same"):
+        metrics.diversity(real, np.repeat(real[:1] + 0.1, 50, axis=0))
+
+
+def test_a_copy_is_nearer_than_a_near_copy():
+    from minigan.metrics.distances import nearest
+
+    x = normal(30, 1, 16, 16).astype(np.float32)
+    train = np.concatenate([x + np.float32(1e-4), x, x - np.float32(1e-4)])
+    distances, indices = nearest(x, train)
+    assert indices.tolist() == list(range(30, 60))
+    assert not distances.any()
+    assert metrics.memorisation(x, train, normal(5, 1, 16, 16, seed=1)) == 0
 
 
 def test_diversity():

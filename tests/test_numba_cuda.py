@@ -26,7 +26,7 @@ SIMULATOR = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
 
 
 def python(*args, **kwargs):
-    return subprocess.run([sys.executable, *map(str, args)], capture_output=True, text=True, **kwargs)
+    return subprocess.run([sys.executable, *map(str, args)], capture_output=True, encoding="utf-8", **kwargs)
 
 
 @pytest.mark.slow

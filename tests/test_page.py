@@ -21,6 +21,7 @@ from rich.console import Console
 
 from minigan import nn, training
 from minigan.cli import main
+from minigan.data import load
 from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans import cgan, dcgan, gan, wgan_gp
 from minigan.metrics.divergence import Cells
@@ -72,7 +73,7 @@ def pristine(tmp_path_factory):
 def images(pristine, tmp_path):
     run = Run.open(shutil.copytree(pristine / "images", tmp_path / "images"))
     run.save_verdict(VERDICT)
-    (run.path / "evaluation.json").write_text(json.dumps(EVALUATION))
+    (run.path / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
     return run
 
 
@@ -122,7 +123,7 @@ def test_the_numbers_in_the_page_are_those_of_the_files(images):
 
 
 def test_the_means_are_of_all_steps_though_few_are_drawn(images):
-    with open(images.metrics_path, "w") as file:
+    with open(images.metrics_path, "w", encoding="utf-8") as file:
         for step in range(1, 2001):
             file.write(json.dumps({"step": step, "d_loss": float(step), "g_loss": 0.0}) + "\n")
     losses = data_of(write_page(images))["charts"]["losses"]["series"][0]
@@ -168,9 +169,11 @@ def test_verdict_evaluation_and_settings_are_told(images):
 
 def test_nothing_in_a_file_can_end_the_script(images):
     config = images.path / "config.toml"
-    config.write_text(config.read_text().replace("[run]", '[run]\nstop_on = "collapse"'))
-    lines = images.metrics_path.read_text().replace("d_loss", "</script><b>_loss")
-    images.metrics_path.write_text(lines)
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("[run]", '[run]\nstop_on = "collapse"'), encoding="utf-8"
+    )
+    lines = images.metrics_path.read_text(encoding="utf-8").replace("d_loss", "</script><b>_loss")
+    images.metrics_path.write_text(lines, encoding="utf-8")
     page = content(write_page(Run.open(images.path)))
     assert "</script><b>" not in page
     assert "</script><b>_loss" in [s["name"] for s in data_of(images.page)["charts"]["losses"]["series"]]
@@ -183,7 +186,9 @@ def test_the_command_trains_the_same_again(images, monkeypatch, tmp_path):
     assert command.startswith("minigan train dcgan ")
     assert main([*command.split()[1:], "--out=again"]) == 0
     assert Run.open("again").config == images.config
-    assert (tmp_path / "again" / "metrics.jsonl").read_text() == images.metrics_path.read_text()
+    assert (tmp_path / "again" / "metrics.jsonl").read_text(
+        encoding="utf-8"
+    ) == images.metrics_path.read_text(encoding="utf-8")
 
 
 def test_walks_and_neighbours_are_shown_with_their_distances(images):
@@ -195,6 +200,16 @@ def test_walks_and_neighbours_are_shown_with_their_distances(images):
     np.testing.assert_allclose(shown.distances, apart, rtol=1e-5)
     for distance in shown.distances:
         assert f"<figcaption>{distance:.3g}</figcaption>" in page
+
+
+def test_neighbours_among_mirrored_images_are_shown_as_they_are_near(images):
+    dataset = load("digits", size=16, flip=True)
+    shown = training.page.exhibits(images, True, dataset)
+    apart = np.sqrt(((shown.samples - shown.neighbours).astype(float) ** 2).sum(axis=(1, 2, 3)))
+    np.testing.assert_allclose(shown.distances, apart, rtol=1e-6)
+    plain = training.page.exhibits(images, True, replace(dataset, flip=False))
+    assert (shown.distances <= plain.distances).all()
+    assert (shown.distances < plain.distances).any()
 
 
 @pytest.mark.slow
@@ -233,10 +248,10 @@ def test_a_run_in_the_plane_without_frames_has_a_film(points):
 
 
 def test_without_the_data_the_page_says_what_is_left_out(images, monkeypatch):
-    def gone(*args):
+    def gone(*args, **how):
         raise MiniganError("there is no folder /nowhere")
 
-    monkeypatch.setattr(training.page, "load", gone)
+    monkeypatch.setattr("minigan.training.options.load", gone)
     page = content(write_page(Run.open(images.path)))
     assert "The training data cannot be read" in page
     assert "Between samples" in page
@@ -270,7 +285,7 @@ def test_without_the_data_the_page_says_what_is_left_out(images, monkeypatch):
     ],
 )
 def test_a_damaged_file_is_one_sentence(images, name, text, message, capsys):
-    (images.path / name).write_text(text)
+    (images.path / name).write_text(text, encoding="utf-8")
     assert main(["report", str(images.path)]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -288,13 +303,13 @@ def test_a_damaged_frame_is_one_sentence(points):
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(images):
-    with open(images.metrics_path, "a") as file:
+    with open(images.metrics_path, "a", encoding="utf-8") as file:
         file.write('{"step": 7, "d_lo')
     assert data_of(write_page(images))["charts"]["losses"]["series"][0]["x"] == [1, 2, 3, 4, 5, 6]
 
 
 def test_numbers_that_are_not_finite_are_gaps(images):
-    with open(images.metrics_path, "a") as file:
+    with open(images.metrics_path, "a", encoding="utf-8") as file:
         file.write('{"step": 7, "d_loss": NaN, "g_loss": Infinity, "d_real": 1, "d_fake": 1}\n')
         file.write('{"step": 8, "d_loss": 1.5, "g_loss": 2.5, "d_real": 1, "d_fake": 1}\n')
     losses = data_of(write_page(images))["charts"]["losses"]["series"]

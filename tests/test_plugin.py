@@ -32,12 +32,12 @@ pytestmark = pytest.mark.slow  # each test starts pytest anew, and with it hypot
 
 @pytest.fixture
 def pytest_run(tmp_path):
-    (tmp_path / "test_it.py").write_text(TEST)
+    (tmp_path / "test_it.py").write_text(TEST, encoding="utf-8")
 
     def run(*args, **environment):
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--strict-markers", "-rs", *args]
         result = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **environment}
+            command, cwd=tmp_path, capture_output=True, encoding="utf-8", env={**os.environ, **environment}
         )
         return result.returncode, result.stdout + result.stderr
 

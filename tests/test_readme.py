@@ -11,7 +11,7 @@ from minigan.cli import app
 from minigan.gans import MODELS
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -23,16 +23,16 @@ def test_the_code_runs_as_one_file_under_plain_pytest(tmp_path):
     """All blocks but the sketch of the training loop, which uses names of its file."""
     code = "\n".join(block for block in blocks("python") if "for real in data" not in block)
     assert "check_op" in code
-    (tmp_path / "test_mine.py").write_text(code)
+    (tmp_path / "test_mine.py").write_text(code, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert "1 passed" in result.stdout, result.stdout + result.stderr
     assert "gradients checked on reference" in result.stdout
 
 
 def test_the_loop_shown_is_the_loop_of_the_file():
     (loop,) = [block for block in blocks("python") if "for real in data" in block]
-    source = (ROOT / "minigan" / "gans" / "dcgan.py").read_text()
+    source = (ROOT / "minigan" / "gans" / "dcgan.py").read_text(encoding="utf-8")
     for line in loop.split("yield")[0].splitlines():
         assert line.strip() in source
 

@@ -192,7 +192,7 @@ def test_the_best_goes_up_or_down_as_its_metric_does():
 
 def test_pruning_deletes_what_is_not_to_be_kept(run):
     run.evaluations_path.write_text(
-        '{"step": 2, "modes": 5}\n{"step": 4, "modes": 7}\n{"step": 6, "modes": 6}\n'
+        '{"step": 2, "modes": 5}\n{"step": 4, "modes": 7}\n{"step": 6, "modes": 6}\n', encoding="utf-8"
     )
     run.prune(Keep(best="modes"), saved=8)
     assert run.checkpoint_steps() == [4, 8]

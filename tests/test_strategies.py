@@ -375,7 +375,7 @@ def test_failures_are_shrunk_to_contiguous_arrays(domain, holds):
 
 def run_without_hypothesis(code):
     code = f"import sys; sys.modules['hypothesis'] = None; {code}"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
 
 
 def test_without_hypothesis_the_error_says_what_to_install():

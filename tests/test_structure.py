@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "nn": ENGINE,
     "optim": ENGINE,
     "gans": ENGINE | {"graph", "nn", "optim"},
-    "data": BASE,
+    "data": BASE | {"files"},
     "metrics": ENGINE | {"files", "nn", "optim", "data"},
     "diagnostics": ENGINE | {"graph", "nn", "gans", "data", "metrics"},
     "report": TRAINING | {"__init__", "data", "metrics"},
@@ -148,6 +148,114 @@ class A:
     ]
 
 
+# Text in files
+
+SOURCES = [
+    file for part in ("minigan", "kernels", "bench", "examples", "tests") for file in files(ROOT / part)
+]
+OF_TEXT = {"read_text": 0, "write_text": 1}  # methods, and where their `encoding` may stand
+OPENERS = {"open": 1, "fdopen": 1}  # what opens a file, text unless its mode has a b, and where that stands
+BINARY = {"NamedTemporaryFile", "TemporaryFile", "SpooledTemporaryFile", "TextIOWrapper"}
+ELSEWHERE = {"Image", "Run", "chromium", "os", "webbrowser"}  # whose `open` opens no text
+
+
+def in_the_locale(source):
+    """The lines of all calls that read or write text in whatever encoding the user's locale has."""
+    return [
+        node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and _is_such(node)
+    ]
+
+
+def _is_such(call):
+    named = {word.arg: word.value for word in call.keywords}
+    if "encoding" in named:
+        return False
+    if any(_is(named.get(word), True) for word in ("text", "universal_newlines")):
+        return True
+    name = getattr(call.func, "attr", getattr(call.func, "id", None))
+    value = getattr(call.func, "value", None)
+    owner = getattr(value, "attr", getattr(value, "id", None))
+    if name in OF_TEXT:
+        return len(call.args) <= OF_TEXT[name]
+    if name == "TextIOWrapper":
+        return True
+    if name in BINARY:
+        return "mode" in named and not _binary(named["mode"])
+    if name not in OPENERS or (name == "open" and owner in ELSEWHERE):
+        return name in (
+            "getoutput",
+            "getstatusoutput",
+            "popen",
+            "FileHandler",
+            "savetxt",
+            "loadtxt",
+            "genfromtxt",
+        )
+    method = isinstance(call.func, ast.Attribute) and owner not in ("io", "gzip", "os", "builtins")
+    place = OPENERS[name] - method  # a path's own method
+    mode = named.get("mode", call.args[place] if len(call.args) > place else None)
+    return not _binary(mode) and not (owner == "gzip" and mode is None)
+
+
+def _is(node, value):
+    return isinstance(node, ast.Constant) and node.value is value
+
+
+def _binary(mode):
+    """Whether each string that the mode can be has a b."""
+    words = [node.value for node in ast.walk(mode) if isinstance(node, ast.Constant)] if mode else []
+    words = [word for word in words if isinstance(word, str)]
+    return bool(words) and all("b" in word for word in words)
+
+
+def test_text_is_read_and_written_in_an_encoding_that_is_named():
+    found = {file: in_the_locale(file.read_text(encoding="utf-8")) for file in SOURCES}
+    assert len(found) > 200
+    assert {file: lines for file, lines in found.items() if lines} == {}
+
+
+def test_the_rule_sees_text_in_every_form():
+    text = """
+open(p)
+open(p, "w")
+open(p, mode="a+")
+p.open()
+p.open("w")
+io.open(p)
+gzip.open(p, "rt")
+os.fdopen(handle, "w")
+p.read_text()
+p.read_text(errors="replace")
+p.write_text(x)
+subprocess.run(c, text=True)
+subprocess.Popen(c, universal_newlines=True)
+tempfile.NamedTemporaryFile("w", mode="w")
+io.TextIOWrapper(f)
+open(p, mode)
+np.savetxt(p, x)
+"""
+    assert in_the_locale(text) == list(range(2, 19))
+    fine = """
+open(p, "rb")
+open(p, "ab" if x else "wb")
+open(p, encoding="utf-8")
+p.open("rb")
+p.open("w", encoding="utf-8")
+gzip.open(p)
+os.fdopen(handle, "wb")
+p.read_text("utf-8")
+p.read_text(encoding="utf-8")
+p.write_text(x, "utf-8")
+subprocess.run(c)
+subprocess.run(c, text=True, encoding="utf-8")
+tempfile.TemporaryFile()
+Image.open(p)
+Run.open(p)
+os.open(p, os.O_RDONLY)
+"""
+    assert in_the_locale(fine) == []
+
+
 def test_every_package_is_installed():
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     found = {
@@ -164,5 +272,5 @@ def test_importing_is_light_and_silent(module):
         "heavy = {'torch', 'cupy', 'numba', 'matplotlib', 'sklearn', 'PIL', 'scipy'}\n"
         "sys.exit(', '.join(sorted(heavy & sys.modules.keys())) or 0)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

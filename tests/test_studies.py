@@ -28,6 +28,6 @@ def test_a_study_can_be_read(file):
 
 @each(WITH_RESULTS)
 def test_results_are_of_the_rows_that_are_there(file):
-    results = json.loads(file.with_suffix(".json").read_text())
+    results = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     assert [row["name"] for row in results["rows"]] == [row.name for row in Study.read(file).rows]
-    assert file.with_suffix(".md").read_text().startswith(f"# {results['title']}")
+    assert file.with_suffix(".md").read_text(encoding="utf-8").startswith(f"# {results['title']}")

@@ -95,18 +95,18 @@ def study(tmp_path, monkeypatch):
     """A function that runs STUDY, or the text given, and returns the exit code."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pool, "LOOK_EVERY", 0.005)
-    Path("stand_in.py").write_text(STAND_IN)
+    Path("stand_in.py").write_text(STAND_IN, encoding="utf-8")
     monkeypatch.setattr(jobs, "MINIGAN", (sys.executable, "-S", "stand_in.py"))
 
     def run(*flags, text=STUDY):
-        Path("modes.toml").write_text(text)
+        Path("modes.toml").write_text(text, encoding="utf-8")
         return main(["study", "modes.toml", *flags])
 
     return run
 
 
 def log(name):
-    return Path("runs/modes", f"{name}.log").read_text()
+    return Path("runs/modes", f"{name}.log").read_text(encoding="utf-8")
 
 
 def checkpoints(name):
@@ -144,7 +144,7 @@ def interrupt(times=1):
 
 def test_the_page_says_how_rows_were_judged(study):
     assert study(text=STUDY.replace("n = 2500", "draws = 2")) == 0
-    page = Path("modes.md").read_text()
+    page = Path("modes.md").read_text(encoding="utf-8")
     assert "\nAn evaluation: 2 draws of 10 samples.\nClassifier 0123abcd of mnist, right on 99.31% of" in page
 
 
@@ -161,13 +161,13 @@ def test_a_study_ends_in_a_table(study, capsys):
 """
         in printed
     )
-    page = Path("modes.md").read_text()
-    assert page == Path("runs/modes/results.md").read_text()
+    page = Path("modes.md").read_text(encoding="utf-8")
+    assert page == Path("runs/modes/results.md").read_text(encoding="utf-8")
     assert page.startswith("# Modes found\n\nMade by `minigan study modes.toml`, ")
     judged = "An evaluation: 3 draws of 2,500 samples.\n\n"
     assert f"Mean ± standard error over the seeds 0, 1, 2.\n{judged}" in page
     assert "- GAN, ring of 8: gan, data ring8, steps 2, latent 2\n" in page
-    found = json.loads(Path("modes.json").read_text())
+    found = json.loads(Path("modes.json").read_text(encoding="utf-8"))
     first = found["rows"][0]
     assert [first["seeds"][seed]["metrics"]["modes"]["value"] for seed in "012"] == [2, 3, 6]
     assert first["means"]["modes"] == {
@@ -235,7 +235,10 @@ def test_more_seeds_and_rows_are_added(study, capsys):
     more = STUDY.replace("[0, 1, 2]", "[0, 1]") + '\n[[rows]]\nname = "GAN"\nlr = [1e-4, 2e-4]'
     assert study(text=more) == 0
     assert "6 of 8 jobs to do" in capsys.readouterr().out
-    assert json.loads(Path("runs/modes/gan-lr-0.0001-seed1/given.json").read_text())["lr"] == "0.0001"
+    assert (
+        json.loads(Path("runs/modes/gan-lr-0.0001-seed1/given.json").read_text(encoding="utf-8"))["lr"]
+        == "0.0001"
+    )
 
 
 def test_another_evaluation_trains_nothing(study, capsys):
@@ -243,7 +246,7 @@ def test_another_evaluation_trains_nothing(study, capsys):
     assert study(text=STUDY.replace("2500", "500")) == 0
     assert log("gan-ring-of-8-seed0").count(" train ") == 1
     assert log("gan-ring-of-8-seed0").count(" evaluate ") == 2
-    assert '"n": 500' in Path("modes.json").read_text()
+    assert '"n": 500' in Path("modes.json").read_text(encoding="utf-8")
 
 
 def test_a_job_that_was_begun_with_other_settings_is_refused(study, capsys):
@@ -268,9 +271,9 @@ def test_a_failed_job_is_told_and_the_others_go_on(study, capsys):
 
 
 def test_a_study_that_failed_whole_leaves_its_last_results(study):
-    Path("modes.md").write_text("as they were")
+    Path("modes.md").write_text("as they were", encoding="utf-8")
     assert study(text=STUDY.replace("steps = 2", "batch_size = 13")) == 1
-    assert Path("modes.md").read_text() == "as they were"
+    assert Path("modes.md").read_text(encoding="utf-8") == "as they were"
 
 
 def test_a_program_that_is_not_there_is_a_failure(study, capsys):
@@ -286,14 +289,20 @@ def test_samples_of_another_program_are_scored_alike(study, capsys):
     assert study(text=text) == 0
     assert " evaluate runs/modes/other-seed1/samples.npz --data=ring8 --metrics=modes" in log("other-seed1")
     assert "| other                | 12.0 ± 5.8" in capsys.readouterr().out
-    assert json.loads(Path("modes.json").read_text())["rows"][2]["settings"]["command"][0] == "{python}"
+    assert (
+        json.loads(Path("modes.json").read_text(encoding="utf-8"))["rows"][2]["settings"]["command"][0]
+        == "{python}"
+    )
 
 
 def test_two_jobs_run_at_once_and_share_the_threads(study, monkeypatch):
     monkeypatch.setenv("MINIGAN_NUM_THREADS", "6")
     text = STUDY.replace("[0, 1, 2]", "[0]").replace("steps = 2", "steps = 2\nsample_every = 2")
     assert study("--workers=2", text=text) == 0
-    assert json.loads(Path("runs/modes/gan-ring-of-8-seed0/given.json").read_text())["threads"] == "3"
+    assert (
+        json.loads(Path("runs/modes/gan-ring-of-8-seed0/given.json").read_text(encoding="utf-8"))["threads"]
+        == "3"
+    )
 
 
 def test_one_worker_takes_one_after_another(study, capsys):
@@ -348,7 +357,7 @@ def test_a_job_that_was_killed_goes_on_from_its_checkpoint(study, capsys):
     def kill():
         for process in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
-                words = process.read_text()
+                words = process.read_text(encoding="utf-8")
                 if "stand_in.py" in words and name in words and os.getpid() == _parent(process.parent):
                     os.kill(int(process.parent.name), signal.SIGKILL)
 
@@ -363,14 +372,14 @@ def test_a_job_that_was_killed_goes_on_from_its_checkpoint(study, capsys):
 
 
 def _parent(process):
-    return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    return int((process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
 
 
 def test_a_job_killed_before_its_first_checkpoint_begins_anew(study):
     folder = Path("runs/modes/gan-ring-of-8-seed0")
     assert study() == 0
-    record = json.loads(folder.with_suffix(".json").read_text())
-    folder.with_suffix(".json").write_text(json.dumps({"training": record["training"]}))
+    record = json.loads(folder.with_suffix(".json").read_text(encoding="utf-8"))
+    folder.with_suffix(".json").write_text(json.dumps({"training": record["training"]}), encoding="utf-8")
     for checkpoint in (folder / "checkpoints").iterdir():
         checkpoint.unlink()
     assert study() == 0
@@ -380,7 +389,7 @@ def test_a_job_killed_before_its_first_checkpoint_begins_anew(study):
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 def test_what_a_killed_study_left_running_is_waited_for(study, capsys):
     """Two processes must not train in one folder."""
-    Path("modes.toml").write_text(LONG)
+    Path("modes.toml").write_text(LONG, encoding="utf-8")
     code = (
         "import sys; from minigan.studies import jobs; from minigan.cli import main\n"
         "jobs.MINIGAN = (sys.executable, '-S', 'stand_in.py')\n"
@@ -473,7 +482,9 @@ def test_flags_are_typed_as_the_command_line_takes_them():
 )
 def test_what_cannot_be_judged_is_told_before_anything_is_trained(change, message, tmp_path, capsys):
     file = tmp_path / "study.toml"
-    file.write_text(f'seeds = [0]\n{change}\n[[rows]]\nname = "GAN"\nmodel = "gan"\nsteps = 2\n')
+    file.write_text(
+        f'seeds = [0]\n{change}\n[[rows]]\nname = "GAN"\nmodel = "gan"\nsteps = 2\n', encoding="utf-8"
+    )
     assert main(["study", str(file), "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

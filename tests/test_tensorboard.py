@@ -97,7 +97,7 @@ def text(events, tag):
 
 def test_tensorboard_reads_what_the_folder_says(run):
     events = check(run)
-    assert text(events, "config").strip() == (run.path / "config.toml").read_text().strip()
+    assert text(events, "config").strip() == (run.path / "config.toml").read_text(encoding="utf-8").strip()
     assert [image.step for image in events.Images("real")] == [0]
 
 
@@ -148,7 +148,7 @@ def test_a_run_that_is_not_logged_needs_no_tensorboard(tmp_path, monkeypatch):
 
 def test_a_disk_that_takes_no_events_is_told_in_one_sentence(run, capsys):
     shutil.rmtree(run.path / "tensorboard")
-    (run.path / "tensorboard").write_text("in the way")
+    (run.path / "tensorboard").write_text("in the way", encoding="utf-8")
     assert main(["train", "gan", "--resume=run", "--steps=12"]) == 2
     assert "cannot write to run: File exists" in capsys.readouterr().err
 
@@ -167,9 +167,9 @@ def test_a_disk_that_is_full_is_told_in_one_sentence(run, monkeypatch, capfd):
 
 
 def test_lines_that_cannot_be_read_are_passed_over(run):
-    whole = run.metrics_path.read_text().splitlines()
+    whole = run.metrics_path.read_text(encoding="utf-8").splitlines()
     spoilt = [*whole[:3], '{"step": 4, "d_loss": "x"}', "no JSON", *whole[4:], '{"step": 1']
-    run.metrics_path.write_text("\n".join(spoilt))
+    run.metrics_path.write_text("\n".join(spoilt), encoding="utf-8")
     with TensorBoard(run):
         pass
     assert list(lines_of(check(run), "metrics")) == [1, 2, 3, *range(5, 11)]

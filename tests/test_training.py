@@ -25,6 +25,7 @@ from minigan import files, training
 from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans import cgan, dcgan, gan, wgan_gp
 from minigan.training import Options, Run, runner
+from minigan.training.checkpoint import checksum
 
 TINY = dcgan.Config(steps=6, batch_size=8, width=4, latent=8)
 OPTIONS = Options(checkpoint_every=2, sample_every=3, seed=5)
@@ -44,7 +45,7 @@ def checkpoint(run, step=None):
 
 
 def metrics(run):
-    return run.metrics_path.read_text()
+    return run.metrics_path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +108,55 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
         assert a.read_bytes() == b.read_bytes()
 
 
+def test_a_run_of_mirrored_images_goes_on_to_the_same_bits(tmp_path):
+    flipped = replace(OPTIONS, flip=True)
+    whole = train(tmp_path / "whole", options=flipped)
+    assert checkpoint(whole) != checkpoint(train(tmp_path / "plain"))
+    stopped = train(tmp_path / "stopped", replace(TINY, steps=4), flipped)
+    resumed = training.resume(stopped.path, steps=6, console=quiet())
+    assert checkpoint(resumed) == checkpoint(whole)
+
+
+def test_a_run_of_before_there_were_mirrored_images_goes_on_to_the_same_bits(trained, tmp_path):
+    run = train(tmp_path / "run", replace(TINY, steps=4))
+    _change(run.path, "flip = false\n", "")
+    file = run.latest_checkpoint().with_suffix(".json")
+    description = json.loads(file.read_bytes())
+    del description["settings"]["flip"]
+    description["checksum"] = checksum(description)
+    file.write_text(json.dumps(description), encoding="utf-8")
+    assert checkpoint(training.resume(run.path, steps=6, console=quiet())) == checkpoint(Run.open(trained))
+    _change(run.path, "[run]\n", "[run]\nflip = true\n")
+    with pytest.raises(MiniganError, match=r"was trained with flip = False, config\.toml has True"):
+        training.resume(run.path, steps=8, console=quiet())
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_run_of_a_folder_stays_as_grey_or_as_coloured_as_it_began(tmp_path, mode):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(10):
+        Image.new("RGB", (16, 16), (20 * i, 9 * i, 5)).convert(mode).save(pictures / f"{i}.png")
+    options = replace(OPTIONS, data=f"folder:{pictures}")
+    run = train(tmp_path / "run", replace(TINY, size=16, steps=2), options)
+    for i in range(10):
+        Image.new("RGB", (16, 16), (5, 9 * i, 20 * i)).convert({"L": "RGB", "RGB": "L"}[mode]).save(
+            pictures / f"{i}.png"
+        )
+    assert training.resume(run.path, steps=4, console=quiet()).checkpoint_steps() == [2, 4]
+
+
+def test_points_are_not_mirrored(tmp_path):
+    with pytest.raises(MiniganError, match="ring8 is made of points, which have no mirror images"):
+        train(tmp_path / "run", gan.Config(steps=2), Options(data="ring8", flip=True), "gan")
+
+
 @pytest.mark.slow
 def test_what_came_after_the_last_checkpoint_is_made_again(tmp_path):
     whole = train(tmp_path / "whole")
     killed = train(tmp_path / "killed")
     killed.checkpoint_path(6).unlink()  # as if killed at step 6, its checkpoint not yet written
-    with open(killed.metrics_path, "a") as file:
+    with open(killed.metrics_path, "a", encoding="utf-8") as file:
         file.write('{"step": 7, "d_lo')  # and in the middle of a line
     training.resume(killed.path, console=quiet())
     assert checkpoint(killed) == checkpoint(whole)
@@ -121,7 +165,9 @@ def test_what_came_after_the_last_checkpoint_is_made_again(tmp_path):
 
 def start(*args, cwd):
     command = [sys.executable, "-m", "minigan", "train", "dcgan", *args]
-    return subprocess.Popen(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=cwd, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def wait_for(condition, process):
@@ -188,7 +234,7 @@ def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_
     )
     run = train(tmp_path / "run")
     command = [sys.executable, "-c", program, run.path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as first:
         assert first.stdout.readline() == "inside\n"
         with pytest.raises(MiniganError, match=f"run is in use by process {first.pid}$"):
             training.resume(run.path, steps=8, console=quiet())
@@ -269,8 +315,8 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path):
     ("make", "message"),
     [
         (lambda p: (p / "config.toml").unlink(), "is not a run folder"),
-        (lambda p: (p / "config.toml").write_text("model = "), "cannot be read"),
-        (lambda p: (p / "config.toml").write_text('model = "dcgan"'), "cannot be read"),
+        (lambda p: (p / "config.toml").write_text("model = ", encoding="utf-8"), "cannot be read"),
+        (lambda p: (p / "config.toml").write_text('model = "dcgan"', encoding="utf-8"), "cannot be read"),
         (lambda p: [c.unlink() for c in p.glob("checkpoints/*")], "has no checkpoint yet"),
         (lambda p: _change(p, "width = 4", "width = 5"), "does not fit this run"),
         (lambda p: _change(p, "width = 4", "breadth = 4"), "breadth = 4 does not fit"),
@@ -291,7 +337,7 @@ def test_a_run_folder_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, t
 
 def _change(path, old, new):
     config = path / "config.toml"
-    config.write_text(config.read_text().replace(old, new))
+    config.write_text(config.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
 def test_a_resumed_run_cannot_end_before_it_began(tmp_path):
@@ -328,7 +374,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     run = Run.open(tmp_path / "run")
     assert run.checkpoint_steps() == []
     assert (run.verdict()["verdict"], run.verdict()["step"]) == ("diverging", 2)
-    assert "the weights are not finite" in run.page.read_text()
+    assert "the weights are not finite" in run.page.read_text(encoding="utf-8")
 
 
 def test_weights_that_are_not_finite_end_a_run_before_they_are_evaluated(tmp_path, monkeypatch):
@@ -348,7 +394,7 @@ def test_weights_that_are_not_finite_end_a_run_before_they_are_evaluated(tmp_pat
 
 
 def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(MiniganError, match="cannot write the run folder"):
         train(tmp_path / "file" / "run")
     train(tmp_path / "run")

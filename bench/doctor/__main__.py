@@ -13,7 +13,7 @@ CALIBRATION, HELD_OUT = range(100, 104), range(300, 304)  # the thresholds were 
 
 
 def main(seeds=(*CALIBRATION, *HELD_OUT), out=HERE / "results.json"):
-    found = json.loads(out.read_text()) if out.exists() else []
+    found = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
     done = {(r["recipe"], r["seed"]) for r in found}
     for seed in seeds:
         for recipe in RECIPES:
@@ -25,8 +25,8 @@ def main(seeds=(*CALIBRATION, *HELD_OUT), out=HERE / "results.json"):
                     *r["evidence"][:1],
                     flush=True,
                 )
-                out.write_text(json.dumps(found, indent=1) + "\n")
-    out.with_suffix(".md").write_text(page(found, CALIBRATION, HELD_OUT))
+                out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(page(found, CALIBRATION, HELD_OUT), encoding="utf-8")
 
 
 if __name__ == "__main__":

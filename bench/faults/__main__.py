@@ -81,7 +81,7 @@ KINDS = {"kill": kills, "disk": disks, "corrupt": corruptions, "fuzz": fuzzes, "
 
 def record(out: Path, kind: str, command: str, row: dict):
     """Put the row into results.json, in the place of one of the same name, and write results.md anew."""
-    found = json.loads(out.read_text()) if out.exists() else {}
+    found = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     facts = {
         "command": command,
         "date": date.today().isoformat(),
@@ -90,8 +90,8 @@ def record(out: Path, kind: str, command: str, row: dict):
     }
     name = " ".join(str(row[key]) for key in ("model", "signal", "what") if key in row)
     found.setdefault(kind, {})[name] = row | facts
-    out.write_text(json.dumps(found, indent=1) + "\n")
-    out.with_suffix(".md").write_text(page(found))
+    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(page(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

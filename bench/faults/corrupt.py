@@ -58,17 +58,19 @@ class Known:
         self.do(train_command(MODEL, self.run, steps=AT, diagnose_every=1))
         self.do(train_command(MODEL, whole, steps=FURTHEST, checkpoint_every=1))
         config = self.run / "config.toml"
-        config.write_text(config.read_text().replace(f"steps = {AT}", f"steps = {STEPS}"))
+        config.write_text(
+            config.read_text(encoding="utf-8").replace(f"steps = {AT}", f"steps = {STEPS}"), encoding="utf-8"
+        )
         self.checkpoints = {
             s: load_checkpoint(Run.open(whole).checkpoint_path(s)) for s in range(1, FURTHEST + 1)
         }
-        self.lines = set((whole / "metrics.jsonl").read_text().splitlines())
+        self.lines = set((whole / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
         self.samples = {s: Sampler.of(Run.open(whole), s)(5) for s in self.checkpoints}
 
     def do(self, command: list[str]):
         code = Process(command, self.log).finish()
         if code:
-            raise RuntimeError(f"{command} ended with {code}:\n{self.log.read_text()}")
+            raise RuntimeError(f"{command} ended with {code}:\n{self.log.read_text(encoding='utf-8')}")
 
     def outcome(self, name: str, run: Path, file: Path) -> tuple[str, str]:
         """(unharmed, recovered, sentence or bad, why it is bad) of a command on a damaged run."""
@@ -89,7 +91,7 @@ class Known:
             code = Process(command, self.log).finish(SECONDS)
         except TimeoutError as error:
             return "bad", str(error)
-        said = self.log.read_text()
+        said = self.log.read_text(encoding="utf-8")
         if code == 2:
             sentences = [line for line in said.splitlines() if line.startswith("minigan: ")]
             fine = len(sentences) == 1 and "Traceback" not in said
@@ -113,7 +115,11 @@ class Known:
             a.tobytes() != right.arrays[key].tobytes() for key, a in found.arrays.items()
         ):
             return f"another checkpoint of step {found.step}"
-        lines = (run / "metrics.jsonl").read_text().splitlines() if file.name != "metrics.jsonl" else []
+        lines = (
+            (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            if file.name != "metrics.jsonl"
+            else []
+        )
         strange = [line for line in lines if line not in self.lines]
         steps = [json.loads(line)["step"] for line in lines]
         if strange or (lines and steps != list(range(1, found.step + 1))):

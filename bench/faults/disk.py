@@ -30,7 +30,7 @@ def disk(model: str, n: int, way: str, seed: int = 0, say=print) -> dict:
         while counts["full"] < n:
             path = full / f"run-{counts['runs']}"
             process = Process(next_command(model, path), log)
-            code = process.wait(60, until=lambda: "run folder" in log.read_text())
+            code = process.wait(60, until=lambda: "run folder" in log.read_text(encoding="utf-8"))
             code = process.wait(rng.uniform(0, LATEST)) if code is None else code
             if code is None:
                 fill(filler) if way == "tmpfs" else limit(process.pid, int(rng.integers(*LIMITS)))
@@ -39,7 +39,9 @@ def disk(model: str, n: int, way: str, seed: int = 0, say=print) -> dict:
             before, newest = newest, newest_good(path)
             if code:
                 counts["full"] += 1
-                wrong = fault(code, log.read_text()) or ("a checkpoint was lost" if newest < before else "")
+                wrong = fault(code, log.read_text(encoding="utf-8")) or (
+                    "a checkpoint was lost" if newest < before else ""
+                )
             else:
                 counts["runs"] += 1
                 wrong, newest = unlike(shutil.move(path, kept), whole), -1

@@ -118,7 +118,7 @@ def checkpoints(folder: Path, rng) -> Iterator[Callable]:
     """Half of them with checksums that are right, as only someone could write who means ill."""
     run = trained(folder / "run")
     path = run.latest_checkpoint()
-    arrays, description = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
+    arrays, description = path.read_bytes(), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
     def attempt():
         Sampler.of(run)(2)

@@ -26,7 +26,7 @@ def kill(model: str, n: int, number=signal.SIGKILL, seed: int = 0, say=print) ->
         warm_up(model, folder / "warm")
         process = Process(train_command(model, whole), log)
         if code := process.finish():
-            raise RuntimeError(f"the unbroken run ended with {code}:\n{log.read_text()}")
+            raise RuntimeError(f"the unbroken run ended with {code}:\n{log.read_text(encoding='utf-8')}")
         longest = LONGEST * (time.monotonic() - process.began)
         while counts["signals"] < n:
             path = folder / f"run-{counts['runs']}"
@@ -61,7 +61,7 @@ def until_done(model, path, log, longest, number, rng, counts) -> str:
         if code == 0:
             return ""
         if code > 0 and code != 130:
-            return f"exit code {code}: {log.read_text()}"
+            return f"exit code {code}: {log.read_text(encoding='utf-8')}"
         before, newest = newest, newest_good(path)
         if newest < before:
             return f"the checkpoint of step {before} was lost"
@@ -82,7 +82,7 @@ def wait_for_a_moment(process: Process, path: Path, rng, longest: float) -> int 
     if aim == "process":
         return process.wait(rng.uniform(0, longest))
     if aim == "training":
-        code = process.wait(60, until=lambda: "run folder" in process.log.read_text())
+        code = process.wait(60, until=lambda: "run folder" in process.log.read_text(encoding="utf-8"))
         return process.wait(rng.uniform(0, longest)) if code is None else code
     seen, nth = set(), rng.integers(WRITES)
 

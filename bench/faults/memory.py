@@ -24,7 +24,7 @@ def memory(model: str, minutes: float, say=print) -> dict:
         while len(seen) * EVERY < 60 * minutes:
             code = process.wait(EVERY)
             if code is not None:
-                raise RuntimeError(f"training ended with {code}:\n{process.log.read_text()}")
+                raise RuntimeError(f"training ended with {code}:\n{process.log.read_text(encoding='utf-8')}")
             seen.append(resident(process.pid))
         process.send(signal.SIGTERM)
         process.finish(600)
@@ -45,5 +45,5 @@ def memory(model: str, minutes: float, say=print) -> dict:
 
 def resident(pid: int) -> float:
     """The resident memory of a process, in MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1000

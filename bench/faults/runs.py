@@ -58,7 +58,11 @@ class Process:
     def _run(self, command):
         code = 70  # of a traceback
         try:
-            with open(self.log, "w", buffering=1) as out, redirect_stdout(out), redirect_stderr(out):
+            with (
+                open(self.log, "w", buffering=1, encoding="utf-8") as out,
+                redirect_stdout(out),
+                redirect_stderr(out),
+            ):
                 code = told(command, out)
         except KeyboardInterrupt:  # before or after the command
             code = 130
@@ -86,7 +90,9 @@ class Process:
         if code is None:
             self.send(signal.SIGKILL)
             self.wait(10)
-            raise TimeoutError(f"still running after {seconds} s; its output:\n{self.log.read_text()}")
+            raise TimeoutError(
+                f"still running after {seconds} s; its output:\n{self.log.read_text(encoding='utf-8')}"
+            )
         return code
 
 

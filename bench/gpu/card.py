@@ -34,7 +34,7 @@ def _driver():
     """Its version, which CUDA does not tell; "unknown" without nvidia-smi."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.split()
+        said = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20).stdout.split()
     except (OSError, subprocess.TimeoutExpired):
         said = []
     return said[0] if said else "unknown"

@@ -49,7 +49,7 @@ def run_file(clock, until, file, options) -> tuple[dict[str, str], str, str | No
         env=os.environ | {"MINIGAN_REQUIRE_GPU": "1", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
     )
     late = threading.Event()

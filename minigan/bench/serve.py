@@ -62,7 +62,9 @@ class Served:
     def peak_memory(self):
         """The most bytes of memory that this process has held; None where that is not told."""
         try:
-            with open("/proc/self/status") as status:  # ru_maxrss would begin at our parent's size
+            with open(
+                "/proc/self/status", encoding="utf-8"
+            ) as status:  # ru_maxrss would begin at our parent's size
                 return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
         except OSError:
             pass

@@ -5,11 +5,12 @@ import sys
 
 # Each adds its commands to the application.
 from . import export, pages, rollback, tools, train, trained  # noqa: F401
-from .app import app, call, main
+from .app import app, call, main, print_anything
 
 __all__ = ["app", "call", "main", "run"]
 
 
 def run():
     """The entry point of the installed command."""
+    print_anything()
     sys.exit(main())

@@ -2,6 +2,7 @@
 sentence, with exit code 2."""
 
 import contextlib
+import io
 import os
 import sys
 from typing import Annotated
@@ -66,6 +67,14 @@ def call(app: App, tokens: list[str] | None) -> int:
     except KeyboardInterrupt:
         print("minigan: interrupted", file=sys.stderr)
         return 130
+
+
+def print_anything():
+    """From here on, what a terminal or a file of another encoding has no letter for is printed as an escape,
+    instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _check_environment():

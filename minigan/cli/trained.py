@@ -145,6 +145,8 @@ def evaluate(
     device: str = "auto",
     data: str | None = None,
     size: int | None = None,
+    channels: Literal[1, 3] | None = None,
+    flip: bool = False,
     data_dir: Path | None = None,
 ):
     """Measure a trained generator; the table is written to evaluation.json in the run folder, too.
@@ -175,6 +177,10 @@ def evaluate(
         The data to compare a .npz with; a run has its own.
     size
         Pixels a side of the images in a .npz.
+    channels
+        Of the images in a .npz, to be compared with those of a folder: 1 makes these grey, 3 colour.
+    flip
+        The program that made a .npz learned from mirrored images, too.
     data_dir
         Folder with the files of mnist or fashion-mnist; otherwise where the run found them, or where
         training would look for them.
@@ -185,12 +191,14 @@ def evaluate(
     how = {"names": metrics, "n": n, "seed": seed, "say": console.print}
     how |= {} if draws is None else {"draws": draws}
     archive = run.suffix.lower() == ".npz"
-    if not archive and (data is not None or size is not None):
-        raise MiniganError("--data and --size are for a .npz; a run is compared with its own data")
+    if not archive and (data is not None or size is not None or channels is not None or flip):
+        raise MiniganError(
+            "--data, --size, --channels and --flip are for a .npz; a run is compared with its own data"
+        )
     with console.status("reading") as status:
         how["progress"] = status.update
         if archive:
-            result, path = evaluate_archive(run, data, size, data_dir, **how)
+            result, path = evaluate_archive(run, data, size, data_dir, channels, flip, **how)
         else:
             result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
     _print_table(console, result)

@@ -1,8 +1,9 @@
 """The datasets: `load` one by its name, draw `Batches` from it."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from minigan.checks import integer, shown
+from minigan.checks import flag, integer, shown
 from minigan.data.batches import Batches
 from minigan.data.dataset import Dataset
 from minigan.data.digits import load_digits
@@ -28,7 +29,12 @@ FROM_FILES = *URLS, "stacked-mnist"  # those that have a test split
 
 
 def load(
-    name: str, size: int | None = None, data_dir: str | Path | None = None, split: str = "train"
+    name: str,
+    size: int | None = None,
+    data_dir: str | Path | None = None,
+    split: str = "train",
+    channels: int | None = None,
+    flip: bool = False,
 ) -> Dataset:
     """The dataset `name`, one of NAMES.
 
@@ -36,13 +42,17 @@ def load(
     data_dir: the folder with the files of mnist or fashion-mnist; stacked-mnist is made of the former's,
         the other datasets take none.
     split: "train" or "test"; only those three have a test split.
-    MiniganError for an unknown name or split, a size that cannot be, or files that cannot be used.
+    channels: of the images in a folder: 1 makes them grey, 3 colour; by default grey if all of them are.
+    flip: whether images come mirrored half of the time, see `Dataset`.
+    MiniganError for an unknown name or split, a size that cannot be, files that cannot be used, channels of
+    other data than a folder, or mirrored points.
     """
     for argument, value, types in (("name", name, str), ("data_dir", data_dir, str | Path | None)):
         if not isinstance(value, types):
             raise TypeError(f"load: {argument} must be a text, got {shown(value)}")
     if size is not None:
         integer("load", "size", size)
+    flag("load", "flip", flip)
     kind, _, path = name.partition(":")
     is_folder = kind == "folder" and bool(path)
     if name not in NAMES and not is_folder:
@@ -54,11 +64,13 @@ def load(
     if data_dir and name not in FROM_FILES:
         raise MiniganError(f"only {', '.join(FROM_FILES)} are read from a data folder, {name} needs none")
     if is_folder:
-        return load_folder(path) if size is None else load_folder(path, size)
+        return load_folder(path, 64 if size is None else size, channels, flip)
+    if channels is not None:
+        raise MiniganError(f"only the images of a folder are made grey or colour, got channels of {name}")
     if name == "stacked-mnist":
-        return load_stacked(split, data_dir, size)
+        return replace(load_stacked(split, data_dir, size), flip=flip)
     if name in URLS:
         dataset = load_mnist(name, split, data_dir)
     else:
         dataset = load_digits() if name == "digits" else load_mixture(name)
-    return dataset if size is None else dataset.to_size(size)
+    return replace(dataset if size is None else dataset.to_size(size), flip=flip)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from numbers import Integral
 
+import numpy as np
+
 from minigan import backend
 from minigan.checks import integer, shown
 from minigan.data.dataset import Dataset
@@ -15,7 +17,8 @@ class Batches(Iterator):
 
     Gives float32 (batch_size, *dataset.shape) arrays or, with labels=True, pairs of one and its
     int64 (batch_size,) labels, on `device`. What is left of an epoch after its last full batch is
-    dropped. The order is a function of `seed` and the epoch alone.
+    dropped. Of a dataset with `flip`, each image comes mirrored in half of the epochs, at random. The order
+    and what is mirrored are functions of `seed` and the epoch alone.
 
     epoch: the epoch of the last batch given, from 0. position: the samples given in this epoch.
     MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels it lacks;
@@ -46,7 +49,10 @@ class Batches(Iterator):
             self._start(self.epoch + 1)
         indices = self._order[self.position : self.position + self.batch_size]
         self.position += self.batch_size
-        batch = self.device.put(self.dataset.batch(indices))
+        batch = self.dataset.batch(indices)
+        if self.dataset.flip:
+            mirror(batch, self._mirrored[indices])
+        batch = self.device.put(batch)
         return (batch, self.device.put(self.dataset.labels[indices])) if self.labels else batch
 
     def state_dict(self) -> dict[str, int]:
@@ -83,4 +89,15 @@ class Batches(Iterator):
         # 2**32 blocks of random words apart, no two epochs share any.
         generator.state = (self.seed, epoch << 32)
         self._order = generator.permutation(len(self.dataset))
+        self._mirrored = coins(len(self.dataset), generator) if self.dataset.flip else None
         self.epoch, self.position = epoch, 0
+
+
+def coins(n: int, rng) -> np.ndarray:
+    """n Booleans, each true with probability 1/2."""
+    return rng.integers(0, 2, n).astype(bool)
+
+
+def mirror(images: np.ndarray, which):
+    """Exchange left and right of images (N, C, H, W) at `which`, in place."""
+    images[which] = images[which][..., ::-1]

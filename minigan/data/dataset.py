@@ -1,32 +1,45 @@
-"""A dataset: all its samples in memory, stored small, given out as the float32 batches a GAN eats."""
+"""A dataset: its samples, stored small, in memory or on disk, given out as the float32 batches a GAN eats."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from minigan.backend import plain
-from minigan.checks import integer, shown
+from minigan.checks import flag, integer, shown
 from minigan.errors import MiniganError
+
+READ = 1 << 24  # numbers at once, where all samples are read: 64 MB of floats
 
 
 @dataclass(eq=False)
 class Dataset:
     """Images or points of the plane, with or without labels.
 
-    samples: uint8 (N, C, H, W) images, or float32 (N, 2) points.
+    samples: uint8 (N, C, H, W) images, or float32 (N, 2) points; images may be mapped from a file, and only
+        what is asked for is read.
     labels: int64 (N,) class of each sample counted from 0, or None.
-    MiniganError for samples of any other shape or dtype, or when there are not as many labels.
+    rows: int64 (M,), which of the samples are the dataset's, in this order; by default all. Labels are of
+        these.
+    flip: whether the mirror image of each image is one of the data, too, as likely as itself. Then `Batches`
+        have either; all else here is of the images as they are stored.
+    MiniganError for samples of any other shape or dtype, when there are not as many labels, or for points
+    that are to be mirrored.
     """
 
     name: str
     samples: np.ndarray = field(repr=False)
     labels: np.ndarray | None = field(default=None, repr=False)
+    rows: np.ndarray | None = field(default=None, repr=False)
+    flip: bool = field(default=False, repr=False)
 
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise TypeError(f"Dataset: name must be a text, got {shown(self.name)}")
-        for name, array in (("samples", self.samples), ("labels", self.labels)):
-            if not isinstance(array, np.ndarray) and not (name == "labels" and array is None):
+        flag("Dataset", "flip", self.flip)
+        for name, array in (("samples", self.samples), ("labels", self.labels), ("rows", self.rows)):
+            if not isinstance(array, np.ndarray) and not (name != "samples" and array is None):
                 raise TypeError(f"Dataset: {name} must be a NumPy array, got {shown(array)}")
         self.samples, self.labels = plain(self.samples), plain(self.labels)
         dtype, shape = self.samples.dtype, self.samples.shape
@@ -36,16 +49,25 @@ class Dataset:
             raise MiniganError(
                 f"{self.name}: samples are uint8 (N, C, H, W) or float32 (N, 2), not {dtype} {shape}"
             )
+        if self.rows is not None:
+            if self.rows.dtype.kind not in "iu" or self.rows.ndim != 1:
+                raise MiniganError(
+                    f"{self.name}: rows are integers (M,), not {self.rows.dtype} {self.rows.shape}"
+                )
+            if len(self.rows) and not 0 <= self.rows.min() <= self.rows.max() < shape[0]:
+                raise MiniganError(f"{self.name}: rows are of its {shape[0]} samples, got {self.rows.max()}")
         if self.labels is not None:
-            if self.labels.shape != shape[:1]:
-                raise MiniganError(f"{self.name} has {shape[0]} samples but {len(self.labels)} labels")
+            if self.labels.shape != (len(self),):
+                raise MiniganError(f"{self.name} has {len(self)} samples but {len(self.labels)} labels")
             if self.labels.dtype.kind not in "iu" or self.labels.min(initial=0) < 0:
                 given = f"{self.labels.dtype} from {self.labels.min(initial=0)}"
                 raise MiniganError(f"{self.name}: labels are integers from 0 on, not {given}")
             self.labels = self.labels.astype(np.int64)
+        if self.flip and not images:
+            raise MiniganError(f"{self.name} is made of points, which have no mirror images")
 
     def __len__(self):
-        return len(self.samples)
+        return len(self.samples if self.rows is None else self.rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -60,14 +82,39 @@ class Dataset:
     @property
     def lowest(self) -> float:
         """The darkest pixel of all images as `batch` gives them, -1 at the least; of points, -1."""
-        return float(self.samples.min(initial=255)) / 127.5 - 1 if len(self.shape) == 3 else -1.0
+        if len(self.shape) != 3:
+            return -1.0
+        lowest = 255
+        for block in self.blocks():
+            lowest = min(lowest, int(block.min()))
+            if lowest == 0:
+                break
+        return lowest / 127.5 - 1
+
+    def part(self, indices) -> "Dataset":
+        """The dataset of the samples at `indices` alone; it has no copy of them."""
+        rows = np.arange(len(self))[indices] if self.rows is None else self.rows[indices]
+        return replace(self, rows=rows, labels=None if self.labels is None else self.labels[indices])
+
+    def stored(self, indices) -> np.ndarray:
+        """The samples at `indices` as they are stored, read from where they are."""
+        return self.samples[indices if self.rows is None else self.rows[indices]]
+
+    def slices(self, start: int = 0) -> Iterator[slice]:
+        """All samples from number `start` on, in slices of at most READ numbers and 5,000 samples."""
+        step = max(1, min(5000, READ // math.prod(self.shape)))
+        return (slice(first, first + step) for first in range(start, len(self), step))
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All samples as they are stored, a slice at a time."""
+        return map(self.stored, self.slices())
 
     def batch(self, indices) -> np.ndarray:
         """The samples at `indices`, float32: images with 0..255 mapped to [-1, 1], points as they are.
 
         Images are channels-last in memory, the order that convolutions work in.
         """
-        batch = self.samples[indices]
+        batch = self.stored(indices)
         if len(self.shape) != 3:
             return batch.astype(np.float32)
         pixels = batch.transpose(0, 2, 3, 1).astype(np.float32, order="C")

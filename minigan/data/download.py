@@ -7,6 +7,8 @@ from pathlib import Path
 
 from minigan.errors import MiniganError
 
+from .waiting import bar
+
 URLS = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -115,10 +117,7 @@ def _progress(name, url):
         print(f"downloading {url}", file=sys.stderr)
         yield lambda completed, total: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import DownloadColumn, TransferSpeedColumn
 
-    columns = [TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=None)
+    with bar(name, DownloadColumn(), TransferSpeedColumn()) as (progress, task):
         yield lambda completed, total: progress.update(task, completed=completed, total=total)

@@ -1,69 +1,118 @@
 """A folder of the user's own images."""
 
-import os
+import sys
+import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from minigan.data.dataset import Dataset, check_size
 from minigan.errors import MiniganError
+from minigan_kernels import num_threads
+
+from . import kept
+from .dataset import Dataset, check_size
+from .pictures import read_picture
+from .waiting import counted
+from .walk import walk
+
+KEPT_FROM = 8 << 20  # bytes of files that take about a second to decode: from there on the result is kept
+BLOCK = 1 << 25  # bytes of decoded pictures at once
+NAMED = 3  # damaged files
 
 
-def load_folder(path: str | Path, size: int = 64) -> Dataset:
-    """Every image in the folder `path` and below it, cut to a centred square and resized (Lanczos).
+def load_folder(path: str | Path, size: int = 64, channels: int | None = None, flip: bool = False) -> Dataset:
+    """Every image in the folder `path` and below it (see `walk`), cut to a centred square and resized; what
+    each shows is decided in `pictures`.
 
-    Gives uint8 (N, C, size, size) in the order of the sorted paths: C = 1 when all are grey, else 3.
+    Gives uint8 (N, C, size, size) in the order of the sorted paths. channels: C, 1 for grey or 3 for colour;
+    by default 1 when all images are grey, else 3. flip: see `Dataset`.
     Where all the images are in sub-folders, each sub-folder of `path` is a class, in sorted order.
-    Files and folders whose name starts with a dot are skipped.
-    MiniganError for a missing folder, one without images, a file that is no image, a size below 1.
+    More than a few images are decoded once and kept (see `kept`): then `samples` are a file mapped into
+    memory, of which a batch reads what it needs. What was passed over is told on the standard error.
+    MiniganError for a missing folder, one that cannot be read or has no images, damaged images, or a size
+    below 1.
     """
     check_size(size)
+    if channels not in (None, 1, 3):
+        raise MiniganError(f"images have 1 channel, for grey, or 3, for colour; got channels = {channels}")
     root = Path(path).expanduser()
     if not root.is_dir():
         raise MiniganError(f"there is no folder {root}")
-    files = _files(root)
-    if not files:
-        raise MiniganError(f"the folder {root} has no images")
-    with ThreadPoolExecutor() as pool:
-        images = list(pool.map(partial(_decode, size=size), files))
-    return Dataset(f"folder:{path}", _stack(images), _labels(root, files))
+    pictures, said = walk(root)
+    if not pictures:
+        raise MiniganError("; ".join([f"the folder {root} has no images", *said]))
+    decode = partial(_decoded, root, pictures, said, size, channels)
+    if _are_many(pictures):
+        samples = kept.decoded_once(root, pictures, size, channels, decode, _say)
+    else:
+        samples = kept.in_memory(decode(), len(pictures), channels)
+    return Dataset(f"folder:{path}", samples, _labels(pictures), flip=flip)
 
 
-def _files(root):
-    files = []
-    for parent, folders, names in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(files)
+def _are_many(pictures):
+    return sum(picture.size for picture in pictures) >= KEPT_FROM
 
 
-def _labels(root, files):
-    places = [file.relative_to(root).parts for file in files]
-    if any(len(parts) == 1 for parts in places):
+def _labels(pictures):
+    """The class of each, None where some are in the folder itself."""
+    if any(len(picture.parts) == 1 for picture in pictures):
         return None
-    return np.unique([parts[0] for parts in places], return_inverse=True)[1]
+    names = [picture.parts[0] for picture in pictures]
+    number = {name: i for i, name in enumerate(sorted(set(names)))}
+    return np.array([number[name] for name in names])
 
 
-def _decode(file, size):
-    """The image in `file`, a square of Pillow mode L or RGB."""
-    from PIL import Image, ImageOps
+def _decoded(root, pictures, said, size, channels) -> Iterator[np.ndarray]:
+    """The pictures in blocks (n, 3, size, size), grey ones in three equal channels; (n, 1, ...) for
+    channels = 1. MiniganError at the end if some are damaged."""
+    damaged, noted = [], {}
 
-    try:
-        with Image.open(file) as image:
-            image = ImageOps.exif_transpose(image)
-    except Exception as error:  # Pillow's many decoders have no common error
-        raise MiniganError(f"{file} is not an image that Pillow can read ({error})") from error
-    mode = "L" if Image.getmodebase(image.mode) == "L" else "RGB"
-    if image.mode.startswith("I;16"):  # which Pillow would clip at 255, not scale
-        image = image.point(lambda value: value / 257)
-    if "transparency" in image.info:  # Pillow warns of palettes that lose theirs without this step
-        image = image.convert("RGBA")
-    return ImageOps.fit(image.convert(mode), (size, size), Image.Resampling.LANCZOS)
+    def decode(picture):
+        try:
+            return read_picture(root.joinpath(*picture.parts), size, channels)
+        except MiniganError as error:
+            return error
+
+    with (
+        warnings.catch_warnings(),
+        ThreadPoolExecutor(num_threads()) as pool,
+        counted(f"decoding the pictures in {root}", len(pictures), _are_many(pictures)) as report,
+    ):
+        warnings.simplefilter("ignore")  # Pillow's, of one picture in thousands, do not say which
+        step = max(num_threads(), min(512, BLOCK // ((channels or 3) * size * size)))
+        for start in range(0, len(pictures), step):
+            block = np.empty((min(step, len(pictures) - start), channels or 3, size, size), np.uint8)
+            for i, found in enumerate(pool.map(decode, pictures[start : start + step])):
+                if isinstance(found, MiniganError):
+                    damaged.append((pictures[start + i], found))
+                    continue
+                block[i], notes = found
+                for note in notes:
+                    noted.setdefault(note, []).append(pictures[start + i])
+            report(start + len(block))
+            yield block
+    if damaged:
+        raise MiniganError(_refusal(root, pictures, damaged))
+    for sentence in said:
+        _say(sentence)
+    for note, those in noted.items():
+        first = root.joinpath(*those[0].parts)
+        _say(f"{len(those):,} of the {len(pictures):,} pictures have {note}; the first is {first}")
 
 
-def _stack(images):
-    if all(image.mode == "L" for image in images):
-        return np.stack(images)[:, None]
-    return np.stack([image.convert("RGB") for image in images]).transpose(0, 3, 1, 2).copy()
+def _refusal(root, pictures, damaged):
+    (_, first), *others = damaged
+    if not others:
+        return str(first)
+    names = ", ".join(str(root.joinpath(*picture.parts)) for picture, _ in others[:NAMED])
+    more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+    return f"{len(damaged):,} of the {len(pictures):,} pictures cannot be used: {first}; so are {names}{more}"
+
+
+@cache
+def _say(sentence):
+    """Once a process: a run loads its data several times."""
+    print(sentence, file=sys.stderr)

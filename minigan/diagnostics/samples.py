@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from minigan.data import Dataset
+from minigan.data.batches import coins, mirror
 from minigan.data.mixtures import MIXTURES
 from minigan.metrics import mixture_modes, support
 from minigan.metrics.distances import nearest, squared_distances
@@ -29,7 +30,10 @@ class Reference:
     def __init__(self, dataset: Dataset, rng):
         self.images, self.mixture = len(dataset.shape) == 3, MIXTURES.get(dataset.name)
         chosen = rng.permutation(len(dataset))[:REAL]
-        self.real = rows_of(dataset.batch(chosen))
+        real = dataset.batch(chosen)
+        if dataset.flip:
+            mirror(real, coins(len(real), rng))
+        self.real = rows_of(real)
         self.labels = None if dataset.labels is None else dataset.labels[chosen]
         self.classes = dataset.classes
 
@@ -68,6 +72,7 @@ class Reference:
     def duplicate(self):
         """The distance that makes near-duplicates."""
         pairs = self.apart[np.triu_indices(len(self.apart), 1)]
+        pairs = pairs[pairs > 0]  # without copies
         return float(np.quantile(pairs, DUPLICATE)) / 2 if len(pairs) else 0.0
 
     @cached_property

@@ -6,8 +6,6 @@ known of the classifier as JSON in its metadata under "minigan".
 
 import hashlib
 import json
-import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from safetensors.numpy import save
 
 from minigan.data import FROM_FILES, Dataset, load
 from minigan.errors import MiniganError
-from minigan.files import write_atomically
+from minigan.files import cache_folder, write_atomically
 
 from .classifier import SETTINGS, Classifier, Settings, build, description, train_classifier
 
@@ -37,7 +35,7 @@ def classifier_for(
     build(train, settings)  # refuses unfit data before anything is said
     facts = {"train": digest(train), "test": digest(test), "settings": description(settings)}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    path = cache_folder() / f"{_file_name(train.name)}-{key}.safetensors"
+    path = classifiers_folder() / f"{_file_name(train.name)}-{key}.safetensors"
     if path.exists():
         try:
             return _read(path, train, settings)
@@ -65,27 +63,29 @@ def _in_quarters(say):
     return progress
 
 
-def cache_folder() -> Path:
+def classifiers_folder() -> Path:
     """Where classifiers are kept."""
-    import pooch
-
-    return Path(os.environ.get("MINIGAN_CACHE_DIR") or pooch.os_cache("minigan")) / "classifiers"
+    return cache_folder() / "classifiers"
 
 
 def digest(data: Dataset) -> str:
-    """16 hex digits of a dataset's samples and labels."""
-    h = hashlib.sha256(repr(data.samples.shape).encode())
-    for array in (data.samples, data.labels):
-        if array is not None:
-            h.update(np.ascontiguousarray(array))
+    """16 hex digits of a dataset's samples and labels, and of whether the samples may be mirrored."""
+    h = hashlib.sha256(repr((len(data), *data.shape)).encode())
+    for block in data.blocks():
+        h.update(np.ascontiguousarray(block))
+    if data.labels is not None:
+        h.update(np.ascontiguousarray(data.labels))
+    if data.flip:
+        h.update(b"flip")
     return h.hexdigest()[:16]
 
 
-def splits(name: str, size: int | None = None, data_dir=None) -> tuple[Dataset, Dataset]:
-    """(train, test) of the dataset `name`; where it has no test split, every fifth sample is held out."""
+def splits(name: str, size: int | None = None, data_dir=None, **how) -> tuple[Dataset, Dataset]:
+    """(train, test) of the dataset `name`; where it has no test split, every fifth sample is held out.
+    how: the other arguments of `minigan.data.load`."""
     if name in FROM_FILES:
-        return load(name, size, data_dir), load(name, size, data_dir, split="test")
-    return hold_out(load(name, size, data_dir))
+        return load(name, size, data_dir, **how), load(name, size, data_dir, split="test", **how)
+    return hold_out(load(name, size, data_dir, **how))
 
 
 def hold_out(data: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
@@ -93,11 +93,7 @@ def hold_out(data: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
     if len(data) < every:
         raise MiniganError(f"{data.name} has {len(data)} samples; to hold some out takes at least {every}")
     held = np.arange(len(data)) % every == every - 1
-    parts = (~held, held)
-    labels = (None if data.labels is None else data.labels[part] for part in parts)
-    return tuple(
-        replace(data, samples=data.samples[part], labels=y) for part, y in zip(parts, labels, strict=True)
-    )
+    return data.part(~held), data.part(held)
 
 
 def _write(path, classifier, facts):

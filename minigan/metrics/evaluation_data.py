@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from minigan.data import FROM_FILES, Dataset
+from minigan.data.batches import coins, mirror
 from minigan.errors import MiniganError
 
 from . import checks
@@ -41,10 +42,12 @@ class EvaluationData:
             raise MiniganError(f"a conditional model needs labels, {self.train.name} has none")
 
     @classmethod
-    def load(cls, name: str, size=None, data_dir=None, conditional=False, say=print) -> "EvaluationData":
-        """The dataset `name` at `size` pixels: its train and test split. Where it has none, every fifth
-        sample is taken as the test; but a run learned from all."""
-        train, test = splits(name, size, data_dir)
+    def load(
+        cls, name: str, size=None, data_dir=None, conditional=False, channels=None, flip=False, say=print
+    ) -> "EvaluationData":
+        """The dataset `name`, its arguments as of `minigan.data.load`: its train and test split. Where it has
+        none, every fifth sample is taken as the test; but a run learned from all."""
+        train, test = splits(name, size, data_dir, channels=channels, flip=flip)
         # MNIST at the same size labels the channels of stacked digits.
         digits = splits("mnist", train.shape[-1], data_dir) if name == "stacked-mnist" else None
         return cls(train, test, conditional, name in FROM_FILES, digits=digits, say=say)
@@ -72,10 +75,14 @@ class EvaluationData:
         return {name: getattr(self.classifier, name) for name in ("accuracy", "hash", "data")}
 
     def real(self, data: Dataset, n: int, rng, among: int | None = None) -> "Samples":
-        """At most n real samples of `data`, or of the first `among` of it, each once."""
+        """At most n real samples of `data`, or of the first `among` of it, each once; mirrored by chance, if
+        that has `flip`."""
         chosen = rng.permutation(min(len(data), among or len(data)))[:n]
         labels = None if data.labels is None else data.labels[chosen]
-        return Samples(data.batch(chosen), labels, self)
+        values = data.batch(chosen)
+        if data.flip:
+            mirror(values, coins(len(values), rng))
+        return Samples(values, labels, self)
 
     def samples(self, values, labels=None) -> "Samples":
         """Samples that a model made. MiniganError for another shape, dtype or range than the data's."""

@@ -15,6 +15,8 @@ from minigan.errors import MiniganError
 from . import checks
 from .distances import squared_distances
 
+EDGE = 1e-12  # of the largest squared norm: some times what rounding does to a squared distance
+
 
 @dataclass(frozen=True)
 class PRDC:
@@ -41,7 +43,9 @@ def prdc(real, fake, k: int = 5) -> PRDC:
         raise MiniganError(f"precision and recall need at least 1 neighbour, got k = {k}")
     for z, whose in ((real, "real samples"), (fake, "samples")):
         checks.count(f"precision and recall with k = {k}", len(z), k, whose)
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    # A sample on the edge of a ball lies in it, whatever rounding says in this order of the samples.
+    edge = EDGE * max(float(np.square(z - fake.mean(axis=0)).sum(axis=1).max()) for z in (real, fake))
+    real_radii, fake_radii = _radii(real, k) + edge, _radii(fake, k) + edge
     recalled = np.empty(len(real), bool)
     covered = np.empty(len(real), bool)
     balls = np.zeros(len(fake), np.int64)  # that each fake lies in

@@ -188,6 +188,8 @@ def _parzen_data(data):
     sides = set(data.train.shape[1:])
     if data.name not in ("mnist", "fashion-mnist") or len(data.train) < PARZEN_TRAIN + 1000:
         return f"follows a protocol for the 60,000 images of mnist or fashion-mnist, not for {data.name}"
+    if data.train.flip:
+        return "follows a protocol for images as they are, not for mirrored ones"
     if not sides <= {28, 30, 32}:
         return f"is of 28x28 pixels, with a border or without, not {'x'.join(map(str, sorted(sides)))}"
     return None

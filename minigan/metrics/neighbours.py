@@ -21,7 +21,7 @@ def memorisation(samples, train, held_out) -> float:
     for x, whose in ((samples, "samples"), (train, "training samples"), (held_out, "held-out samples")):
         checks.count("memorisation", len(x), 0, whose)
     both = np.concatenate([samples, held_out])  # so that a Dataset is read once
-    distances, _ = nearest_in(train, both) if isinstance(train, Dataset) else nearest(both, train)
+    distances, *_ = nearest_in(train, both) if isinstance(train, Dataset) else nearest(both, train)
     apart = distances[len(samples) :].mean()
     if apart == 0:
         raise MiniganError("memorisation cannot be told: every held-out sample is also a training sample")
@@ -40,7 +40,7 @@ class Support:
 def support(samples, threshold: float) -> Support:
     """The birthday paradox: s samples of M equally likely ones have s (s - 1) / 2M equal pairs on average.
 
-    So M ≈ s (s - 1) / (2 · pairs), with 1 for no pair. Pairs nearer than `threshold` count as equal. Arora,
+    So M ≈ s (s - 1) / (2 · pairs), with 1 for no pair. Pairs at most `threshold` apart count as equal. Arora,
     Zhang, "Do GANs actually learn the distribution?", 2017: there pairs are judged by eye, and M ≈ s² for the
     s at which half of all batches have one. Unequal likelihoods make the number smaller than the support.
     MiniganError for fewer than two samples.
@@ -48,7 +48,7 @@ def support(samples, threshold: float) -> Support:
     checks.count("the support size", len(samples), 1)
     x, pairs = _rows(samples), 0
     for rows, squares in squared_distances(x, x):
-        near = squares < threshold**2
+        near = squares <= threshold**2
         near[np.arange(len(near)), np.arange(rows.start, rows.stop)] = False
         pairs += int(near.sum())
     pairs //= 2
@@ -56,9 +56,14 @@ def support(samples, threshold: float) -> Support:
 
 
 def near_duplicate_distance(real, share: float = 0.01) -> float:
-    """What `share` of the real samples (N, ...) are nearer than to another one: a threshold for `support`."""
+    """What `share` of the real samples (N, ...) are nearer than to another one: a threshold for `support`.
+
+    Exact copies among them are left out, since they say nothing of how near different samples are; it is 0
+    where all are copies.
+    """
     checks.count("the distance of near-duplicates", len(real), 1)
-    return float(np.quantile(nearest(real, real, same=True)[0], share))
+    apart = nearest(real, real, same=True)[0]
+    return float(np.quantile(apart[apart > 0], share)) if apart.any() else 0.0
 
 
 def diversity(samples, real) -> float:

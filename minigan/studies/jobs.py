@@ -58,7 +58,7 @@ class Job:
 def _object_in(path: Path) -> dict | None:
     """The JSON object in a file, None if there is no file. MiniganError for a file without one."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

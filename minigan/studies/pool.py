@@ -144,12 +144,12 @@ class Worker:
             self.end("done")
             return
         with open(self.job.file(".log"), "ab") as log:
-            log.write(f"$ {shlex.join(command)}\n".encode())
+            log.write(f"$ {shlex.join(command)}\n".encode("utf-8", "surrogateescape"))
             log.flush()
             try:
                 self.process = subprocess.Popen(
                     command,
-                    env=os.environ | dict.fromkeys(LIMITS, str(self.threads)),
+                    env=os.environ | dict.fromkeys(LIMITS, str(self.threads)) | {"PYTHONIOENCODING": "utf-8"},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -196,7 +196,7 @@ class Worker:
         return self.before + time.monotonic() - self.began
 
     def last_lines(self):
-        log = self.job.file(".log").read_text(errors="replace")
+        log = self.job.file(".log").read_text(errors="replace", encoding="utf-8")
         printed = log.rpartition("\n$ ")[2] if "\n$ " in log else log  # by the last process
         return [line for line in printed.splitlines()[1:] if line.strip()][-LAST_LINES:]
 

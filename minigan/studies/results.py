@@ -50,7 +50,9 @@ def save_results(study: Study, jobs: list[Job]) -> str:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             for suffix, text in texts.items():
-                write_atomically(place.with_name(place.name + suffix), text.encode())
+                write_atomically(
+                    place.with_name(place.name + suffix), text.encode("utf-8", "surrogateescape")
+                )
         except OSError as error:
             raise MiniganError(f"cannot write {place}.md: {error.strerror or error}") from error
     return table(found)

@@ -32,15 +32,18 @@ import tomllib
 import typing
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from minigan.data import NAMES, load
 from minigan.errors import MiniganError, did_you_mean
+from minigan.files import text_of
 from minigan.gans import is_conditional, model_named
 from minigan.metrics import METRICS, EvaluationData, counts_of
 from minigan.training import Options
 from minigan.training.config import is_a
 
-OF_SAMPLES = {"data": str, "size": int, "data_dir": Path}  # what is to be known of a program's samples
+# What is to be known of a program's samples.
+OF_SAMPLES = {"data": str, "size": int, "data_dir": Path, "channels": Literal[1, 3], "flip": bool}
 IN_BRACES = re.compile(r"\{(\w+)\}")  # in a command's words
 FILLED_IN = ("python", "seed", "out")  # there by the job
 
@@ -65,16 +68,19 @@ class Row:
         return made_by | self.settings
 
     def judged(self) -> tuple:
-        """What its samples are judged by: data, size, folder, and whether they are asked for by label."""
-        data, folder, size = (self.settings.get(key) for key in ("data", "data_dir", "size"))
-        data = data or Options.data
+        """What its samples are judged by: the first arguments of `EvaluationData.load`."""
+        data, folder, size, channels = (
+            self.settings.get(key) for key in ("data", "data_dir", "size", "channels")
+        )
+        data, flip = data or Options.data, self.settings.get("flip", False)
         if self.command:
-            return data, size, folder, False
+            return data, size, folder, False, channels, flip
         model = model_named(self.model)
         known = {field.name for field in fields(model.Config)}
         cfg = model.Config(**{key: value for key, value in self.settings.items() if key in known})
-        dataset = load(data, size, folder)
-        return data, cfg.fitted(dataset.shape, dataset.classes).size, folder, is_conditional(model)
+        dataset = load(data, size, folder, channels=channels, flip=flip)
+        size = cfg.fitted(dataset.shape, dataset.classes).size
+        return data, size, folder, is_conditional(model), channels, flip
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class Study:
     def read(cls, path: Path) -> "Study":
         """The study in the file `path`. MiniganError, with the key, for what it cannot be told."""
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(text_of(path))
             return cls(path, **{"title": path.stem} | _checked(content))
         except FileNotFoundError:
             raise MiniganError(f"there is no study {path}") from None

@@ -10,23 +10,26 @@ import tomli_w
 
 from minigan import __version__
 from minigan.errors import MiniganError
-from minigan.files import write_atomically
+from minigan.files import bytes_of, text_of, write_atomically
 
 from .options import Options
 
 SECTIONS = {"model": str, "shape": list, "run": dict, "hyperparameters": dict}
-DECISIVE = "seed", "ema"  # options that, like hyper-parameters, decide the bits
+DECISIVE = "seed", "ema", "flip"  # options that, like hyper-parameters, decide the bits
 
 
 def new_config(model: str, options: Options, cfg, shape) -> dict:
-    """The content of config.toml; cfg: the `Config` of the model."""
-    return {
+    """The content of config.toml; cfg: the `Config` of the model. MiniganError for the name of a folder that
+    UTF-8 has no text for."""
+    config = {
         "minigan": __version__,
         "model": model,
         "shape": list(shape),
         "run": _as_toml(options),
         "hyperparameters": _as_toml(cfg),
     }
+    _encoded(config)
+    return config
 
 
 def read_config(folder: Path) -> dict:
@@ -34,7 +37,7 @@ def read_config(folder: Path) -> dict:
     a newer minigan."""
     file = folder / "config.toml"
     try:
-        config = tomllib.loads(file.read_text())
+        config = tomllib.loads(text_of(file))
     except (FileNotFoundError, NotADirectoryError):
         raise MiniganError(f"{folder} is not a run folder: it has no config.toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -53,8 +56,18 @@ def read_config(folder: Path) -> dict:
 
 
 def write_config(folder: Path, config: dict):
-    """Write the file. OSError if the disk does not take it."""
-    write_atomically(folder / "config.toml", tomli_w.dumps(config).encode())
+    """Write the file, in UTF-8. OSError if the disk does not take it."""
+    write_atomically(folder / "config.toml", _encoded(config))
+
+
+def _encoded(config):
+    try:
+        return bytes_of(tomli_w.dumps(config))
+    except UnicodeEncodeError:
+        names = ", ".join(repr(config["run"][name]) for name in ("data", "data_dir") if name in config["run"])
+        raise MiniganError(
+            f"config.toml is UTF-8, and cannot hold the name of the folder in {names}"
+        ) from None
 
 
 def settings_of(kind, values: dict, file: Path):

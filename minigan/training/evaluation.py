@@ -27,7 +27,13 @@ def evaluate_run(
     """
     sampler, options = Sampler.of(run, step, place, average), run.options()
     data = EvaluationData.load(
-        options.data, sampler.cfg.size, data_dir or options.data_dir, sampler.conditional, say
+        options.data,
+        sampler.cfg.size,
+        data_dir or options.data_dir,
+        sampler.conditional,
+        options.channels,
+        options.flip,
+        say,
     )
     run.check_shape(data.train.shape)
     facts = {"checkpoint": sampler.checkpoint.name, "ema": bool(average and options.ema)}
@@ -36,22 +42,33 @@ def evaluate_run(
 
 
 def evaluate_archive(
-    path: Path, name: str | None, size=None, data_dir=None, say=print, n=None, draws=1, **how
+    path: Path,
+    name: str | None,
+    size=None,
+    data_dir=None,
+    channels=None,
+    flip=False,
+    say=print,
+    n=None,
+    draws=1,
+    **how,
 ) -> tuple[dict, Path]:
-    """The same of the samples in the file `path` (see `Archive`) against the dataset `name`; written to
-    STEM.evaluation.json beside it. The draws share no samples: by default they have all of them."""
+    """The same of the samples in the file `path` (see `Archive`) against the dataset `name`, its arguments as
+    of `minigan.data.load`; written to STEM.evaluation.json beside it. The draws share no samples: by default
+    they have all of them."""
     if name is None:
         raise MiniganError(f"say with --data what the samples in {path} are to be compared with")
     archive = Archive(path, how.get("seed", 0))
-    data = EvaluationData.load(name, size, data_dir, archive.labels is not None, say)
+    data = EvaluationData.load(name, size, data_dir, archive.labels is not None, channels, flip, say)
     shape = archive.samples.shape[1:]
     if shape != data.train.shape:
         raise MiniganError(
-            f"{path} has samples of shape {shape}, {name} has {data.train.shape}; --size sets that of images"
+            f"{path} has samples of shape {shape}, {name} has {data.train.shape}; --size, and of a "
+            "folder --channels, set that of images"
         )
     how |= {"n": n or len(archive.samples) // draws, "draws": draws}
     result = evaluate(archive, data, say=say, **how)
-    facts = {"samples": path.name, "data": name, "size": size}
+    facts = {"samples": path.name, "data": name, "size": size, "channels": channels, "flip": flip}
     return _written(path.with_name(f"{path.stem}.evaluation.json"), result, facts, how)
 
 
@@ -64,7 +81,15 @@ class Examiner:
 
     def __init__(self, session, n: int, say=print):
         sampler, options, cfg = session.sampler, session.options, session.cfg
-        self.data = EvaluationData.load(options.data, cfg.size, options.data_dir, sampler.conditional, say)
+        self.data = EvaluationData.load(
+            options.data,
+            cfg.size,
+            options.data_dir,
+            sampler.conditional,
+            options.channels,
+            options.flip,
+            say,
+        )
         self.draw, self.n = _drawer(sampler, self.data), n
         self.names = [name for name in metrics_for(self.data) if name in QUICK]
         if not self.names:

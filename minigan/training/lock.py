@@ -34,7 +34,7 @@ def locked(path: Path, taken: Callable[[str], str]) -> Iterator[TextIO | None]:
     except ImportError:
         yield None
         return
-    with open(path, "a+") as file:
+    with open(path, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from minigan.backend import device
+from minigan.data import Dataset, load
 from minigan.diagnostics.verdict import STOPS
 from minigan.errors import MiniganError, did_you_mean, require
 
@@ -20,6 +21,10 @@ class Options:
     data_dir: Path | None = None
     """Folder with the files of mnist (of which stacked-mnist is made) or fashion-mnist; otherwise they are
     looked for in MINIGAN_DATA_DIR and the cache, and downloaded."""
+    channels: Literal[1, 3] | None = None
+    """Make the images of a folder grey, 1, or colour, 3; by default grey if all of them are."""
+    flip: bool = False
+    """Mirror images, left to right, each half of the time, at random. Evaluations compare with such, too."""
     device: str = "auto"
     """Where to train: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one."""
     seed: int = 0
@@ -59,6 +64,10 @@ class Options:
         data = f"folder:{Path(path).expanduser().resolve()}" if kind == "folder" and path else self.data
         folder = self.data_dir and self.data_dir.expanduser().resolve()
         return replace(self, data=data, data_dir=folder, device=str(device(self.device)))
+
+    def dataset(self, size: int | None = None) -> Dataset:
+        """What to learn, at `size` pixels. MiniganError: see `minigan.data.load`."""
+        return load(self.data, size, self.data_dir, channels=self.channels, flip=self.flip)
 
     def __post_init__(self):
         require(self, "seed", below=2**64)

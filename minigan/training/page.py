@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from minigan.data import Dataset, load
+from minigan.data import Dataset
+from minigan.data.batches import mirror
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
 from minigan.metrics.distances import nearest_in
@@ -66,15 +67,15 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
         shown.labelled = interpolate(sampler, WALKS, 2 * len(labels) - 1, labels=labels)
     if dataset is not None:
         shown.samples = sampler(NEIGHBOURS, seed=1)
-        shown.distances, which = nearest_in(dataset, shown.samples)
+        shown.distances, which, mirrored = nearest_in(dataset, shown.samples)
         shown.neighbours = dataset.batch(which)
+        mirror(shown.neighbours, mirrored)
         shown.between_real = _between_real(dataset)
     return shown
 
 
 def _dataset(run):
-    options = run.options()
-    dataset = load(options.data, run.hyperparameters().size, options.data_dir)
+    dataset = run.options().dataset(run.hyperparameters().size)
     run.check_shape(dataset.shape)
     return dataset
 

@@ -13,7 +13,7 @@ from minigan.files import write_atomically
 
 def add_record(path: Path, step: int, record: dict):
     """Add a line to the file. OSError if the disk does not take it."""
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps({"step": step, **record}) + "\n")
 
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from minigan.errors import MiniganError
@@ -14,7 +15,7 @@ from minigan.files import remove_leftovers, sync_file, write_atomically
 from minigan.gans import model_named
 
 from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
-from .config import decisive, new_config, read_config, settings_of, write_config
+from .config import DECISIVE, decisive, new_config, read_config, settings_of, write_config
 from .keep import Keep
 from .lock import alone_in
 from .options import Options
@@ -112,7 +113,11 @@ class Run:
         return model_named(self.config["model"])
 
     def options(self) -> Options:
-        return settings_of(Options, self.config["run"], self.path / "config.toml")
+        """What the run was told. The images of a folder stay grey or in colour, as they were."""
+        options = settings_of(Options, self.config["run"], self.path / "config.toml")
+        if options.data.startswith("folder:") and options.channels is None:
+            return replace(options, channels=self.config["shape"][0])
+        return options
 
     def hyperparameters(self):
         """The `Config` of the run's model."""
@@ -281,7 +286,9 @@ class Run:
         model = self.config["model"]
         if checkpoint.model != model:
             raise MiniganError(f"{checkpoint.path} is of {checkpoint.model}; {self.path} is a run of {model}")
-        then, now = checkpoint.settings, decisive(self.config)
+        # A checkpoint may be of before there was one of the options.
+        then = {**{name: getattr(Options, name) for name in DECISIVE}, **checkpoint.settings}
+        now = decisive(self.config)
         for name in {**then, **now}:
             if then.get(name) != now.get(name):
                 raise MiniganError(

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from minigan.backend import device, is_array, to_numpy
-from minigan.data import Batches, load
+from minigan.data import Batches
 from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans import is_conditional, model_named
 from minigan.graph import graphs
@@ -146,6 +146,6 @@ def _alike(given, own) -> bool:
 
 def _dataset_for(model, options, cfg):
     """The data at the size to train at, and `cfg` with what the data decides written into it."""
-    dataset = load(options.data, cfg.size, options.data_dir)
+    dataset = options.dataset(cfg.size)
     cfg = cfg.fitted(dataset.shape, dataset.classes)
     return dataset.to_size(cfg.size) if len(dataset.shape) == 3 else dataset, cfg

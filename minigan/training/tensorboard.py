@@ -80,7 +80,7 @@ class TensorBoard:
         self.writer = RecordWriter(io.FileIO(self.folder / name, "w"))
         self.write(0, file_version="brain.Event:2")
         self.write(0, session_log=SessionLog(status=SessionLog.START))  # a page that is open forgets the rest
-        self.add_text(0, "config", (self.run.path / "config.toml").read_text())
+        self.add_text(0, "config", (self.run.path / "config.toml").read_text(encoding="utf-8"))
         self.add_image(0, "real", self.run.samples / "real.png")
         self.add_image(0, "samples", self.run.sample_path(0))
 

@@ -84,7 +84,7 @@ def line_of(library, pc) -> str | None:
 def _compile(source, aside, flags, watched):
     kernels = "".join(f'EMULATED_KERNEL({n}, "{",".join(p)}")\n' for n, p in _kernels(source, flags).items())
     (aside / "kernels.cpp").write_text(
-        f'#include "emulated.h"\n#include "{source.path}"\n{kernels}EMULATED_TILES'
+        f'#include "emulated.h"\n#include "{source.path}"\n{kernels}EMULATED_TILES', encoding="utf-8"
     )
     include = (f"-I{HERE}", f"-I{CUDA}", "-DMINIGAN_EMULATED")
     flags = [*flags, WATCHED] if watched else flags
@@ -133,7 +133,7 @@ def _runtime():
 
 
 def _run(*command):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    done = subprocess.run([str(c) for c in command], capture_output=True, encoding="utf-8")
     if done.returncode:
         lines = done.stderr.splitlines()
         errors = [line for line in lines if "error" in line or "undefined" in line] or lines

@@ -1,0 +1,158 @@
+"""What a picture shows, in 8 bits a channel, whatever its file keeps it in.
+
+Pillow's modes say how pixels are stored. Here, and nowhere else, is decided what that means for a GAN:
+
+range    8 bits are taken as they are; 9 to 16 bits, of which the file tells how many, are scaled to 8; floats
+         show 0 as black and 1 as white. Whole numbers of 32 bits, signed ones, and floats outside [0, 1] have
+         no white that the file tells, and are refused.
+alpha    is composed on black: what is transparent is black, whatever colour is stored below it.
+grey     is a picture whose three channels are equal, be it stored in colour, with a palette or with alpha.
+upright  is how EXIF says that it is to be looked at.
+frames   of an animation, or pages, but for the first are left out.
+"""
+
+import contextlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from minigan.errors import MiniganError
+
+TRANSPARENT, FRAMES = "transparent parts, which are black", "several frames, of which the first is taken"
+NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}  # measurements, films, drawings
+UPRIGHT = {  # EXIF's orientation: what Pillow calls the way back
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+def has_picture_name(name: str) -> bool:
+    """Whether a file's name ends like those of a format of pictures that Pillow opens, as .jpg does."""
+    return name[name.rfind(".") :].lower() in _known()[0]
+
+
+def begins_as_picture(file: str) -> bool:
+    """Whether a file begins like those of a format of pictures. OSError if it cannot be read."""
+    from PIL import Image
+
+    with open(file, "rb") as content:
+        try:
+            Image.open(content, formats=_known()[1])
+        except Exception:  # Pillow's many decoders have no common error
+            return False
+    return True
+
+
+@cache
+def _known():
+    """(the endings of picture files, the formats that are told by their first bytes)."""
+    from PIL import Image
+
+    extensions = Image.registered_extensions()  # which makes Pillow know all its formats
+    kinds = Image.OPEN.keys() - NO_PICTURES
+    endings = {ending for ending, kind in extensions.items() if kind in kinds}
+    return endings, [kind for kind in kinds if Image.OPEN[kind][1]]
+
+
+def read_picture(file: Path, size: int, channels: int | None = None) -> tuple[np.ndarray, set[str]]:
+    """(uint8 (C, size, size), what there is to say of it: TRANSPARENT, FRAMES) of the picture in `file`: its
+    centred square, resized (Lanczos).
+
+    channels: 1 for grey, 3 for colour; by default 1 if the picture is grey, else 3. A grey of colours is
+    0.299 R + 0.587 G + 0.114 B.
+    MiniganError for a file that cannot be read as a picture, or numbers of unknown range.
+    """
+    from PIL import Image, ImageOps
+
+    notes = set()
+    try:
+        with Image.open(file) as stored:
+            stored.load()
+            if getattr(stored, "n_frames", 1) > 1 and stored.format != "MPO":  # a camera's, with a preview
+                notes.add(FRAMES)
+            image = _eight_bits(stored, notes)
+            turn = UPRIGHT.get(_orientation(stored))
+        image = image.transpose(Image.Transpose[turn]) if turn else image
+        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    except MemoryError:
+        raise
+    except UnknownRange as error:
+        raise MiniganError(f"{file} {error}") from None
+    except Exception as error:  # as above
+        if getattr(error, "errno", None):
+            raise MiniganError(f"{file} cannot be read: {error.strerror}") from error
+        raise MiniganError(f"{file} is not an image that Pillow can read ({error})") from error
+    if channels == 1:
+        image = image.convert("L")
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        return np.repeat(pixels[None], channels or 1, axis=0), notes
+    if channels is None and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., :1]
+    return pixels.transpose(2, 0, 1), notes
+
+
+class UnknownRange(Exception):
+    """Numbers of which the file does not say which is white."""
+
+
+def _eight_bits(image, notes):
+    """What `image` shows, of mode L or RGB."""
+    from PIL import Image
+
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        shown, alpha = _grey(image)
+    elif image.has_transparency_data:
+        whole = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        shown, alpha = whole.convert("RGB"), whole.getchannel("A")
+    else:
+        shown, alpha = image.convert("L" if image.mode in ("1", "L") else "RGB"), None
+    if alpha is None or alpha.getextrema()[0] == 255:
+        return shown
+    notes.add(TRANSPARENT)
+    black = Image.new(shown.mode, shown.size)
+    black.paste(shown, mask=alpha)
+    return black
+
+
+def _grey(image):
+    """(mode L, alpha or None) of a grey picture in more than 8 bits, or in floats."""
+    from PIL import Image
+
+    values, white = np.asarray(image), _white(image)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= white):
+        raise UnknownRange(
+            f"has floats from {low:.4g} to {high:.4g}, which should lie in [0, 1]: 0 is black and 1 white"
+        )
+    shares = values / white
+    if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which 0 is white, as Pillow has it of 8 bits
+        shares = 1 - shares
+    key = image.info.get("transparency")
+    alpha = None if key is None else Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
+    return Image.fromarray((shares * 255 + 0.5).astype(np.uint8)), alpha
+
+
+def _white(image):
+    """The number that shows white."""
+    if image.mode == "F":
+        return 1.0
+    if image.mode.startswith("I;16") and image.format == "TIFF":
+        return 2.0 ** image.tag_v2.get(258, (16,))[0] - 1
+    if (image.mode.startswith("I;16") and image.format != "FITS") or image.format in ("PPM", "PNG"):
+        return 65535.0  # to which Pillow scales those of a PGM
+    raise UnknownRange(
+        "has signed numbers or such of 32 bits, and does not say which of them is white; save it with 8 or "
+        "16 bits a pixel"
+    )
+
+
+def _orientation(image):
+    with contextlib.suppress(Exception):  # a picture with broken EXIF is shown as it lies
+        return image.getexif().get(0x0112)
