@@ -4,6 +4,7 @@ A geometry is `stride, padding, dilation`: pairs of integers, rows first. A smal
 of calls, so a check that passes compares tuples and no more; sentences are made when one fails.
 """
 
+import math
 from functools import lru_cache
 
 
@@ -21,6 +22,11 @@ def transposed_size(size, kernel, stride, padding, dilation=(1, 1), output_paddi
         (n - 1) * s - 2 * p + d * (k - 1) + op + 1
         for n, k, s, p, d, op in zip(size, kernel, stride, padding, dilation, output_padding, strict=True)
     )
+
+
+def overlap(kernel, stride):
+    """How many windows a pixel may lie in."""
+    return math.prod(-(-k // s) for k, s in zip(kernel, stride, strict=True))
 
 
 def check_window(name, size, kernel, stride, padding, dilation=(1, 1)):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numba
 import numpy as np
@@ -13,6 +14,8 @@ from engine_cases import CASES, LARGE
 from hypothesis import given, settings
 
 import minigan_kernels as kernels
+from minigan import Generator
+from minigan.gans import MODELS, gan, is_conditional
 from minigan.testing import assert_close
 from minigan.testing.layouts import LAYOUTS
 from minigan_kernels import cpu, reference
@@ -97,13 +100,99 @@ def step(seed):
     return y, z, mean, var, gx, kernels.conv2d_weight(x, gy, (4, 4), *geometry)
 
 
-def test_threads_change_the_rounding_alone():
-    if numba.config.NUMBA_NUM_THREADS < 2:
-        pytest.skip("one processor")
-    alone = step(0)
-    threads.set_num_threads(2)
-    for a, b in zip(step(0), alone, strict=True):
-        assert_close(a, b, atol=1e-5 * np.abs(b).max())
+two_processors = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor")
+rng = np.random.default_rng(0)
+
+
+def normals(*shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def images(*shape):
+    return LAYOUTS["channels last"](normals(*shape), 0)
+
+
+def by_im2col(*args):
+    with kernels.conv_algorithm("im2col"):
+        return kernels.conv2d_weight(*args)
+
+
+def statistics_and_gradients(x, axes, weights, slope=None):
+    w, b, gy, ggx = normals(*weights), normals(*weights), np.flip(x), x * 0.3
+    y, mean, var = kernels.normalize(x, w, b, axes, 1e-5, slope)
+    gradients = kernels.normalize_backward(gy, x, w, b, mean, var, axes, 1e-5, slope)
+    return y, mean, var, *gradients, *kernels.normalize_double_backward(ggx, gy, x, w, mean, var, axes, 1e-5)
+
+
+def optimised(n):
+    p, g, average = np.linspace(-1, 1, n), np.linspace(1, -2, n), np.linspace(0, 3, n)
+    p, g, average, squares = (a.astype(np.float32) for a in (p, g, average, average))
+    kernels.adam(p, g, average, squares, 3, 1e-3, 0.5, 0.999, 1e-8, 0.01)
+    kernels.rmsprop(p, g, squares, 1e-3, 0.9, 1e-8, 0.01)
+    kernels.sgd(p, g, average, 1e-3, 0.9, 0.0, 0.01, True, False)
+    return p, average, squares
+
+
+X, GEOMETRY = images(33, 12, 31, 29), ((2, 2), (1, 1), (1, 1), 1)
+FEW, W = images(40, 3, 32, 32), images(32, 12, 4, 4)
+GY, GY_FEW = images(33, 32, 15, 14), images(40, 32, 16, 16)
+SHARED = {
+    "channel_sums": lambda: kernels.channel_sums(X),
+    "bias_leaky_relu_backward": lambda: kernels.bias_leaky_relu_backward(X, X * 0.5, 0.2),
+    "batch norm": lambda: statistics_and_gradients(X, (0, 2, 3), (1, 12, 1, 1)),
+    "batch norm and LeakyReLU": lambda: statistics_and_gradients(X, (0, 2, 3), (1, 12, 1, 1), 0.2),
+    "batch norm of a table": lambda: statistics_and_gradients(TABLE, (0,), (1, 700)),
+    "instance norm": lambda: statistics_and_gradients(X, (2, 3), (1, 12, 1, 1)),
+    "layer norm": lambda: statistics_and_gradients(TABLE, (1,), (1, 700)),
+    "conv2d": lambda: kernels.conv2d(X, W, *GEOMETRY),
+    "conv2d_input": lambda: kernels.conv2d_input(GY, W, (31, 29), *GEOMETRY),
+    "conv2d_weight": lambda: kernels.conv2d_weight(X, GY, (4, 4), *GEOMETRY),
+    "conv2d_weight by patches": lambda: by_im2col(X, GY, (4, 4), *GEOMETRY),
+    "conv2d_weight of few channels": lambda: kernels.conv2d_weight(FEW, GY_FEW, (4, 4), *GEOMETRY),
+    "matmul": lambda: kernels.matmul(TABLE, TABLE.T),
+    "linear": lambda: kernels.linear(TABLE, TABLE[:60], TABLE[0, :60], 0.2),
+    "optimisers": lambda: optimised(200_003),
+}
+TABLE = normals(333, 700)
+
+
+@two_processors
+@pytest.mark.parametrize("name", SHARED)
+def test_the_number_of_threads_changes_no_bit(name, request):
+    found = []
+    for n in (1, 2, 5):
+        threads._pool.size = n
+        rng.bit_generator.state = np.random.PCG64(0).state
+        found.append(SHARED[name]())
+    for others in found[1:]:
+        for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (others, found[0])), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def trained(model, n):
+    """Losses and weights after two steps on n threads, at the size of its defaults."""
+    threads.set_num_threads(n)
+    shape, rng = (2,) if model is gan else (1, 32, 32), Generator(0)
+    cfg = model.Config(batch_size=16).fitted(shape, 10)
+    G, D = model.networks(cfg, shape, rng)
+    steps = model.train(G, D, *model.optimizers(cfg, G, D), batches(model, shape, cfg), rng, cfg)
+    return [*islice(steps, 2)], [p.numpy() for net in (G, D) for p in net.parameters()]
+
+
+def batches(model, shape, cfg):
+    rng = Generator(1)
+    while True:
+        real = rng.uniform((cfg.batch_size * cfg.pack, *shape), -1, 1)
+        yield (real, rng.integers(0, 10, len(real))) if is_conditional(model) else real
+
+
+@two_processors
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_model_trains_to_the_same_bits_on_one_thread_and_on_two(model):
+    (losses, weights), (losses_of_two, weights_of_two) = trained(model, 1), trained(model, 2)
+    assert losses == losses_of_two
+    for a, b in zip(weights, weights_of_two, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("n", [1, 2])

@@ -2,6 +2,10 @@
 
 A short loop is a slow one. So rows of few entries are taken several at a time, as a strip: column c of the
 matrix is columns c, c + C, c + 2C, ... of the strips, which `fold` adds up in the end.
+
+No entry of a strip gets more than 64 numbers before it goes to a sum in float64. And what is added up at
+once depends on the shape alone: rows are cut into chunks, a thread takes a run of them, and their sums are
+added in order. So another number of threads changes no bit.
 """
 
 from numba import njit
@@ -10,6 +14,20 @@ from .compiling import OPTIONS
 
 BLOCK = 1 << 14  # entries whose sum is taken in their own dtype: 64 KiB of float32
 STRIP = 256  # entries of a strip, at least
+CHUNKS = 48  # at most: divided evenly among 2, 3, 4, 6, 8, 12, 16 or 24 threads
+
+
+def chunks_of(rows, entries, least=32):
+    """Into how many chunks to cut so many rows, of so many entries together. Each has some work, and `least`
+    rows or more, so that it is little beside them to put the chunks' sums together."""
+    return max(1, min(CHUNKS, entries // 8192, max(min(8, rows // least), rows // 256)))
+
+
+def shares_of(lines, pixels, weights):
+    """Into how many shares to split the sums of a weight gradient over so many lines of pixels: each has some
+    work, few are of many weights, and many of more pixels than may be added up at once."""
+    enough = min(CHUNKS, pixels // 512, max(8, (1 << 22) // max(weights, 1)))
+    return max(1, min(lines, max(enough, pixels >> 15)))
 
 
 @njit(**OPTIONS)
@@ -48,13 +66,15 @@ def add(x, y):
 
 @njit(**OPTIONS)
 def fold(strip, C):
-    """Add the rows of a strip onto its first."""
-    first = strip[:C]
-    for at in range(C, len(strip), C):
-        row = strip[at : at + C]
+    """Add the rows of a strip onto its first: the second half onto the first, and again."""
+    rows = len(strip) // C
+    while rows > 1:
+        half = (rows + 1) // 2
+        first, second = strip[: (rows - half) * C], strip[half * C : rows * C]
         for c in range(len(first)):
-            first[c] += row[c]
-    return first
+            first[c] += second[c]
+        rows = half
+    return strip[:C]
 
 
 @njit(**OPTIONS)

@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 
+from ..arrays import DOUBLE, total
 from ..contexts import context
 from ..geometry import out_size
 from . import direct, im2col, winograd
@@ -18,6 +19,8 @@ from .microkernel import tile_width
 
 ALGORITHMS = "gemm", "winograd", "im2col", "direct"
 FLOAT32 = np.dtype(np.float32)
+PIXELS = 1 << 20  # of whose images a weight gradient is made at once
+WIDE = 256  # windows side by side over a pixel, above which they are added up in float64
 
 
 class _Choice(threading.local):
@@ -59,6 +62,9 @@ def conv2d(x, w, stride, padding, dilation, groups):
 
 
 def conv2d_input(gy, w, size, stride, padding, dilation, groups):
+    if gy.dtype == FLOAT32 and max(-(-k // s) for k, s in zip(w.shape[2:], stride, strict=True)) > WIDE:
+        gx = conv2d_input(*(a.astype(DOUBLE) for a in (gy, w)), size, stride, padding, dilation, groups)
+        return gx.astype(FLOAT32)
     gy, w, geometry = channels_last(gy), channels_last(w), (stride, padding, dilation, groups)
     shape = (len(gy), *size, w.shape[3] * groups)
     algorithm, m = choose(shape, w.shape, gy.shape[1:3], geometry, gy.dtype, to_input=True)
@@ -72,6 +78,11 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
 
 
 def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
+    images = max(1, PIXELS // max(1, gy.shape[2] * gy.shape[3]))
+    if len(x) > images:
+        runs = (slice(i, i + images) for i in range(0, len(x), images))
+        gws = [conv2d_weight(x[run], gy[run], kernel_size, stride, padding, dilation, groups) for run in runs]
+        return total(np.stack([channels_last(gw) for gw in gws]), (0,)).transpose(0, 3, 1, 2)
     x, gy, geometry = channels_last(x), channels_last(gy), (stride, padding, dilation, groups)
     shape = (gy.shape[3], *kernel_size, x.shape[3] // groups)
     algorithm, m = choose(x.shape, shape, gy.shape[1:3], geometry, x.dtype)
@@ -125,7 +136,7 @@ def choose(x, w, out, geometry, dtype, to_input=False):
         return forced, (tile or best_tile(x, w, out, SH)[1]) if forced == "winograd" else None
     if can["gemm"]:
         return "gemm", None
-    if can["direct"] and x[3] <= FEW:
+    if can["direct"] and x[3] <= FEW and w[1] * w[2] * w[3] <= TAPS:
         return "direct", None
     if can["winograd"]:
         cost, m = best_tile(x, w, out, SH)
@@ -134,6 +145,7 @@ def choose(x, w, out, geometry, dtype, to_input=False):
     return "im2col", None
 
 
+TAPS = 512  # of a window that direct loops add up one after the other
 FEW = 8  # channels up to which the direct loops are the quickest, with kernels of 3, 4 and 5 pixels
 TRAFFIC = 64  # products that a pair of cores makes while it writes and reads one entry of a large array
 

@@ -5,7 +5,7 @@ from numba import njit
 
 from ..reference import dense as reference
 from .activation import leak, leak_backward, switch
-from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
+from .columns import BLOCK, add_rows, chunks_of, clear, fold, repeat, strip_of
 from .compiling import OPTIONS
 from .threads import parallel, parts_of
 
@@ -28,8 +28,7 @@ def channel_sums(y):
     flat = _flat(y)
     if flat is None:
         return reference.channel_sums(y)
-    parts = parts_of(y.size // LIGHT)
-    sums = np.empty((parts, y.shape[1]))
+    sums, parts = _room(y)
     _channel_sums(flat, sums, parts)
     return sums.sum(axis=0).astype(y.dtype)
 
@@ -39,10 +38,16 @@ def bias_leaky_relu_backward(gy, y, slope):
     flat, flat_y = _flat(gy), _flat(y)
     if flat is None or flat_y is None:
         return reference.bias_leaky_relu_backward(gy, y, slope)
-    parts = parts_of(y.size // LIGHT)
-    g, sums = np.empty_like(gy), np.empty((parts, y.shape[1]))
+    g, (sums, parts) = np.empty_like(gy), _room(y)
     _bias_leaky_relu_backward(flat, flat_y, _flat(g), float(slope), sums, parts)
     return g, sums.sum(axis=0).astype(y.dtype)
+
+
+def _room(y):
+    """Memory for the sums of each chunk of rows of y, and the number of parts."""
+    C = y.shape[1]
+    sums = np.empty((chunks_of(y.size // C, y.size), C))
+    return sums, min(len(sums), parts_of(y.size // LIGHT))
 
 
 def _flat(y):
@@ -85,25 +90,29 @@ def _add_block(x, total, found):
 @parallel
 def _channel_sums(y, sums, part, parts):
     C = sums.shape[1]
-    W, rows = strip_of(C), len(y) // C
+    W, rows, chunks = strip_of(C), len(y) // C, len(sums)
     step = max(1, BLOCK // W) * W
-    total, found = np.empty(W, y.dtype), sums[part]
-    clear(found)
-    end = (part + 1) * rows // parts * C
-    for at in range(part * rows // parts * C, end, step):
-        _add_block(y[at : min(end, at + step)], total, found)
+    total = np.empty(W, y.dtype)
+    for chunk in range(part * chunks // parts, (part + 1) * chunks // parts):
+        found = sums[chunk]
+        clear(found)
+        end = (chunk + 1) * rows // chunks * C
+        for at in range(chunk * rows // chunks * C, end, step):
+            _add_block(y[at : min(end, at + step)], total, found)
 
 
 @parallel
 def _bias_leaky_relu_backward(gy, y, g, slope, sums, part, parts):
     slope = y.dtype.type(slope)
     C = sums.shape[1]
-    W, rows = strip_of(C), len(y) // C
+    W, rows, chunks = strip_of(C), len(y) // C, len(sums)
     step = max(1, BLOCK // W) * W
-    total, found = np.empty(W, y.dtype), sums[part]
-    clear(found)
-    end = (part + 1) * rows // parts * C
-    for at in range(part * rows // parts * C, end, step):
-        last = min(end, at + step)
-        leak_backward(gy[at:last], y[at:last], slope, g[at:last])
-        _add_block(g[at:last], total, found)
+    total = np.empty(W, y.dtype)
+    for chunk in range(part * chunks // parts, (part + 1) * chunks // parts):
+        found = sums[chunk]
+        clear(found)
+        end = (chunk + 1) * rows // chunks * C
+        for at in range(chunk * rows // chunks * C, end, step):
+            last = min(end, at + step)
+            leak_backward(gy[at:last], y[at:last], slope, g[at:last])
+            _add_block(g[at:last], total, found)

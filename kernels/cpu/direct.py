@@ -14,10 +14,13 @@ import math
 import numpy as np
 from numba import njit
 
-from .columns import copy
+from ..arrays import total
+from .columns import copy, shares_of
 from .compiling import OPTIONS
 from .microkernel import ROWS, tile_width, window_tile_of
 from .threads import num_threads, parallel
+
+RUN = 256  # pixels whose products are added up in registers, before they go to the sums
 
 tile_8, tile_4, tile_2, tile_1 = (window_tile_of(R) for R in (8, 4, 2, 1))
 
@@ -30,10 +33,10 @@ def conv2d(x, w, out, stride, padding):
 
 
 def conv2d_weight(x, gy, kernel, stride, padding):
-    parts, taps, O = min(len(x), num_threads()), math.prod(kernel) * x.shape[3], gy.shape[3]
-    shares = np.empty((parts, taps, O), x.dtype)
-    _conv2d_weight(x, gy, shares, kernel, *stride, *padding, parts)
-    gw = shares[0] if parts == 1 else shares.sum(axis=0)
+    (N, OH, OW, O), taps = gy.shape, math.prod(kernel) * x.shape[3]
+    shares = np.empty((shares_of(N * OH, N * OH * OW, taps * O), taps, O), x.dtype)
+    _conv2d_weight(x, gy, shares, kernel, *stride, *padding, min(len(shares), num_threads()))
+    gw = total(shares, (0,))
     return np.ascontiguousarray(gw.T).reshape(O, *kernel, x.shape[3])
 
 
@@ -88,16 +91,30 @@ def _conv2d(x, panels, y, kernel, SH, SW, PH, PW, part, parts):
 
 @parallel
 def _conv2d_weight(x, gy, shares, kernel, SH, SW, PH, PW, part, parts):
-    """shares[part] (KH·KW·C, O): of the images of that part."""
+    """shares[i] (KH·KW·C, O): of the lines of that share, RUN pixels at a time."""
     (N, OH, OW, O), C, n = gy.shape, x.shape[3], tile_width(gy.itemsize)
     run = kernel[1] * C
-    padded, share = _padded(x, PH, PW), shares[part]
+    columns = min(OW, RUN)
+    rows = max(1, RUN // columns)
+    padded = _padded(x, PH, PW)
     line = padded.shape[1]
-    taps = np.arange(share.shape[0])
+    taps = np.arange(shares.shape[1])
     taps = taps // run * line + taps % run
-    share[:] = 0
-    for image in range(part * N // parts, (part + 1) * N // parts):
-        _fill(padded, x[image], PH, PW)
-        for left in range(0, O, n):
-            pixels = gy, image * OH * OW * O + left, OW * O, O
-            _tiles(padded, 0, taps, SH * line, SW * C, *pixels, share, left, O, OH, OW, True)
+    image = -1
+    for which in range(part * len(shares) // parts, (part + 1) * len(shares) // parts):
+        share = shares[which]
+        share[:] = 0
+        first, end = which * N * OH // len(shares), (which + 1) * N * OH // len(shares)
+        while first < end:
+            if first // OH != image:
+                image = first // OH
+                _fill(padded, x[image], PH, PW)
+            top = first % OH
+            K = min(rows, OH - top, end - first)
+            for start in range(0, OW, columns):
+                L = min(columns, OW - start)
+                window = padded, top * SH * line + start * SW * C, taps, SH * line, SW * C
+                for left in range(0, O, n):
+                    pixels = gy, (first * OW + start) * O + left, OW * O, O
+                    _tiles(*window, *pixels, share, left, O, K, L, True)
+            first += K

@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 from numpy.lib.stride_tricks import as_strided
 
+from ..arrays import in_runs
 from ..reference import dense as reference
 from .activation import leak, switch
 from .columns import copy
@@ -27,6 +28,7 @@ from .threads import num_threads, parallel
 WORTH = 1 << 20  # products of a matrix product below which a second thread costs more than it brings
 HEIGHT, DEPTH = 256, 256  # of a block of a: 256 KiB of float32; a panel of DEPTH rows is 32 KiB at most
 PANELS = 2  # filled together: memory gives long runs faster
+LONG = 1 << 17  # terms of a sum that are added up at once, by DEPTH
 FEW = 128  # rows of x, up to which x @ wᵀ is made as the transpose of w @ xᵀ
 
 tile_8, tile_4, tile_2, tile_1 = (tile_of(R) for R in (8, 4, 2, 1))
@@ -205,6 +207,10 @@ NO_BIAS = {dtype: np.empty(0, dtype) for dtype in DTYPES}
 
 def _product(a, b, bias, slope=None):
     (M, K), N = a.shape, b.shape[1]
+    if K > LONG:
+        c = in_runs(matmul, a, b, LONG)
+        reference.add_bias(c, bias if len(bias) else np.zeros(N, c.dtype), slope)
+        return c
     (a, a_by_columns), (b, b_by_columns) = _flat(a), _flat(b)
     c, width = np.empty((M, N), a.dtype), tile_width(a.itemsize)
     mostly_zeros = N < M and width >= 8 * N  # a panel of these columns

@@ -12,7 +12,8 @@ import math
 import numpy as np
 from numba import njit
 
-from .columns import add, clear, copy
+from ..arrays import total
+from .columns import add, clear, copy, shares_of
 from .compiling import OPTIONS
 from .gemm import gemm, product_of
 from .microkernel import tile_width
@@ -37,12 +38,14 @@ def conv2d_input(gy, w, size, geometry):
 
 def conv2d_weight(x, gy, kernel, geometry):
     groups = geometry[3]
-    parts, taps = min(len(x) * gy.shape[1], num_threads()), (*kernel, x.shape[3] // groups)
+    (N, OH, OW, _), taps = gy.shape, (*kernel, x.shape[3] // groups)
     O, K = gy.shape[3] // groups, math.prod(taps)
     by_taps = K * _whole(O, x.itemsize) < O * _whole(K, x.itemsize)
-    shares = np.empty((parts, groups, *((K, O) if by_taps else (O, K))), x.dtype)
-    _conv2d_weight(product_of(x.dtype), x, gy, shares, kernel, by_taps, *_numbers(geometry), parts)
-    gw = shares[0] if parts == 1 else shares.sum(axis=0)
+    count = shares_of(N * OH, N * OH * OW, K * gy.shape[3])
+    shares = np.empty((count, groups, *((K, O) if by_taps else (O, K))), x.dtype)
+    settings = kernel, by_taps, *_numbers(geometry)
+    _conv2d_weight(product_of(x.dtype), x, gy, shares, *settings, min(count, num_threads()))
+    gw = total(shares, (0,))
     return np.ascontiguousarray(gw.swapaxes(1, 2) if by_taps else gw).reshape(groups * O, *taps)
 
 
@@ -156,24 +159,25 @@ def _conv2d_input(product, gy, w, gx, SH, SW, PH, PW, DH, DW, groups, part, part
 
 @parallel
 def _conv2d_weight(product, x, gy, shares, kernel, by_taps, SH, SW, PH, PW, DH, DW, groups, part, parts):
-    """shares[part] (groups, O, K) or, `by_taps`, (groups, K, O): of the lines of that part."""
+    """shares[i] (groups, O, K) or, `by_taps`, (groups, K, O): of the lines of that share."""
     N, OH, OW, O = gy.shape
     KH, KW = kernel
     CG, OG = x.shape[3] // groups, O // groups
     K = KH * KW * CG
     rows, step = gy.reshape(N * OH * OW, O), _lines_of_a_block(OW, K)
-    start, end = part * N * OH // parts, (part + 1) * N * OH // parts
     patches, padded = np.empty((step * OW, K), x.dtype), _padded_row(x, PW)
-    share = shares[part]
-    share[:] = 0
-    for first in range(start, end, step):
-        last = min(end, first + step)
-        for g in range(groups):
-            taps, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
-            _gather(x, padded, patches.reshape(-1), first, last, g, taps, window, OH, OW)
-            block = patches[: (last - first) * OW]
-            pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
-            if by_taps:
-                gemm(product, block.T, pixels, share[g], True)
-            else:
-                gemm(product, pixels.T, block, share[g], True)
+    for which in range(part * len(shares) // parts, (part + 1) * len(shares) // parts):
+        start, end = which * N * OH // len(shares), (which + 1) * N * OH // len(shares)
+        share = shares[which]
+        share[:] = 0
+        for first in range(start, end, step):
+            last = min(end, first + step)
+            for g in range(groups):
+                taps, window = (KH, KW, CG), (SH, SW, PH, PW, DH, DW)
+                _gather(x, padded, patches.reshape(-1), first, last, g, taps, window, OH, OW)
+                block = patches[: (last - first) * OW]
+                pixels = rows[first * OW : last * OW, g * OG : (g + 1) * OG]
+                if by_taps:
+                    gemm(product, block.T, pixels, share[g], True)
+                else:
+                    gemm(product, pixels.T, block, share[g], True)

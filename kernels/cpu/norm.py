@@ -17,6 +17,7 @@ import numpy as np
 
 from ..reference import norm as reference
 from .activation import switch
+from .columns import chunks_of
 from .layout import CHANNELS_LAST, in_order
 from .norm_columns import column_moments, column_products, write_columns, write_gradient
 from .norm_rows import normalize_rows, rows_backward
@@ -60,8 +61,8 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
         column_products(flat_gy, flat, sums, plan.R, *settings, parts)
         write_gradient(flat_gy, flat, sums, plan.R, *settings, gx, gweight, gbias, parts)
     else:
-        parts = min(plan.S, parts_of(x.size // 2))
-        sums = np.empty((parts, 2, plan.R), np.float64)
+        sums = np.empty((chunks_of(plan.S, x.size, least=4), 2, plan.R), np.float64)
+        parts = min(len(sums), parts_of(x.size // 2))
         rows_backward(flat_gy, flat, plan.R, w, mean, var, float(eps), gx, sums, parts)
         gweight, gbias = sums.sum(axis=0).astype(x.dtype, copy=False)
     gweight, gbias = (None if t is None else plan.like(g, t) for g, t in ((gweight, weight), (gbias, bias)))
@@ -123,8 +124,8 @@ class _Plan:
 
     def columns(self, x, n):
         """The number of parts, and memory for n sums of each column of each chunk of rows."""
-        parts = min(self.S * self.R, parts_of(x.size // 2))
-        chunks = 1 if parts <= self.S else min(parts, self.R)
+        chunks = -(-chunks_of(self.R, x.size) // self.S)
+        parts = min(self.S * chunks, parts_of(x.size // 2))
         return parts, np.empty((self.S, chunks, n, self.C), np.float64)
 
 

@@ -86,18 +86,20 @@ def write_columns(x, sums, R, weight, bias, eps, slope, activate, y, mean, var, 
     strips = np.empty((3, W), x.dtype)
     shift, scale, offset = strips[0], strips[1], strips[2]
     whole = np.empty((2, C), np.float64)
-    for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+    first_item = part * S * chunks // parts
+    for item in range(first_item, (part + 1) * S * chunks // parts):
         s = item // chunks
-        clear(whole.reshape(-1))
-        for chunk in range(chunks):
-            first, last = chunk * R // chunks, (chunk + 1) * R // chunks
-            _merge(whole, first, sums[s, chunk], last - first)
-        for c in range(C):
-            shift[c], variance = whole[0, c] / R, x.dtype.type(whole[1, c] / R)
-            scale[c], offset[c] = _affine(c, 1 / np.sqrt(variance + eps), weight, bias)
-            if item % chunks == 0:
-                mean[s * C + c], var[s * C + c] = shift[c], variance
-        repeat(strips, C)
+        if item == first_item or item % chunks == 0:
+            clear(whole.reshape(-1))
+            for chunk in range(chunks):
+                first, last = chunk * R // chunks, (chunk + 1) * R // chunks
+                _merge(whole, first, sums[s, chunk], last - first)
+            for c in range(C):
+                shift[c], variance = whole[0, c] / R, x.dtype.type(whole[1, c] / R)
+                scale[c], offset[c] = _affine(c, 1 / np.sqrt(variance + eps), weight, bias)
+                if item % chunks == 0:
+                    mean[s * C + c], var[s * C + c] = shift[c], variance
+            repeat(strips, C)
         start, end = chunk_of(item, sums, R)
         for at in range(start, end, W):
             row, result = x[at : min(end, at + W)], y[at : min(end, at + W)]
@@ -177,19 +179,21 @@ def write_gradient(
         strips[4],
         strips[5],
     )
-    for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+    first_item = part * S * chunks // parts
+    for item in range(first_item, (part + 1) * S * chunks // parts):
         s = item // chunks
-        for c in range(C):
-            plain = weighted = 0.0
-            for chunk in range(chunks):
-                plain += sums[s, chunk, 0, c]
-                weighted += sums[s, chunk, 1, c]
-            rstd = 1 / np.sqrt(var[s * C + c] + eps)
-            shift[c] = mean[s * C + c]
-            scale[c], offset[c] = _affine(c, rstd, weight, bias)
-            constant[c] = -scale[c] * plain / R
-            along[c] = -scale[c] * rstd * rstd * weighted / R
-        repeat(strips[:5], C)
+        if item == first_item or item % chunks == 0:
+            for c in range(C):
+                plain = weighted = 0.0
+                for chunk in range(chunks):
+                    plain += sums[s, chunk, 0, c]
+                    weighted += sums[s, chunk, 1, c]
+                rstd = 1 / np.sqrt(var[s * C + c] + eps)
+                shift[c] = mean[s * C + c]
+                scale[c], offset[c] = _affine(c, rstd, weight, bias)
+                constant[c] = -scale[c] * plain / R
+                along[c] = -scale[c] * rstd * rstd * weighted / R
+            repeat(strips[:5], C)
         start, end = chunk_of(item, sums, R)
         for at in range(start, end, W):
             last = min(end, at + W)

@@ -3,10 +3,11 @@
 import numpy as np
 from numba import njit
 
-from .columns import BLOCK, clear
+from .columns import clear
 from .compiling import OPTIONS
 from .threads import parallel
 
+BLOCK = 1 << 11  # entries of a row whose sum is taken in their own dtype: 32 to 128 in a lane of a vector
 FLUSH = 64  # rows whose products are added up in the dtype of x before they go to float64
 
 
@@ -51,34 +52,35 @@ def normalize_rows(x, R, weight, bias, eps, y, mean, var, part, parts):
 
 @parallel
 def rows_backward(gy, x, R, weight, mean, var, eps, gx, sums, part, parts):
-    """gx, and sums[part] = Σ gy·ŷ and Σ gy over the rows of that part."""
-    S = len(mean)
+    """gx, and sums[chunk] = Σ gy·ŷ and Σ gy over the rows of that chunk."""
+    S, chunks = len(mean), len(sums)
     scale, gweight, gbias = _or(weight, 1, R), np.empty(R, x.dtype), np.empty(R, x.dtype)
     clear(gweight)
     clear(gbias)
-    clear(sums[part].reshape(-1))
-    start, end = part * S // parts, (part + 1) * S // parts
-    for s in range(start, end):
-        g, row, result = gy[s * R : (s + 1) * R], x[s * R : (s + 1) * R], gx[s * R : (s + 1) * R]
-        m, rstd = mean[s], x.dtype.type(1 / np.sqrt(var[s] + eps))
-        plain = weighted = 0.0
-        for first in range(0, R, BLOCK):
-            last = min(R, first + BLOCK)
-            a, b = _row_products(g[first:last], row[first:last], scale[first:last], m, rstd)
-            plain += a
-            weighted += b
-        offset, slope = x.dtype.type(plain / R), x.dtype.type(weighted / R)
-        for c in range(len(row)):
-            normal = (row[c] - m) * rstd
-            result[c] = (g[c] * scale[c] - offset - normal * slope) * rstd
-            gweight[c] += g[c] * normal
-            gbias[c] += g[c]
-        if (s - start) % FLUSH == FLUSH - 1 or s == end - 1:
-            for c in range(R):
-                sums[part, 0, c] += gweight[c]
-                sums[part, 1, c] += gbias[c]
-            clear(gweight)
-            clear(gbias)
+    for chunk in range(part * chunks // parts, (part + 1) * chunks // parts):
+        clear(sums[chunk].reshape(-1))
+        start, end = chunk * S // chunks, (chunk + 1) * S // chunks
+        for s in range(start, end):
+            g, row, result = gy[s * R : (s + 1) * R], x[s * R : (s + 1) * R], gx[s * R : (s + 1) * R]
+            m, rstd = mean[s], x.dtype.type(1 / np.sqrt(var[s] + eps))
+            plain = weighted = 0.0
+            for first in range(0, R, BLOCK):
+                last = min(R, first + BLOCK)
+                a, b = _row_products(g[first:last], row[first:last], scale[first:last], m, rstd)
+                plain += a
+                weighted += b
+            offset, slope = x.dtype.type(plain / R), x.dtype.type(weighted / R)
+            for c in range(len(row)):
+                normal = (row[c] - m) * rstd
+                result[c] = (g[c] * scale[c] - offset - normal * slope) * rstd
+                gweight[c] += g[c] * normal
+                gbias[c] += g[c]
+            if (s - start) % FLUSH == FLUSH - 1 or s == end - 1:
+                for c in range(R):
+                    sums[chunk, 0, c] += gweight[c]
+                    sums[chunk, 1, c] += gbias[c]
+                clear(gweight)
+                clear(gbias)
 
 
 @njit(**OPTIONS)

@@ -63,27 +63,29 @@ def write_second(u, gy, x, sums, R, weight, mean, var, eps, ggy, gx, gweight, pa
     strips, whole = np.empty((8, W), x.dtype), np.empty((5, C), np.float64)
     shift, ggy_u, ggy_x, ggy_1 = strips[0], strips[1], strips[2], strips[3]
     gx_u, gx_g, gx_x, gx_1 = strips[4], strips[5], strips[6], strips[7]
-    for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
+    first_item = part * S * chunks // parts
+    for item in range(first_item, (part + 1) * S * chunks // parts):
         s = item // chunks
-        _means(sums[s], R, whole)
-        for c in range(C):
-            u_mean, g_mean, ug, uy, gy_mean = (
-                whole[0, c],
-                whole[1, c],
-                whole[2, c],
-                whole[3, c],
-                whole[4, c],
-            )
-            rstd, w = 1 / np.sqrt(var[s * C + c] + eps), weight[c] if len(weight) else 1.0
-            shift[c] = mean[s * C + c]
-            ggy_u[c] = w * rstd
-            ggy_x[c] = -w * rstd * rstd * uy
-            ggy_1[c] = -w * rstd * u_mean
-            gx_u[c] = -w * rstd * rstd * gy_mean
-            gx_g[c] = -w * rstd * rstd * uy
-            gx_x[c] = -w * rstd * rstd * rstd * (ug - u_mean * g_mean - 3 * uy * gy_mean)
-            gx_1[c] = w * rstd * rstd * (gy_mean * u_mean + uy * g_mean)
-        repeat(strips, C)
+        if item == first_item or item % chunks == 0:
+            _means(sums[s], R, whole)
+            for c in range(C):
+                u_mean, g_mean, ug, uy, gy_mean = (
+                    whole[0, c],
+                    whole[1, c],
+                    whole[2, c],
+                    whole[3, c],
+                    whole[4, c],
+                )
+                rstd, w = 1 / np.sqrt(var[s * C + c] + eps), weight[c] if len(weight) else 1.0
+                shift[c] = mean[s * C + c]
+                ggy_u[c] = w * rstd
+                ggy_x[c] = -w * rstd * rstd * uy
+                ggy_1[c] = -w * rstd * u_mean
+                gx_u[c] = -w * rstd * rstd * gy_mean
+                gx_g[c] = -w * rstd * rstd * uy
+                gx_x[c] = -w * rstd * rstd * rstd * (ug - u_mean * g_mean - 3 * uy * gy_mean)
+                gx_1[c] = w * rstd * rstd * (gy_mean * u_mean + uy * g_mean)
+            repeat(strips, C)
         start, end = chunk_of(item, sums, R)
         for at in range(start, end, W):
             v, g, row = u[at : min(end, at + W)], gy[at : min(end, at + W)], x[at : min(end, at + W)]

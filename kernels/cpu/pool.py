@@ -6,7 +6,8 @@ Images in another order are copied once. Results are channels-last.
 import numpy as np
 from numba import njit
 
-from ..geometry import out_size
+from ..arrays import wide
+from ..geometry import out_size, overlap
 from ..reference import pool as reference
 from .columns import clear, copy
 from .compiling import OPTIONS
@@ -14,6 +15,7 @@ from .layout import channels_last
 from .threads import parallel, parts_of
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
+RUN = 64  # pixels of a window that are added up in their own dtype, before they go to float64
 
 
 def max_pool2d(x, kernel_size, stride, padding):
@@ -50,6 +52,9 @@ def pixels_scatter(y, index, size, window=None):
     """As in `reference`."""
     if not _images(y, index):
         return reference.pixels_scatter(y, index, size)
+    most = index.shape[2] * index.shape[3] if window is None else overlap(*window[:2])
+    if y.dtype != (dtype := wide(y.dtype, most)):  # where so many values may meet
+        return pixels_scatter(y.astype(dtype), index, size, window).astype(y.dtype)
     values, positions = channels_last(y), channels_last(index)
     x = np.empty((len(y), *size, y.shape[1]), y.dtype)
     parts = min(len(y), parts_of(y.size)) or 1
@@ -75,6 +80,8 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
     """As in `reference`."""
     if gy.dtype not in DTYPES:
         return reference.avg_pool2d_input(gy, size, kernel_size, stride, padding)
+    if gy.dtype != (dtype := wide(gy.dtype, overlap(kernel_size, stride))):
+        return avg_pool2d_input(gy.astype(dtype), size, kernel_size, stride, padding).astype(gy.dtype)
     gy = channels_last(gy)
     gx = np.empty((len(gy), *size, gy.shape[3]), gy.dtype)
     _avg_pool2d_input(gy, gx, *kernel_size, *stride, *padding, min(len(gy), parts_of(gx.size)) or 1)
@@ -186,11 +193,20 @@ def _scatter(y, index, x, outside, part, parts):
             c = c + 1 if c + 1 < C else 0
 
 
+@njit(**OPTIONS)
+def _move(some, sums):
+    """Add `some` to the sums, and begin anew."""
+    for c in range(len(sums)):
+        sums[c] += some[c]
+        some[c] = 0
+
+
 @parallel
 def _avg_pool2d(x, y, KH, KW, SH, SW, PH, PW, part, parts):
     _, H, W, C = x.shape
     N, OH, OW, _ = y.shape
     count = x.dtype.type(KH * KW)
+    many, sums = KH * KW > RUN, np.empty(C)
     for line in range(part * N * OH // parts, (part + 1) * N * OH // parts):
         image, oh = x[line // OH], line % OH
         top = oh * SH - PH
@@ -200,13 +216,24 @@ def _avg_pool2d(x, y, KH, KW, SH, SW, PH, PW, part, parts):
             first_column, last_column = _inside(left, KW, W)
             total = y[line // OH, oh, ow]
             clear(total)
+            clear(sums)
+            added = 0
             for a in range(first_row, last_row):
                 for b in range(first_column, last_column):
                     pixel = image[top + a, left + b]
                     for c in range(C):
                         total[c] += pixel[c]
-            for c in range(C):
-                total[c] /= count
+                    added += 1
+                    if added == RUN:
+                        _move(total, sums)
+                        added = 0
+            if many:
+                _move(total, sums)
+                for c in range(C):
+                    total[c] = sums[c] / count
+            else:
+                for c in range(C):
+                    total[c] /= count
 
 
 @parallel

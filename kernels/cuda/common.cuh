@@ -56,6 +56,10 @@ __device__ inline float block_sum(float v, float *room) {
     return v;
 }
 
+// Numbers that one accumulator adds up one after the other, before it is added to the next: of a longer sum
+// too much would be lost.
+constexpr int RUN = 32;
+
 // Columns: an array of shape (S, R, C) in memory, whose numbers are to be combined over R. Column (s, c)
 // has the R numbers x[(s * R + r) * C + c]. A block takes `wide` neighbouring columns, each by `deep`
 // threads that share its rows, and of the rows the chunk number blockIdx.x % chunks. Neighbouring
@@ -103,6 +107,20 @@ struct Columns {
     __device__ int64 column() const { return s * C + c; }
     __device__ int64 part(int64 i) const { return i * S * C + column(); }  // what chunk i found of the column
     __device__ bool leads() const { return inside && lane == 0; }
+
+    // Σ of(r) over the rows of this thread, in runs of T, which are added up as Total; loads for LOADS rows are
+    // on their way at once.
+    template <class T, class Total, int LOADS = 4, class Of> __device__ Total sum(Of of) const {
+        Total all = {};
+        for (int64 first = from + lane; first < to; first += (int64)RUN * deep) {
+            int64 beyond = first + (int64)RUN * deep;
+            T run = {};
+#pragma unroll LOADS
+            for (int64 r = first; r < (beyond < to ? beyond : to); r += deep) run = run + of(r);
+            all = all + run;
+        }
+        return all;
+    }
 
     // The values of the lanes of a column put together, by + or by `f`, as all of them get it. The order is
     // fixed: half of the lanes take the values of the other half. room: shared, one T for each thread.

@@ -8,7 +8,7 @@ from .layout import in_order
 
 EMBEDDING = Source("embedding.cu")
 SOURCES = [EMBEDDING]
-ROWS, WARP = 8, 32  # rows of the table a block, and threads for each: as in embedding.cu
+ROWS, WARP, WIDTH = 8, 32, 128  # rows of a block, threads for each, and its columns: as in embedding.cu
 
 
 def embedding_weight(gy, index, rows):
@@ -20,5 +20,6 @@ def embedding_weight(gy, index, rows):
     gy, index = in_order(gy, tuple(range(gy.ndim))), xp.ascontiguousarray(index, np.int64)
     table = xp.empty((rows, D), np.float32)
     sizes = np.int64(index.size), np.int64(rows), np.int64(D)
-    EMBEDDING.launch("embedding_weight", -(-rows // ROWS), ROWS * WARP, gy, index, table, *sizes)
+    blocks = -(-rows // ROWS), -(-D // WIDTH)
+    EMBEDDING.launch("embedding_weight", blocks, ROWS * WARP, gy, index, table, *sizes)
     return table

@@ -147,15 +147,11 @@ __device__ Pair products_of_chunk(
     const float *gy, const float *x, const float *row_weight, const Columns &column, float mean, float rstd,
     const Affine &affine
 ) {
-    Pair found = {0, 0};
-#pragma unroll 4
-    for (int64 r = column.from + column.lane; r < column.to; r += column.deep) {
+    return column.sum<Pair, Pair>([&](int64 r) {
         float v = x[column.at(r)], g = affine.before(gy[column.at(r)], v);
         if (row_weight) g *= row_weight[r];
-        found.plain += g;
-        found.weighted += g * ((v - mean) * rstd);
-    }
-    return found;
+        return Pair{g, g * ((v - mean) * rstd)};
+    });
 }
 
 // partial[chunk, s, c] = those sums.
@@ -227,13 +223,10 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_product
 ) {
     __shared__ Pair room[MOST_THREADS];
     Columns column(1, S, R, wide, deep, chunks);
-    Pair found = {0, 0};
-#pragma unroll 4
-    for (int64 s = column.from + column.lane; s < column.to; s += deep) {
+    Pair found = column.sum<Pair, Pair>([&](int64 s) {
         float g = gy[column.at(s)];
-        found.plain += g;
-        found.weighted += g * ((x[column.at(s)] - mean[s]) * rsqrtf(var[s] + eps));
-    }
+        return Pair{g, g * ((x[column.at(s)] - mean[s]) * rsqrtf(var[s] + eps))};
+    });
     found = column.together(found, room);
     if (column.leads()) {
         float *mine = sums + (int64)column.chunk * 2 * R + column.c;
@@ -259,14 +252,11 @@ __device__ Five five_of_chunk(
     const float *ggx, const float *gy, const float *x, const float *row_weight, const Columns &column,
     float mean, float rstd
 ) {
-    Five found = {0, 0, 0, 0, 0};
-#pragma unroll 4
-    for (int64 r = column.from + column.lane; r < column.to; r += column.deep) {
+    return column.sum<Five, Five>([&](int64 r) {
         float u = ggx[column.at(r)], g = gy[column.at(r)], normal = (x[column.at(r)] - mean) * rstd;
         if (row_weight) g *= row_weight[r];
-        found = found + Five{u, g, u * g, u * normal, g * normal};
-    }
-    return found;
+        return Five{u, g, u * g, u * normal, g * normal};
+    });
 }
 
 // partial[chunk, s, c] = those sums.
@@ -344,13 +334,11 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS, 2) row_weight_seconds
 ) {
     __shared__ float room[MOST_THREADS];
     Columns column(1, S, R, wide, deep, chunks);
-    float found = 0;
-#pragma unroll 4
-    for (int64 s = column.from + column.lane; s < column.to; s += deep) {
+    float found = column.sum<float, double>([&](int64 s) {
         float rstd = rsqrtf(var[s] + eps), normal = (x[column.at(s)] - mean[s]) * rstd;
         float2 u = u_means[s];
-        found += gy[column.at(s)] * (rstd * (ggx[column.at(s)] - u.x - normal * u.y));
-    }
+        return gy[column.at(s)] * (rstd * (ggx[column.at(s)] - u.x - normal * u.y));
+    });
     found = column.together(found, room);
     if (column.leads()) gweight[column.part(column.chunk)] = found;
 }

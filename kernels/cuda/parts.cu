@@ -9,9 +9,14 @@ extern "C" __global__ void sum_parts(const float *__restrict__ parts, const floa
                                      float *__restrict__ result, int64 total, int count, int columns,
                                      float slope) {
     for (int64 i = thread_index(); i < total; i += thread_count()) {
-        float sum = parts[i];
-        for (int s = 1; s < count; s++)
-            sum += parts[s * total + i];
+        double all = 0;
+        for (int first = 0; first < count; first += RUN) {
+            float run = 0;
+            for (int s = first; s < min(count, first + RUN); s++)
+                run += parts[s * total + i];
+            all += run;
+        }
+        const float sum = all;
         result[i] = leaky(bias ? sum + bias[i % columns] : sum, slope);
     }
 }

@@ -5,7 +5,7 @@
 // where windows overlap, and each result is written once. Max pooling also writes 8 bytes of position for
 // each. Operations: one for each pixel of a window, and three divisions to find the place, in 32 bits where
 // the images are small enough for it (WIDE=0). The adjoints gather: a pixel looks for the windows that it is
-// in, so nothing is added in an order that may change.
+// in, so nothing is added in an order that may change. Sums over a row of a window go to float64 by runs.
 
 #include "common.cuh"
 
@@ -32,6 +32,20 @@ struct Spot {
 
 __device__ inline int larger(int a, int b) { return a > b ? a : b; }
 __device__ inline int smaller(int a, int b) { return a < b ? a : b; }
+
+// Σ of(h, w) over a rectangle.
+template <class Of> __device__ inline double sum_over(int top, int bottom, int left, int right, Of of) {
+    double all = 0;
+    for (int h = top; h < bottom; ++h) {
+        for (int first = left; first < right; first += RUN) {
+            float run = 0;
+#pragma unroll 2  // of more, the places need more registers than a large block has
+            for (int w = first; w < smaller(first + RUN, right); ++w) run += of(h, w);
+            all += run;
+        }
+    }
+    return all;
+}
 
 // The windows that pixel i lies in along one axis are `first` to `last`, of `n`.
 struct Covering {
@@ -88,26 +102,23 @@ extern "C" __global__ void pixels_scatter_windows(
         Spot pixel(i, H, W, C);
         Covering rows(pixel.h, KH, SH, PH, OH), columns(pixel.w, KW, SW, PW, OW);
         int64 position = (int64)pixel.h * W + pixel.w;
-        float sum = 0;
-        for (int h = rows.first; h <= rows.last; ++h) {
-            for (int w = columns.first; w <= columns.last; ++w) {
-                place at = ((pixel.n * OH + h) * OW + w) * C + pixel.c;
-                if (index[at] == position) sum += y[at];
-            }
-        }
-        x[i] = sum;
+        x[i] = sum_over(rows.first, rows.last + 1, columns.first, columns.last + 1, [&](int h, int w) {
+            place at = ((pixel.n * OH + h) * OW + w) * C + pixel.c;
+            return index[at] == position ? y[at] : 0.0f;
+        });
     }
 }
 
 // The same for any positions: one thread goes through all P of a channel of an image, in order. x is
-// (N, pixels, C), y and index are (N, P, C); a position that no pixel has makes the channel NaN.
+// (N, pixels, C), in float64, since all may meet; y and index are (N, P, C); a position that no pixel has makes
+// the channel NaN.
 extern "C" __global__ void pixels_scatter(
-    const float *__restrict__ y, const int64 *__restrict__ index, float *__restrict__ x, int64 channels,
+    const float *__restrict__ y, const int64 *__restrict__ index, double *__restrict__ x, int64 channels,
     int pixels, int P, int C
 ) {
     for (place i = thread_index(); i < channels; i += thread_count()) {
         place c = i % C, n = i / C;
-        float *image = x + n * pixels * C + c;
+        double *image = x + n * pixels * C + c;
         for (place p = 0; p < pixels; ++p) image[p * C] = 0;
         for (place p = 0; p < P; ++p) {
             int64 at = index[(n * P + p) * C + c];
@@ -126,10 +137,8 @@ extern "C" __global__ void avg_pool2d(
         Spot out(i, OH, OW, C);
         int top = out.h * SH - PH, left = out.w * SW - PW;
         const float *image = x + out.n * H * W * C + out.c;
-        float sum = 0;
-        for (int h = larger(top, 0); h < smaller(top + KH, H); ++h)
-            for (int w = larger(left, 0); w < smaller(left + KW, W); ++w)
-                sum += image[((place)h * W + w) * C];
+        float sum = sum_over(larger(top, 0), smaller(top + KH, H), larger(left, 0), smaller(left + KW, W),
+                             [&](int h, int w) { return image[((place)h * W + w) * C]; });
         y[i] = sum / count;
     }
 }
@@ -142,10 +151,9 @@ extern "C" __global__ void avg_pool2d_input(
     for (place i = thread_index(); i < entries; i += thread_count()) {
         Spot pixel(i, H, W, C);
         Covering rows(pixel.h, KH, SH, PH, OH), columns(pixel.w, KW, SW, PW, OW);
-        float sum = 0;
-        for (int h = rows.first; h <= rows.last; ++h)
-            for (int w = columns.first; w <= columns.last; ++w)
-                sum += y[((pixel.n * OH + h) * OW + w) * C + pixel.c];
+        float sum = sum_over(rows.first, rows.last + 1, columns.first, columns.last + 1, [&](int h, int w) {
+            return y[((pixel.n * OH + h) * OW + w) * C + pixel.c];
+        });
         x[i] = sum / count;
     }
 }

@@ -42,14 +42,15 @@ def pixels_scatter(y, index, size, window=None):
     the positions of a channel of an image: right, and slow for large images.
     """
     N, C, OH, OW = _images("pixels_scatter", index, y)
-    x = new_images(y, N, C, *size)
-    arrays = channels_last(y), _positions(index), x
+    arrays = channels_last(y), _positions(index)
     if window is None:
-        _launch("pixels_scatter", x, *arrays, sizes=(size[0] * size[1], OH * OW, C), threads=N * C)
-    else:
-        kernel_size, stride, padding = window
-        sizes = (*size, C, OH, OW, *kernel_size, *stride, *padding)
-        _launch("pixels_scatter_windows", x, *arrays, sizes=sizes)
+        x = new_images(y, N, C, *size, np.float64)
+        _launch("pixels_scatter", x, *arrays, x, sizes=(size[0] * size[1], OH * OW, C), threads=N * C)
+        return x.astype(np.float32)
+    x = new_images(y, N, C, *size)
+    kernel_size, stride, padding = window
+    sizes = (*size, C, OH, OW, *kernel_size, *stride, *padding)
+    _launch("pixels_scatter_windows", x, *arrays, x, sizes=sizes)
     return x
 
 

@@ -14,9 +14,7 @@ extern "C" __global__ void sum_columns(
 ) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
-    float sum = 0;
-#pragma unroll 8
-    for (int64 r = column.from + column.lane; r < column.to; r += deep) sum += x[column.at(r)];
+    float sum = column.sum<float, double, 8>([&](int64 r) { return x[column.at(r)]; });
     sum = column.together(sum, room);
     if (column.leads()) y[column.part(column.chunk)] = scale * sum;
 }
@@ -29,13 +27,11 @@ extern "C" __global__ void bias_leaky_relu_backward(
 ) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, chunks);
-    float sum = 0;
-#pragma unroll 4
-    for (int64 r = column.from + column.lane; r < column.to; r += deep) {
+    float sum = column.sum<float, double>([&](int64 r) {
         float v = leaky_backward(gy[column.at(r)], y[column.at(r)], slope);
         g[column.at(r)] = v;
-        sum += v;
-    }
+        return v;
+    });
     sum = column.together(sum, room);
     if (column.leads()) sums[column.part(column.chunk)] = sum;
 }
@@ -46,9 +42,7 @@ extern "C" __global__ void row_norms(
 ) {
     __shared__ float room[MOST_THREADS];
     Columns row(S, R, 1, wide, deep, 1);
-    float sum = 0;
-#pragma unroll 8
-    for (int64 r = row.lane; r < row.to; r += deep) sum += x[row.at(r)] * x[row.at(r)];
+    float sum = row.sum<float, double, 8>([&](int64 r) { return x[row.at(r)] * x[row.at(r)]; });
     sum = row.together(sum, room);
     if (row.leads()) y[row.s] = sqrtf(sum + eps);
 }

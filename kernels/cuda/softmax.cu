@@ -17,12 +17,11 @@ struct Softmax {
     float shift, sum;
 
     __device__ Softmax(const float *x, const Columns &column, float *room) {
-        shift = -infinity(), sum = 0;
+        shift = -infinity();
 #pragma unroll 4
         for (int64 r = column.lane; r < column.to; r += column.deep) shift = fmaxf(shift, x[column.at(r)]);
         shift = column.together(shift, room, Largest());
-#pragma unroll 4
-        for (int64 r = column.lane; r < column.to; r += column.deep) sum += expf(x[column.at(r)] - shift);
+        sum = column.sum<float, double>([&](int64 r) { return expf(x[column.at(r)] - shift); });
         sum = column.together(sum, room);
     }
 };
@@ -57,9 +56,7 @@ extern "C" __global__ void softmax_backward(
 ) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, 1);
-    float sum = 0;
-#pragma unroll 4
-    for (int64 r = column.lane; r < column.to; r += deep) sum += gy[column.at(r)] * y[column.at(r)];
+    float sum = column.sum<float, double>([&](int64 r) { return gy[column.at(r)] * y[column.at(r)]; });
     sum = column.together(sum, room);
 #pragma unroll 4
     for (int64 r = column.lane; r < column.to; r += deep)
@@ -73,9 +70,7 @@ extern "C" __global__ void log_softmax_backward(
 ) {
     __shared__ float room[MOST_THREADS];
     Columns column(S, R, C, wide, deep, 1);
-    float sum = 0;
-#pragma unroll 4
-    for (int64 r = column.lane; r < column.to; r += deep) sum += gy[column.at(r)];
+    float sum = column.sum<float, double>([&](int64 r) { return gy[column.at(r)]; });
     sum = column.together(sum, room);
 #pragma unroll 4
     for (int64 r = column.lane; r < column.to; r += deep)

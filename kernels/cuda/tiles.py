@@ -45,6 +45,7 @@ BUSY = 4  # warps, one for each scheduler, below which a multiprocessor multipli
 BLOCK = 1500  # cycles before the first product of a block, and after the last
 LAUNCH = 5000  # cycles of one more launch, for the sum of the parts
 FEWEST_SLABS = 4  # of a part
+LONGEST = {"fp32": 1 << 13, "tf32": 1 << 16, "bf16": 1 << 16}  # terms that one accumulator adds up
 
 EMULATED_PROCESSORS = 132  # as on an H100
 
@@ -118,8 +119,11 @@ def _plan(precision, M, N, K, products, processors):
         blocks = -(-M // tile.BM) * -(-N // tile.BN) * products
         multiply = tile.BM * tile.BN / MULTIPLIES[precision]  # cycles for each k
         read = (tile.BM + tile.BN) / READS
-        splits = 1
-        while splits == 1 or slabs >= FEWEST_SLABS * splits:
+        fewest = 1
+        while fewest * LONGEST[precision] < K:
+            fewest *= 2
+        splits = fewest
+        while splits == fewest or slabs >= FEWEST_SLABS * splits:
             share = -(-slabs // splits)
             rounds = -(-blocks * splits // processors)  # of blocks, on the busiest multiprocessor
             slower = max(1, BUSY / (rounds * warps(precision, tile)))

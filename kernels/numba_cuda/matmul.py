@@ -37,14 +37,16 @@ def multiply_tiles(a, b, c):
     i = cuda.blockIdx.y * TILE + row
     j = cuda.blockIdx.x * TILE + col
 
-    total = np.float32(0)
+    total = np.float64(0)  # of the tiles' sums: K may be long
     for k in range(0, K, TILE):
         # This thread's share of the two tiles; zeros past the edges add nothing.
         tile_a[row, col] = a[batch, i, k + col] if i < M and k + col < K else np.float32(0)
         tile_b[row, col] = b[batch, k + row, j] if k + row < K and j < N else np.float32(0)
         cuda.syncthreads()  # until all shares are there: the next lines read those of other threads
+        part = np.float32(0)
         for t in range(TILE):
-            total += tile_a[row, t] * tile_b[t, col]
+            part += tile_a[row, t] * tile_b[t, col]
+        total += part
         cuda.syncthreads()  # until all have read: the next turn of the loop writes over both tiles
     if i < M and j < N:  # not earlier: who has no entry still brings its share, and comes to each barrier
         c[batch, i, j] = total

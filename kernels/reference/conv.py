@@ -11,8 +11,10 @@ Groups are a leading axis of every product. Chellapilla, Puri, Simard, "High per
 convolutional neural networks for document processing", 2006.
 """
 
-from ..arrays import array_module
-from ..geometry import out_size
+import operator
+
+from ..arrays import array_module, in_runs, wide
+from ..geometry import out_size, overlap
 
 
 def conv2d(x, w, stride, padding, dilation, groups):
@@ -31,12 +33,13 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
     xp = array_module(gy)
     rows = _rows(gy, groups) @ _as_matrices(w, groups).swapaxes(1, 2)  # (G, N·OH·OW, KH·KW·C/G)
     rows = rows.reshape(groups, N, OH, OW, KH, KW, CG)
-    gx = xp.zeros((N, H + 2 * PH, W + 2 * PW, groups, CG), dtype=gy.dtype)
+    dtype = wide(gy.dtype, overlap((KH, KW), stride))
+    gx = xp.zeros((N, H + 2 * PH, W + 2 * PW, groups, CG), dtype)
     for i in range(KH):
         for j in range(KW):
             taps = gx[:, _reach(i, OH, stride[0], dilation[0]), _reach(j, OW, stride[1], dilation[1])]
             taps += xp.moveaxis(rows[:, :, :, :, i, j], 0, 3)
-    gx = gx[:, PH : PH + H, PW : PW + W].reshape(N, H, W, groups * CG)
+    gx = gx[:, PH : PH + H, PW : PW + W].reshape(N, H, W, groups * CG).astype(gy.dtype, copy=False)
     return gx.transpose(0, 3, 1, 2)
 
 
@@ -44,7 +47,7 @@ def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
     KH, KW = kernel_size
     C, O = x.shape[1], gy.shape[1]
     patches = _im2col(_padded(x, padding), gy.shape[2:], kernel_size, stride, dilation, groups)
-    gw = _rows(gy, groups).swapaxes(1, 2) @ patches  # (G, O/G, KH·KW·C/G)
+    gw = in_runs(operator.matmul, _rows(gy, groups).swapaxes(1, 2), patches)  # (G, O/G, KH·KW·C/G)
     return gw.reshape(O, KH, KW, C // groups).transpose(0, 3, 1, 2)
 
 

@@ -1,14 +1,19 @@
 """Matrix products, and what a layer adds to one: a bias, and the sums that are its gradient."""
 
+import operator
+
+from ..arrays import in_runs, total
 from .activation import leaky_relu, leaky_relu_backward
 
 
 def matmul(a, b):
-    return a * b if a.shape[-1] == 1 else a @ b  # BLAS takes five times as long for an outer product
+    if a.shape[-1] == 1:
+        return a * b  # BLAS takes five times as long for an outer product
+    return in_runs(operator.matmul, a, b)
 
 
 def linear(x, w, b, slope=None):
-    y = x @ w.T
+    y = in_runs(operator.matmul, x, w.T)
     y = y if b is None else y + b
     return y if slope is None else leaky_relu(y, slope)
 
@@ -20,7 +25,7 @@ def add_bias(y, b, slope=None):
 
 
 def channel_sums(y):
-    return y.sum(axis=(0, *range(2, y.ndim)))
+    return total(y, (0, *range(2, y.ndim)))
 
 
 def bias_leaky_relu_backward(gy, y, slope):

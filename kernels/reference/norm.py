@@ -3,17 +3,17 @@
 Ioffe, Szegedy, "Batch normalization", 2015, Algorithm 1 and the gradient of section 3.
 """
 
-from ..arrays import array_module, sum_to
+from ..arrays import array_module, average, sum_to
 from .activation import leaky_relu, leaky_relu_backward
 
 
 def normalize(x, weight, bias, axes, eps, slope=None):
-    mean = x.mean(axis=axes, keepdims=True)
-    y = x - mean
-    var = (y * y).mean(axis=axes, keepdims=True)
+    centre = average(x, axes, keepdims=True)
+    y = x - centre
+    var = average(y * y, axes, keepdims=True)
     y *= 1 / array_module(x).sqrt(var + eps)  # as in the gradient, so that signs are the same
     y = _affine(y, weight, bias)
-    return y if slope is None else leaky_relu(y, slope), mean, var
+    return y if slope is None else leaky_relu(y, slope), centre, var
 
 
 def move_statistics(running_mean, running_var, mean, var, momentum, correction):
@@ -28,8 +28,8 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
     if slope is not None:
         gy = leaky_relu_backward(gy, _affine(y, weight, bias), slope)
     g = gy if weight is None else gy * weight
-    gx = g - g.mean(axis=axes, keepdims=True)
-    gx -= y * (g * y).mean(axis=axes, keepdims=True)
+    gx = g - average(g, axes, keepdims=True)
+    gx -= y * average(g * y, axes, keepdims=True)
     gx *= rstd
     gweight = None if weight is None else sum_to(gy * y, weight.shape)
     gbias = None if bias is None else sum_to(gy, bias.shape)
@@ -46,7 +46,7 @@ def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
     symmetric: so the gradient in g is that same map of ggx. In x, both ŷ and rstd are differentiated."""
 
     def m(t):
-        return t.mean(axis=axes, keepdims=True)
+        return average(t, axes, keepdims=True)
 
     rstd = 1 / array_module(x).sqrt(var + eps)
     y = (x - mean) * rstd

@@ -2,8 +2,8 @@
 
 import math
 
-from ..arrays import array_module
-from ..geometry import out_size
+from ..arrays import array_module, average, scatter, total, wide
+from ..geometry import out_size, overlap
 
 
 def max_pool2d(x, kernel_size, stride, padding):
@@ -37,16 +37,14 @@ def pixels_scatter(y, index, size, window=None):
     N, C = y.shape[:2]
     pixels = size[0] * size[1]
     image = xp.arange(N * C).reshape(N, C, 1) * pixels
-    flat = xp.zeros(N * C * pixels, dtype=y.dtype)
     places = index.reshape(N, C, math.prod(index.shape[2:]))
-    xp.add.at(flat, (image + places).reshape(-1), y.reshape(-1))
-    return flat.reshape(N, C, *size)
+    return scatter(y.reshape(-1), (image + places).reshape(-1), N * C * pixels).reshape(N, C, *size)
 
 
 def avg_pool2d(x, kernel_size, stride, padding):
     """The mean of each window; the padding counts as zeros."""
     out = out_size(x.shape[2:], kernel_size, stride, padding)
-    return _windows(x, kernel_size, stride, padding, out, fill=0).mean(axis=(4, 5))
+    return average(_windows(x, kernel_size, stride, padding, out, fill=0), (4, 5))
 
 
 def avg_pool2d_input(gy, size, kernel_size, stride, padding):
@@ -55,13 +53,13 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
     N, C, OH, OW = gy.shape
     (H, W), (KH, KW), (PH, PW) = size, kernel_size, padding
     share = gy / (KH * KW)
-    gx = xp.zeros((N, C, H + 2 * PH, W + 2 * PW), dtype=gy.dtype)
+    gx = xp.zeros((N, C, H + 2 * PH, W + 2 * PW), wide(gy.dtype, overlap(kernel_size, stride)))
     for i in range(KH):
         for j in range(KW):
             rows = slice(i, i + (OH - 1) * stride[0] + 1, stride[0])
             cols = slice(j, j + (OW - 1) * stride[1] + 1, stride[1])
             gx[:, :, rows, cols] += share
-    return gx[:, :, PH : PH + H, PW : PW + W]
+    return gx[:, :, PH : PH + H, PW : PW + W].astype(gy.dtype, copy=False)
 
 
 def upsample2d(x, factors):
@@ -76,7 +74,7 @@ def upsample2d_input(gy, factors):
     """The adjoint of `upsample2d`: each block adds up."""
     (N, C, H, W), (FH, FW) = gy.shape, factors
     blocks = gy.transpose(0, 2, 3, 1).reshape(N, H // FH, FH, W // FW, FW, C)
-    return blocks.sum(axis=(2, 4)).transpose(0, 3, 1, 2)
+    return total(blocks, (2, 4)).transpose(0, 3, 1, 2)
 
 
 def _windows(x, kernel_size, stride, padding, out, fill):

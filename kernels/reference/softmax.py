@@ -2,25 +2,25 @@
 
 import numpy as np
 
-from ..arrays import array_module
+from ..arrays import array_module, total
 
 
 def softmax(x, axis):
     e = np.exp(x - x.max(axis=axis, keepdims=True))  # no exponent is positive
-    return e / e.sum(axis=axis, keepdims=True)
+    return e / total(e, (axis,), keepdims=True)
 
 
 def softmax_backward(gy, y, axis):
-    return y * (gy - (gy * y).sum(axis=axis, keepdims=True))
+    return y * (gy - total(gy * y, (axis,), keepdims=True))
 
 
 def log_softmax(x, axis):
     x = x - x.max(axis=axis, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
+    return x - np.log(total(np.exp(x), (axis,), keepdims=True))
 
 
 def log_softmax_backward(gy, y, axis):
-    return gy - np.exp(y) * gy.sum(axis=axis, keepdims=True)
+    return gy - np.exp(y) * total(gy, (axis,), keepdims=True)
 
 
 def cross_entropy(x, labels):

@@ -7,6 +7,7 @@ from minigan import backend
 from minigan.autograd import Function, Tensor
 from minigan.checks import integer, shown
 from minigan_kernels import array_module
+from minigan_kernels.arrays import wide
 
 from .axes import axes_of, in_order, memory_order
 
@@ -147,13 +148,15 @@ class IndexAdd(Function):
     def forward(self, g):
         xp = array_module(g)
         order = memory_order(g) if g.ndim == len(self.shape) else tuple(range(len(self.shape)))
-        x = in_order(xp.zeros([self.shape[axis] for axis in order], dtype=g.dtype), order)
         keys = self.key if isinstance(self.key, tuple) else (self.key,)
-        if all(k is None or k is Ellipsis or isinstance(k, (int, slice, np.integer)) for k in keys):
+        plain = all(k is None or k is Ellipsis or isinstance(k, (int, slice, np.integer)) for k in keys)
+        dtype = g.dtype if plain else wide(g.dtype, g.size)  # all may be meant for one entry
+        x = in_order(xp.zeros([self.shape[axis] for axis in order], dtype), order)
+        if plain:
             x[self.key] = g  # a plain slice meets no entry twice
         else:
-            xp.add.at(x, self.key, g)
-        return x
+            xp.add.at(x, self.key, g.astype(dtype, copy=False))
+        return x.astype(g.dtype, copy=False)
 
     def backward(self, gy):
         return Index(self.key)(gy)

@@ -172,7 +172,8 @@ class Extreme(Function):
     def backward(self, gy):
         x = self.inputs[0].data
         extreme = x == getattr(x, self.kind)(axis=self.axes, keepdims=True)
-        share = extreme / extreme.sum(axis=self.axes, keepdims=True, dtype=x.dtype)
+        equal = extreme.sum(axis=self.axes, keepdims=True).astype(x.dtype)  # counted in integers
+        share = extreme / equal
         return gy.reshape(_kept(x.shape, self.axes)) * share
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigan_kernels import matmul
+from minigan_kernels import matmul, sums
 
 BLOCK = 1 << 23  # distances at once, 64 MB of float64
 
@@ -22,16 +22,16 @@ def squared_distances(x, y) -> Iterator[tuple[slice, np.ndarray]]:
     equal = _places(y)
     centre = y.mean(axis=0, dtype=np.float64).astype(y.dtype)
     y = y - centre
-    y_norms = np.einsum("nd,nd->n", y, y)
+    y_norms = sums(y * y, (1,))[:, 0]
     height = max(1, BLOCK // max(len(y), 1))
     for start in range(0, len(x), height):
         rows = slice(start, min(start + height, len(x)))
         block = x[rows] - centre
-        x_norms = np.einsum("nd,nd->n", block, block)
+        x_norms = sums(block * block, (1,))
         block = matmul(block, y.T)  # on the engine's own threads: NumPy's would be a second pool beside them
         block *= -2
         block += y_norms
-        block += x_norms[:, None]
+        block += x_norms
         np.maximum(block, np.finfo(block.dtype).tiny, out=block)
         for i, key in enumerate(_keys(x[rows])):
             if key in equal:
