@@ -31,6 +31,8 @@ def array_module(array):
 def total(x, axes=None, keepdims=False):
     """Σ x over `axes`, or over all: as `x.sum`, but with a relative error of at most 1e-6 for float32 and
     1e-12 for float64, however many numbers there are and however they lie in memory."""
+    if x.size <= FEW or (type(x) is np.ndarray and x.flags.forc and (axes is None or len(axes) == x.ndim)):
+        return x.sum(axis=None if axes is None else tuple(axes), keepdims=keepdims)  # the usual case, quickly
     axes = tuple(range(x.ndim) if axes is None else axes)
     fits = x.dtype.kind == "f" and x.dtype.itemsize <= DOUBLE.itemsize
     plan = _plan(x.shape, x.strides, axes, isinstance(x, np.ndarray)) if fits else None

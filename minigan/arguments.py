@@ -157,18 +157,19 @@ def checked(**own):
 
     own: the kinds of arguments whose names mean something else here.
     """
-    return lambda f: _wrapped(f, own, first=True)
+    return lambda f: _wrapped(f, own, always=True)
 
 
-def explained(f, **own):
-    """The op `f`, that looks at its arguments where it fails."""
-    return _wrapped(f, own, first=False)
+def explained(f, refuse=None, settings=0, **own):
+    """The op `f`, that looks at its arguments where it fails. Only refuse(args, kwargs) is called before, and
+    only where an argument from number `settings` on was given, or one by its name."""
+    return _wrapped(f, own, refuse, settings)
 
 
 FAILURES = TypeError, ValueError, AttributeError, LookupError, ArithmeticError
 
 
-def _wrapped(f, own, first):
+def _wrapped(f, own, refuse=None, settings=0, always=False):
     signature = inspect.signature(f)
     is_method = next(iter(signature.parameters), None) == "self"
     kinds = {
@@ -177,15 +178,19 @@ def _wrapped(f, own, first):
         if name != "self"
     }
 
+    def who(args):
+        return type(args[0]).__name__ if is_method else f.__name__
+
     @functools.wraps(f)
     def call(*args, **kwargs):
         try:
-            if first:
-                _check(type(args[0]).__name__ if is_method else f.__name__, signature, kinds, args, kwargs)
+            if always:
+                _check(who(args), signature, kinds, args, kwargs)
+            elif refuse is not None and (kwargs or len(args) > settings):
+                refuse(args, kwargs)
             return f(*args, **kwargs)
         except FAILURES as error:
-            who = type(args[0]).__name__ if is_method else f.__name__
-            reason = _reason(who, signature, kinds, args, kwargs, error)
+            reason = _reason(who(args), signature, kinds, args, kwargs, error)
             if reason is None:
                 raise
             raise reason from error

@@ -87,7 +87,7 @@ def test_products_of_blocks_in_place(M, K, N, left, right, accumulate, dtype):
     if not accumulate:
         around[1:-1, 1:-1] = np.nan
     a, b = (np.array(m) if 0 in m.strides else m for m in (a, b))
-    product(product_of(a.dtype), a, b, around[1:-1, 1:-1], accumulate)
+    product(product_of[a.dtype], a, b, around[1:-1, 1:-1], accumulate)
     np.testing.assert_array_equal(around, expected)  # sums of small whole numbers are exact
 
 

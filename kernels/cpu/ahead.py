@@ -34,17 +34,17 @@ def compile_ahead(step, report):
             report(place, len(needed), name.lstrip("_"))
 
     try:
-        for place, (module, name, form) in enumerate(needed):
+        for place, (module, name, types) in enumerate(needed):
             with on_compile(partial(begun, place, name)):
-                compile_one(module, name, form)
+                compile_one(module, name, types)
     finally:
         for helper in helpers:
             helper.kill()  # what it writes appears whole or not at all
             helper.wait()
 
 
-def compile_one(module, name, form):
-    getattr(importlib.import_module(module), name).compile(form)
+def compile_one(module, name, types):
+    getattr(importlib.import_module(module), name).compile(types)
 
 
 def start_helpers(needed):

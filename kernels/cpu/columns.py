@@ -8,6 +8,8 @@ once depends on the shape alone: rows are cut into chunks, a thread takes a run 
 added in order. So another number of threads changes no bit.
 """
 
+from functools import lru_cache
+
 from numba import njit
 
 from .compiling import OPTIONS
@@ -17,12 +19,14 @@ STRIP = 256  # entries of a strip, at least
 CHUNKS = 48  # at most: divided evenly among 2, 3, 4, 6, 8, 12, 16 or 24 threads
 
 
+@lru_cache(1024)
 def chunks_of(rows, entries, least=32):
     """Into how many chunks to cut so many rows, of so many entries together. Each has some work, and `least`
     rows or more, so that it is little beside them to put the chunks' sums together."""
     return max(1, min(CHUNKS, entries // 8192, max(min(8, rows // least), rows // 256)))
 
 
+@lru_cache(1024)
 def shares_of(lines, pixels, weights):
     """Into how many shares to split the sums of a weight gradient over so many lines of pixels: each has some
     work, few are of many weights, and many of more pixels than may be added up at once."""

@@ -59,27 +59,23 @@ def kept_on_disk() -> bool:
 class _Dry(threading.local):
     needed = None
 
+    def note(self, code, types):
+        """A call of `code` that is not made."""
+        self.needed.append((code.__module__, code.__name__, types))
 
-_dry = _Dry()
+
+dry = _Dry()
 
 
 @context
 def needs():
     """Inside the block, on this thread, kernels do nothing. The list it gives is filled with (module, name,
-    form) for each call, as `getattr(module, name).compile(form)` takes it."""
-    before, _dry.needed = _dry.needed, []
+    types) for each call, as `getattr(module, name).compile(types)` takes it."""
+    before, dry.needed = dry.needed, []
     try:
-        yield _dry.needed
+        yield dry.needed
     finally:
-        _dry.needed = before
-
-
-def only_needed(code, form) -> bool:
-    """Whether this is such a dry call of `code`; `form()` is then noted."""
-    if _dry.needed is None:
-        return False
-    _dry.needed.append((code.__module__, code.__name__, form()))
-    return True
+        dry.needed = before
 
 
 @context

@@ -21,7 +21,7 @@ from ..arrays import in_runs
 from ..reference import dense as reference
 from .activation import leak, switch
 from .columns import copy
-from .compiling import OPTIONS, cached, only_needed
+from .compiling import OPTIONS, cached, dry
 from .microkernel import ROWS, VECTOR, copy_row, tile_of, tile_width, transpose
 from .threads import num_threads, parallel
 
@@ -34,8 +34,8 @@ FEW = 128  # rows of x, up to which x @ wáµ€ is made as the transpose of w @ xáµ
 tile_8, tile_4, tile_2, tile_1 = (tile_of(R) for R in (8, 4, 2, 1))
 
 
-class _ProductOf:
-    """`product_of(dtype)`: where in memory the machine code of `_multiply` for matrices of that dtype stands.
+class _ProductOf(dict):
+    """product_of[dtype]: where in memory the machine code of `_multiply` for matrices of that dtype stands.
 
     It is long, and every kernel of products needs it. So they are given its address, and it is compiled once,
     not into each of them.
@@ -43,24 +43,23 @@ class _ProductOf:
 
     __name__ = "product_of"
 
-    def __init__(self):
-        self.compiled = {}
-
-    def __call__(self, dtype):
-        if only_needed(self, lambda: dtype):
+    def __missing__(self, dtype):
+        if dry.needed is not None:
+            dry.note(self, dtype)
             return 0
-        if dtype not in self.compiled:
-            self.compile(dtype)
-        return self.compiled[dtype].address
+        self.compile(dtype)
+        return self[dtype]
 
     def compile(self, dtype):
         count, entries = types.intp, types.CPointer(from_dtype(dtype))
         a = b = entries, count, count
         form = types.void(*a, *b, entries, count, entries, count, count, count, types.boolean)
-        self.compiled[dtype] = cached(_multiply, form)
+        code = _products[dtype] = cached(_multiply, form)
+        self[dtype] = code.address
 
 
 product_of = _ProductOf()
+_products = {}  # whose code lives as long as they do
 
 
 @njit(**OPTIONS)
@@ -217,7 +216,7 @@ def _product(a, b, bias, slope=None):
     turned = mostly_zeros or (b_by_columns and M <= FEW and -M % width < ROWS)
     parts = min(num_threads(), max(M, N)) if M * K * N >= WORTH else 1
     matrices = a, a_by_columns, b, b_by_columns, bias, *switch(slope), c
-    _product_by_parts(product_of(c.dtype), *matrices, K, turned, M >= N, parts)
+    _product_by_parts(product_of[c.dtype], *matrices, K, turned, M >= N, parts)
     return c
 
 

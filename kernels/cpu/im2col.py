@@ -25,14 +25,14 @@ BLOCK = 1 << 16  # entries of the patches of a block: 256 KiB of float32
 
 def conv2d(x, w, out, geometry):
     y = np.empty((len(x), *out, len(w)), x.dtype)
-    _conv2d(product_of(x.dtype), x, w, y, *_numbers(geometry), min(len(x) * out[0], num_threads()))
+    _conv2d(product_of[x.dtype], x, w, y, *_numbers(geometry), min(len(x) * out[0], num_threads()))
     return y
 
 
 def conv2d_input(gy, w, size, geometry):
     groups = geometry[3]
     gx = np.empty((len(gy), *size, w.shape[3] * groups), gy.dtype)
-    _conv2d_input(product_of(gy.dtype), gy, w, gx, *_numbers(geometry), min(len(gy), num_threads()))
+    _conv2d_input(product_of[gy.dtype], gy, w, gx, *_numbers(geometry), min(len(gy), num_threads()))
     return gx
 
 
@@ -44,7 +44,7 @@ def conv2d_weight(x, gy, kernel, geometry):
     count = shares_of(N * OH, N * OH * OW, K * gy.shape[3])
     shares = np.empty((count, groups, *((K, O) if by_taps else (O, K))), x.dtype)
     settings = kernel, by_taps, *_numbers(geometry)
-    _conv2d_weight(product_of(x.dtype), x, gy, shares, *settings, min(count, num_threads()))
+    _conv2d_weight(product_of[x.dtype], x, gy, shares, *settings, min(count, num_threads()))
     gw = total(shares, (0,))
     return np.ascontiguousarray(gw.swapaxes(1, 2) if by_taps else gw).reshape(groups * O, *taps)
 

@@ -13,6 +13,7 @@ beside it, in the same library, a `work` in the form that the pool calls:
 which cuts the range of parts into pieces and has each thread of the pool call `work` on some.
 """
 
+import inspect
 import types
 
 from llvmlite import ir
@@ -28,11 +29,20 @@ WORK = ir.FunctionType(VOID, [BYTES.as_pointer(), INT.as_pointer(), INT.as_point
 PARALLEL_FOR = ir.FunctionType(VOID, [BYTES] * 5 + [INT] * 3)
 
 
+RUN = """
+def run({arguments}, parts):
+    if not spread(({arguments},), parts):
+        raise MemoryError("a kernel found no memory to work in")
+"""
+
+
 def launcher(kernel):
-    """Compiled: run(*arguments, parts, together) calls kernel(*arguments, part, parts) for each part; where
-    `together` says so, on the threads of Numba's pool, which must have been started."""
-    names = {"spread": _spread_of(kernel)}
-    run = types.FunctionType(_run.__code__, names, kernel.__name__)
+    """Compiled: run(..., parts) calls kernel(..., part, parts) for each part on the threads of Numba's pool,
+    which must have been started; with -parts, one after the other on its own thread, as it does 1."""
+    arguments = ", ".join(list(inspect.signature(kernel).parameters)[:-2])
+    names = {"spread": _spread_of(kernel)}  # and one by one: Numba is slower to tell what a tuple is
+    exec(compile(RUN.format(arguments=arguments), __file__, "exec"), names)
+    run = types.FunctionType(names["run"].__code__, names, kernel.__name__)
     run.__module__, run.__qualname__, run.__doc__ = kernel.__module__, kernel.__qualname__, kernel.__doc__
     return cached(run)
 
@@ -42,21 +52,16 @@ def start():
     pool._launch_threads()
 
 
-def _run(*arguments):
-    if not spread(arguments[:-2], arguments[-2], arguments[-1]):  # noqa: F821 (`launcher` gives it)
-        raise MemoryError("a kernel found no memory to work in")
-
-
 def _spread_of(kernel):
     @intrinsic
-    def spread(typing, arguments, parts, together):
+    def spread(typing, arguments, parts):
         """Whether all parts came to their end."""
 
         def write(context, builder, signature, values):
             call = _compiled(context, kernel, arguments.types)
             return _write_spread(builder, call, *values)
 
-        return numba_types.boolean(arguments, numba_types.int64, numba_types.boolean), write
+        return numba_types.boolean(arguments, numba_types.int64), write
 
     return spread
 
@@ -68,6 +73,7 @@ def _compiled(context, kernel, argument_types):
     flags = compiler.Flags()
     registry.cpu_target.options.parse_as_flags(flags, OPTIONS)
     flags.nrt = flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.noalias = True  # no kernel is given one memory twice, and writes to it
     code = compiler.compile_internal(
         context.typing_context,
         context,
@@ -80,6 +86,7 @@ def _compiled(context, kernel, argument_types):
     )
 
     def call(builder, values):
+        values = [_borrowed(context, builder, *pair) for pair in zip(argument_types, values, strict=True)]
         function = context.declare_function(builder.module, code.fndesc)
         status, _ = context.call_conv.call_function(
             builder, function, numba_types.none, argument_types, values
@@ -89,7 +96,19 @@ def _compiled(context, kernel, argument_types):
     return call
 
 
-def _write_spread(builder, call, arguments, parts, together):
+def _borrowed(context, builder, type, value):
+    """An array without its owner. Each slice of it would be counted there, by all threads in one place."""
+    if not isinstance(type, numba_types.Array):
+        return value
+    array = context.make_array(type)(context, builder, value)
+    array.meminfo = cgutils.get_null_value(array.meminfo.type)
+    array.parent = cgutils.get_null_value(array.parent.type)
+    return array._getvalue()
+
+
+def _write_spread(builder, call, arguments, parts):
+    together = builder.icmp_signed(">", parts, INT(1))
+    parts = builder.select(builder.icmp_signed("<", parts, INT(0)), builder.neg(parts), parts)
     module, form = builder.module, ir.LiteralStructType([arguments.type, INT, INT])
     data = cgutils.alloca_once(builder, form)  # arguments, parts, and how many parts failed
     for i, value in enumerate((arguments, parts, INT(0))):

@@ -10,12 +10,13 @@ on in a forked child, so there a kernel runs its parts one after the other.
 
 import os
 import threading
+from functools import cached_property
 
 import numba
 import numpy as np
 
 from ..engines import requested_threads
-from .compiling import only_needed
+from .compiling import dry
 from .launch import launcher, start
 
 GRAIN = 16384  # entries of work below which a second thread costs more than it brings
@@ -24,7 +25,7 @@ GRAIN = 16384  # entries of work below which a second thread costs more than it 
 class _Pool:
     def __init__(self):
         self.size = None  # until someone asks
-        self.started, self.usable = False, True
+        self.usable = True
         self.turn = threading.Lock()
 
     def after_fork(self):
@@ -69,29 +70,30 @@ class parallel:
     """A kernel(..., part, parts) does one part of its work; called as kernel(..., parts), it does all."""
 
     def __init__(self, kernel):
-        self.run = launcher(kernel)
+        self.kernel = kernel
         self.__module__, self.__name__, self.__doc__ = kernel.__module__, kernel.__name__, kernel.__doc__
 
-    def __call__(self, *args):
-        if only_needed(self, lambda: self.run.typeof_pyval((*args, True))):
-            return
-        if not _pool.started:
-            self._start()
-        if args[-1] == 1 or not _pool.usable:
-            self.run(*args, False)
-            return
-        n = num_threads()
-        with _pool.turn:
-            if _caller.woken != n:  # for kernels called from this thread
-                numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
-                _caller.woken = n
-            self.run(*args, True)
-
-    def compile(self, form):
-        """Ahead of a call with arguments of that type, a tuple's."""
-        self._start()
-        self.run.compile((form,))
-
-    def _start(self):
+    @cached_property
+    def run(self):
+        """Compiled; see `launcher`."""
         start()
-        _pool.started = True
+        return launcher(self.kernel)
+
+    def __call__(self, *args):
+        if dry.needed is not None:
+            dry.note(self, tuple(map(self.run.typeof_pyval, args)))
+        elif args[-1] == 1:
+            self.run(*args)
+        elif not _pool.usable:
+            self.run(*args[:-1], -args[-1])
+        else:
+            n = num_threads()
+            with _pool.turn:
+                if _caller.woken != n:  # for kernels called from this thread
+                    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+                    _caller.woken = n
+                self.run(*args)
+
+    def compile(self, types):
+        """Ahead of a call with arguments of these types."""
+        self.run.compile(types)

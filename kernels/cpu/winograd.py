@@ -125,7 +125,7 @@ def _from_tiles(matrix, y, x, S, P, step, tiles):
 
 def _products(a, b, name):
     c = workspace(name, (len(a), a.shape[1], b.shape[2]), a.dtype)
-    stacked(product_of(c.dtype), a, b, c, num_threads())
+    stacked(product_of[c.dtype], a, b, c, num_threads())
     return c
 
 

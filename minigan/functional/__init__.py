@@ -57,7 +57,7 @@ from .norm import batch_norm, group_norm, instance_norm, layer_norm
 from .pool import avg_pool2d, max_pool2d
 from .reduce import expand, logsumexp, max, mean, min, norm, row_norms, sum, sum_to, var
 from .resample import interpolate, pixel_shuffle
-from .settings import with_settings as _with_settings
+from .settings import refusal as _refusal
 from .shape import concat, flatten, flip, pad, permute, reshape, squeeze, stack, transpose, unsqueeze
 
 __all__ = [
@@ -141,6 +141,7 @@ _OWN = {  # arguments whose names mean something else here than in other ops
     "cross_entropy": {"target": _INTEGERS},
 }
 for _name in __all__:
-    _op = _with_settings(_explained(globals()[_name], **_OWN.get(_name, {})))
+    _op = globals()[_name]
+    _op = _explained(_op, *_refusal(_op), **_OWN.get(_name, {}))
     _op.__module__ = __name__  # where it is found, to pickle it by its name
     globals()[_name] = _op

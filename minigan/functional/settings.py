@@ -11,34 +11,46 @@ RECORDED = {"a", "b", "x", "gy", "w", "weight", "bias", "min", "max", "tensors",
 RECORDED |= {"input", "target", "condition", "index", "key", "labels"}
 
 
-def with_settings(op):
-    """`op`, with a TypeError for a tensor that requires a gradient in the place of a setting."""
+def refusal(op):
+    """(refuse, the number of the first setting of `op`): refuse(args, kwargs) raises TypeError for a tensor
+    that requires a gradient in the place of a setting. (None, 0) of an op without settings."""
     parameters = inspect.signature(op).parameters
     names = [name for name, p in parameters.items() if p.kind is not p.VAR_POSITIONAL]
     rest = next((name for name, p in parameters.items() if p.kind is p.VAR_POSITIONAL), None)
     first = next((i for i, name in enumerate(parameters) if name not in RECORDED), None)
     if first is None:
+        return None, 0
+
+    def refuse(args, kwargs):
+        for i, value in enumerate(args[first:], start=first):
+            if isinstance(value, CARRIERS):
+                _refuse(op.__name__, names[i] if i < len(names) else rest, value)
+        for name, value in kwargs.items():
+            if isinstance(value, CARRIERS):
+                _refuse(op.__name__, name, value)
+
+    return refuse, first
+
+
+def with_settings(op):
+    """`op`, with that refusal."""
+    refuse, first = refusal(op)
+    if refuse is None:
         return op
 
     @functools.wraps(op)
-    def checked(*args, **given):
-        if len(args) > first or given:
-            for i, value in enumerate(args[first:], start=first):
-                if isinstance(value, CARRIERS):
-                    refuse(op.__name__, names[i] if i < len(names) else rest, value)
-            for name, value in given.items():
-                if isinstance(value, CARRIERS):
-                    refuse(op.__name__, name, value)
-        return op(*args, **given)
+    def guarded(*args, **kwargs):
+        if kwargs or len(args) > first:
+            refuse(args, kwargs)
+        return op(*args, **kwargs)
 
-    checked.__module__ = "minigan.functional"  # where pickle finds it by its name
-    return checked
+    return guarded
 
 
 CARRIERS = Tensor, tuple, list
 
 
-def refuse(op, name, value):
+def _refuse(op, name, value):
     """TypeError if `value`, the argument `name` of `op`, is a setting with a gradient to lose."""
     if name in RECORDED:
         return
