@@ -7,7 +7,7 @@ import types
 import warnings
 from pathlib import Path
 
-from numba import cfunc, njit
+from numba import njit
 from numba.core import event
 
 from ..contexts import context
@@ -18,21 +18,19 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 OPTIONS = {"nogil": True, "fastmath": set(FASTMATH), "error_model": "numpy"}
 
 
-def cached(function, signature=None):
-    """`njit`, or for a C signature `cfunc`, with the compiled code kept on disk where a folder for it can be
-    written.
+def cached(function):
+    """`njit`, with the compiled code kept on disk where a folder for it can be written.
 
     Numba files it under the function's name. That gets a digest of all sources, of which it may hold any.
     """
-    compile = njit if signature is None else functools.partial(cfunc, signature)
     copy = types.FunctionType(function.__code__, function.__globals__, function.__name__)
     copy.__qualname__ = f"{function.__qualname__}-{_digest()}"
     copy.__module__, copy.__doc__ = function.__module__, function.__doc__
     try:
-        return compile(cache=True, **OPTIONS)(copy)
+        return njit(cache=True, **OPTIONS)(copy)
     except RuntimeError:  # Numba: no locator available
         _warn_uncached()
-        return compile(**OPTIONS)(copy)
+        return njit(**OPTIONS)(copy)
 
 
 @functools.cache

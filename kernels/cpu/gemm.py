@@ -53,13 +53,13 @@ class _ProductOf(dict):
     def compile(self, dtype):
         count, entries = types.intp, types.CPointer(from_dtype(dtype))
         a = b = entries, count, count
-        form = types.void(*a, *b, entries, count, entries, count, count, count, types.boolean)
-        code = _products[dtype] = cached(_multiply, form)
-        self[dtype] = code.address
+        form = (*a, *b, entries, count, entries, count, count, count, types.boolean)
+        _multiply.compile(form)
+        code = _multiply.overloads[form]  # which has a wrapper that C could call
+        self[dtype] = code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name)
 
 
 product_of = _ProductOf()
-_products = {}  # whose code lives as long as they do
 
 
 @njit(**OPTIONS)
@@ -96,6 +96,7 @@ def _call(typing, product, a, b, c, room, accumulate):
     return types.void(types.int64, a, b, c, room, types.boolean), write
 
 
+@cached
 def _multiply(a, a_row, a_step, b, b_row, b_step, c, c_row, room, M, N, K, accumulate):
     """`gemm`, given pointers and strides in bytes; `room` is for the panels and the edge of c."""
     a, b = _strided(a, M, K, a_row, a_step), _strided(b, K, N, b_row, b_step)
@@ -121,12 +122,15 @@ def _multiply(a, a_row, a_step, b, b_row, b_step, c, c_row, room, M, N, K, accum
                         _edge_tiles(block, panel, c[top:bottom, left:], depth, add, edge)
 
 
-@njit(**OPTIONS)
+# Inline: what a function calls is otherwise compiled and optimised apart before, level by level.
+
+
+@njit(inline="always", **OPTIONS)
 def _strided(x, M, N, row, step):
     return as_strided(carray(x, (1,)), (M, N), (row, step))
 
 
-@njit(**OPTIONS)
+@njit(inline="always", **OPTIONS)
 def _fill(panels, b, n):
     """Copy the columns of b into panels, n into each; a panel has DEPTH rows."""
     K, N = b.shape
@@ -139,7 +143,7 @@ def _fill(panels, b, n):
         _fill_panel(panels[j * DEPTH :], b[:, j : j + n], n)
 
 
-@njit(**OPTIONS)
+@njit(inline="always", **OPTIONS)
 def _fill_panel(panel, b, n):
     """Copy the columns of b into one panel, whose rows have n entries: zeros behind those of b."""
     K, N = b.shape
@@ -156,7 +160,7 @@ def _fill_panel(panel, b, n):
         panel[k * n + N : (k + 1) * n] = 0
 
 
-@njit(**OPTIONS)
+@njit(inline="always", **OPTIONS)
 def _tiles(a, panel, c, K, accumulate):
     """c (+)= a times the panel, tile by tile."""
     M, a_row, a_step = len(a), a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
@@ -175,7 +179,7 @@ def _tiles(a, panel, c, K, accumulate):
         tile_1(a, i * a_row, a_row, a_step, panel, 0, c, i * c_row, c_row, K, accumulate)
 
 
-@njit(**OPTIONS)
+@njit(inline="always", **OPTIONS)
 def _edge_tiles(a, panel, c, K, accumulate, edge):
     """The same where c ends before the panel does."""
     for i in range(0, len(a), ROWS):
