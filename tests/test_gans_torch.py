@@ -94,10 +94,10 @@ def point_networks():
     return G, D
 
 
-def train_in_torch(G, D, data, noise, lr, betas):
+def train_in_torch(G, D, data, noise, rates, betas):
     """A list of the metrics of each step."""
-    opt_g = torch.optim.Adam(G.parameters(), lr=lr, betas=betas)
-    opt_d = torch.optim.Adam(D.parameters(), lr=lr, betas=betas)
+    opt_g = torch.optim.Adam(G.parameters(), lr=rates[0], betas=betas)
+    opt_d = torch.optim.Adam(D.parameters(), lr=rates[1], betas=betas)
     bce = tnn.BCEWithLogitsLoss()
     metrics = []
     for real, z in zip(data, noise, strict=True):
@@ -149,7 +149,7 @@ def test_training_goes_as_in_pytorch(model, shape, settings, their_networks, dty
     given = iter(noise)
     monkeypatch.setattr(model, "noise", lambda cfg, n, rng: Tensor(next(given)))
     found = list(model.train(*ours, *model.optimizers(cfg, *ours), iter(data), rng, cfg))
-    expected = train_in_torch(*theirs, data, noise, cfg.lr, (cfg.beta1, cfg.beta2))
+    expected = train_in_torch(*theirs, data, noise, cfg.rates, (cfg.beta1, cfg.beta2))
 
     assert len(found) == STEPS
     for step, (our, their) in enumerate(zip(found, expected, strict=True)):

@@ -76,7 +76,7 @@ def penalty(place):
     cfg = wgan_gp.Config(batch_size=5, latent=12, width=8)
     with kernels.engine("reference"):
         D = wgan_gp.networks(cfg, (1, 16, 16), Generator(1))[1].to(place)
-    opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
+    opt = Adam(D.parameters(), cfg.rates[1], (cfg.beta1, cfg.beta2))
     rng = Generator(2, place)
     data = batches(place, cfg.batch_size, (1, 16, 16))
 

@@ -22,8 +22,6 @@ def run(recipe: Recipe, seed: int) -> dict:
         few = session.batches.dataset
         few.samples, few.labels = few.samples[: recipe.images], few.labels[: recipe.images]
         session.batches.load_state_dict({**session.batches.state_dict(), "samples": len(few)})
-    if recipe.lr_d:
-        session.opt_d.lr = recipe.lr_d
     sampler = Sampler(session.model, session.cfg, session.G)
     doctor = Doctor(session, sampler, every_by_default(cfg.steps))
     metrics = []

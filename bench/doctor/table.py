@@ -34,7 +34,7 @@ def page(found: list[dict], calibration, held_out) -> str:
 
 
 def settings(recipe) -> str:
-    changes = {**recipe.settings, "lr of D": recipe.lr_d, "images": recipe.images}
+    changes = {**recipe.settings, "images": recipe.images}
     return "".join(f", {name} {value}" for name, value in changes.items() if value is not None)
 
 

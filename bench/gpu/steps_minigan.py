@@ -58,7 +58,7 @@ def critic_steps(job):
     cfg = wgan_gp.Config(**job["settings"])
     with kernels.engine("reference"):
         D = placed(wgan_gp.networks(cfg, job["shape"], Generator())[1], job["weights"]["D"])
-    opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
+    opt = Adam(D.parameters(), cfg.rates[1], (cfg.beta1, cfg.beta2))
     rng = Generator(job["seed"], DEVICE)
 
     @graph

@@ -40,7 +40,7 @@ def prepare(job):
     set_precision(job["precision"])
     nets = {name: net.to(DEVICE) for name, net in side.networks(job).items()}
     form = {"fused": True, "capturable": job["graph"]}
-    optimizers = {name: side.adam(net, job, **form) for name, net in nets.items()}
+    optimizers = {name: side.adam(name, net, job, **form) for name, net in nets.items()}
     if job["precision"] == "bf16":
         nets = {name: Autocast(net) for name, net in nets.items()}
     step = side.step_of(job, nets, optimizers)

@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", str(processors()))  # which `torch_side
 from minigan.bench import torch_side
 
 SAMPLES = 10_000
-SETTINGS = "steps", "batch_size", "width", "latent", "lr", "beta1", "beta2", "n_critic", "penalty"
+SETTINGS = "steps", "batch_size", "width", "latent", "lr", "lr_d", "beta1", "beta2", "n_critic", "penalty"
 app = App(help="Train one of minigan's models in PyTorch.")
 
 
@@ -98,7 +98,7 @@ def tensors(dataset, cfg, seed):
 
 def dcgan_loop(G, D, batches, cfg):
     nets = {"G": G, "D": D}
-    optimizers = {name: adam(net, cfg) for name, net in nets.items()}
+    optimizers = {name: adam(name, net, cfg) for name, net in nets.items()}
     targets = torch.ones(cfg.batch_size, 1), torch.zeros(cfg.batch_size, 1)
     for real in batches:
         z = noise(cfg, len(real))
@@ -106,7 +106,7 @@ def dcgan_loop(G, D, batches, cfg):
 
 
 def wgan_gp_loop(G, D, batches, cfg):
-    opt_g, opt_d = (adam(net, cfg) for net in (G, D))
+    opt_g, opt_d = (adam(*named, cfg) for named in (("G", G), ("D", D)))
     job = {"settings": asdict(cfg), "eps": wgan_gp.EPS}
     for i, real in enumerate(batches, start=1):
         with torch.no_grad():
@@ -118,8 +118,8 @@ def wgan_gp_loop(G, D, batches, cfg):
             yield {"d_loss": losses["d_loss"], "g_loss": g_loss}
 
 
-def adam(net, cfg):
-    return torch_side.adam(net, {"settings": asdict(cfg)}, fused=True)
+def adam(name, net, cfg):
+    return torch_side.adam(name, net, {"settings": asdict(cfg)}, fused=True)
 
 
 def take(optimizer, loss):

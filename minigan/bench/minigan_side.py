@@ -39,7 +39,7 @@ def critic_steps(job):
     cfg = wgan_gp.Config(**job["settings"])
     _, D = wgan_gp.networks(cfg, job["shape"], Generator())
     D.load_state_dict(job["weights"]["D"])
-    opt = Adam(D.parameters(), cfg.lr, (cfg.beta1, cfg.beta2))
+    opt = Adam(D.parameters(), cfg.rates[1], (cfg.beta1, cfg.beta2))
     rng = GivenFirst(job["noise"])
 
     reals, fakes = (map(channels_last, job[name]) for name in ("data", "fakes"))

@@ -35,15 +35,17 @@ def prepare(job):
     """The steps of a job (see `steps.job`), each with its losses."""
     variant = job.get("variant") or variants(job)[0]
     nets = networks(job)
-    optimizers = {name: adam(net, job, **ADAM[variant["adam"]]) for name, net in nets.items()}
+    optimizers = {name: adam(name, net, job, **ADAM[variant["adam"]]) for name, net in nets.items()}
     step, noise = step_of(job, nets, optimizers, variant["g_step"]), given_first(job)
     for batch in itertools.cycle(batches(job)):
         yield {name: loss.item() for name, loss in step(next(noise), *batch).items()}
 
 
-def adam(net, job, **form):
+def adam(name, net, job, **form):
+    """The optimiser of the network `name`, "G" or "D"."""
     settings = job["settings"]
-    return torch.optim.Adam(net.parameters(), settings["lr"], (settings["beta1"], settings["beta2"]), **form)
+    rate = settings["lr_d" if name == "D" and settings["lr_d"] is not None else "lr"]
+    return torch.optim.Adam(net.parameters(), rate, (settings["beta1"], settings["beta2"]), **form)
 
 
 # The networks.

@@ -99,7 +99,8 @@ def pacgan_networks(cfg, shape, rng):
 def optimizers(cfg: Config, G, D):
     """(opt_g, opt_d)."""
     betas = cfg.beta1, cfg.beta2
-    return Adam(G.parameters(), cfg.lr, betas), Adam(D.parameters(), cfg.lr, betas)
+    lr_g, lr_d = cfg.rates
+    return Adam(G.parameters(), lr_g, betas), Adam(D.parameters(), lr_d, betas)
 
 
 def noise(cfg: Config, n, rng):

@@ -19,7 +19,9 @@ class Settings:
     latent: int = 100
     """Length of the noise vector z."""
     lr: float = 2e-4
-    """Adam's learning rate, of both networks."""
+    """Adam's learning rate."""
+    lr_d: float | None = None
+    """That of D, where it is another; by default the same."""
     beta1: float = 0.5
     """Adam's first decay rate, that of the momentum."""
     beta2: float = 0.999
@@ -30,8 +32,13 @@ class Settings:
     def __post_init__(self):
         require(self, "steps", "size", "latent", "pack", at_least=1)
         require(self, "batch_size", at_least=2)  # batch norm
-        require(self, "lr")
+        require(self, "lr", "lr_d")
         require(self, "beta1", "beta2", below=1)
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """The learning rates of G and D."""
+        return self.lr, self.lr if self.lr_d is None else self.lr_d
 
     def fitted(self, shape: tuple[int, ...], classes: int) -> Self:
         """These settings with what the data decides written in.

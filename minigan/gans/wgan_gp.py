@@ -41,7 +41,10 @@ EPS = 1e-12  # under the root of a norm: it has a slope also where the gradient 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(dcgan.Config):
+    steps: int = 1500
+    batch_size: int = 64
     lr: float = 1e-4
+    lr_d: float | None = None
     beta1: float = 0.0
     beta2: float = 0.9
     n_critic: int = 5
@@ -85,7 +88,8 @@ NORMS = {
 def optimizers(cfg: Config, G, D):
     """(opt_g, opt_d)."""
     betas = cfg.beta1, cfg.beta2
-    return Adam(G.parameters(), cfg.lr, betas), Adam(D.parameters(), cfg.lr, betas)
+    lr_g, lr_d = cfg.rates
+    return Adam(G.parameters(), lr_g, betas), Adam(D.parameters(), lr_d, betas)
 
 
 def noise(cfg: Config, n, rng):

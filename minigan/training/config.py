@@ -3,7 +3,7 @@
 import re
 import tomllib
 import typing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import tomli_w
@@ -71,12 +71,17 @@ def _encoded(config):
 
 
 def settings_of(kind, values: dict, file: Path):
-    """The dataclass `kind` with what a section of the file says. MiniganError for what does not fit it."""
+    """The dataclass `kind` with what a section of the file says. MiniganError for what does not fit it.
+
+    None is not written, so what may be None and is not there is None, whatever the default is by now.
+    """
     hints = typing.get_type_hints(kind)
     for name, value in values.items():
         if name not in hints or not is_a(value, hints[name]):
             raise MiniganError(f"{file}: {name} = {value!r} does not fit")
-    return kind(**{k: Path(v) if Path in typing.get_args(hints[k]) else v for k, v in values.items()})
+    absent = {f.name: None for f in fields(kind) if f.init and type(None) in typing.get_args(hints[f.name])}
+    given = {k: Path(v) if Path in typing.get_args(hints[k]) else v for k, v in values.items()}
+    return kind(**absent | given)
 
 
 def decisive(config: dict) -> dict:
