@@ -38,7 +38,7 @@ def side(monkeypatch):
     monkeypatch.setattr(module, "DEVICE", "cpu")
     monkeypatch.setattr(module, "graphed", warmed_up)
     adam = module.side.adam
-    monkeypatch.setattr(module.side, "adam", lambda net, job, fused, capturable: adam(net, job, fused=fused))
+    monkeypatch.setattr(module.side, "adam", lambda *args, fused, capturable: adam(*args, fused=fused))
     yield module
     for setting, value in zip(settings, before, strict=True):
         setattr(*setting, value)

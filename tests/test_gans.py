@@ -193,11 +193,16 @@ def test_the_generator_decides_weights_and_noise(model):
 
 @each_model
 def test_both_networks_are_trained_by_adam_with_the_settings(model):
-    game = Game(model, lr=0.003, beta1=0.4, beta2=0.7)
-    for opt, net in ((game.opt_g, game.G), (game.opt_d, game.D)):
+    game = Game(model, lr=0.003, lr_d=0.001, beta1=0.4, beta2=0.7)
+    for opt, net, lr in ((game.opt_g, game.G, 0.003), (game.opt_d, game.D, 0.001)):
         assert type(opt).__name__ == "Adam"
-        assert (opt.lr, opt.beta1, opt.beta2) == (0.003, 0.4, 0.7)
+        assert (opt.lr, opt.beta1, opt.beta2) == (lr, 0.4, 0.7)
         assert set(opt.params) == set(net.parameters())
+
+
+def test_d_learns_as_fast_as_g_where_nothing_else_is_said():
+    assert gan.Config(lr=0.003).rates == (0.003, 0.003)
+    assert dcgan.Config(lr_d=None).rates == (dcgan.Config().lr,) * 2
 
 
 # The game
@@ -250,7 +255,7 @@ BETTER = [
 )
 def test_a_player_whose_opponent_stands_still_gets_better(model, frozen, metric, sign):
     steps = 20 * getattr(config(model), "n_critic", 1)
-    game = Game(model, data=iter([next(batches(model, QUICK[model]))] * steps), lr=5e-3)
+    game = Game(model, data=iter([next(batches(model, QUICK[model]))] * steps), lr=5e-3, lr_d=5e-3)
     getattr(game, frozen).lr = 0.0
     values = [metrics[metric] for metrics in game.play(20)]
     assert sign * (np.mean(values[-3:]) - np.mean(values[:3])) > 0.04

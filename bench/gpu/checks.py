@@ -20,7 +20,22 @@ KEPT = 20_000  # characters of output, of each file
 
 def command(*chosen: str) -> list[str]:
     # A warning of one version of a library is no fault of a kernel.
-    options = ["-m", "gpu", "-v", "--tb=short", "-p", "no:cacheprovider", "-W", "default", "--color=no"]
+    # One process: the tests share a card. And pytest-xdist, which `addopts` speaks of, may not be there.
+    options = [
+        "-o",
+        "addopts=",
+        "-p",
+        "no:xdist",
+        "-m",
+        "gpu",
+        "-v",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "default",
+        "--color=no",
+    ]
     plugins = ["-p", "bench.gpu.faults", *([] if _installed() else ["-p", PLUGIN])]
     return [sys.executable, "-m", "pytest", *options, *plugins, *chosen]
 
