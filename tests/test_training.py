@@ -26,6 +26,7 @@ from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans import cgan, dcgan, gan, wgan_gp
 from minigan.training import Options, Run, runner
 from minigan.training.checkpoint import checksum
+from minigan.training.config import settings_of
 
 TINY = dcgan.Config(steps=6, batch_size=8, width=4, latent=8)
 OPTIONS = Options(checkpoint_every=2, sample_every=3, seed=5)
@@ -418,3 +419,10 @@ def test_progress_tells_steps_rate_time_left_and_losses(tmp_path):
     train(tmp_path / "live", console=terminal)
     for part in ("6/6", "steps/s", "d_loss"):
         assert part in terminal.file.getvalue()
+
+
+def test_a_setting_that_a_run_has_none_of_stays_none_whatever_the_default_is_by_now():
+    """None is not written: a DCGAN of before D had a rate of its own goes on with one for both."""
+    cfg = settings_of(dcgan.Config, {"lr": 2e-4}, Path("config.toml"))
+    assert cfg.rates == (2e-4, 2e-4)
+    assert cfg.batch_size == dcgan.Config().batch_size

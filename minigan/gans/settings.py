@@ -19,9 +19,9 @@ class Settings:
     latent: int = 100
     """Length of the noise vector z."""
     lr: float = 2e-4
-    """Adam's learning rate."""
+    """Adam's learning rate: G's, and D's unless lr_d is given."""
     lr_d: float | None = None
-    """That of D, where it is another; by default the same."""
+    """Adam's learning rate for D; by default that of G."""
     beta1: float = 0.5
     """Adam's first decay rate, that of the momentum."""
     beta2: float = 0.999
