@@ -9,13 +9,13 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from minigan import backend
 from minigan.autograd import Tensor
-from minigan.checks import shown
+from minigan.checks import is_integer, is_number, shown
 from minigan.errors import MiniganError
 from minigan.random import Generator
 
@@ -34,14 +34,6 @@ class Kind:
             raise (ValueError if right else TypeError)(
                 f"{who}: {name} must be {self.phrase}, got {shown(value)}"
             )
-
-
-def _is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_number(value):
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _is_operand(value):
@@ -65,20 +57,20 @@ def _letter(value):
 
 
 def integer(at_least: int) -> Kind:
-    return Kind(f"an integer of at least {at_least}", _is_integer, lambda n: n >= at_least)
+    return Kind(f"an integer of at least {at_least}", is_integer, lambda n: n >= at_least)
 
 
 def pair(at_least: int) -> Kind:
     """For the rows and the columns of an image."""
     return Kind(
         f"an integer of at least {at_least}, or two",
-        lambda value: _is_integer(value) or (_several(_is_integer)(value) and len(value) == 2),
+        lambda value: is_integer(value) or (_several(is_integer)(value) and len(value) == 2),
         lambda value: min(value if isinstance(value, (tuple, list)) else [value]) >= at_least,
     )
 
 
 def number(which="", fits=lambda value: True) -> Kind:
-    return Kind(f"a finite number{which}", _is_number, lambda value: np.isfinite(value) and fits(value))
+    return Kind(f"a finite number{which}", is_number, lambda value: np.isfinite(value) and fits(value))
 
 
 def one_of(*names: str) -> Kind:
@@ -93,7 +85,7 @@ def instance(kind: type, phrase: str) -> Kind:
 def _is_shape(value):
     """Integers one by one or as one tuple: `reshape(x, 2, 3)`, `reshape(x, (2, 3))`."""
     inner = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
-    return _is_integer(inner) or _several(_is_integer)(inner)
+    return is_integer(inner) or _several(is_integer)(inner)
 
 
 FLOATS = Kind(
@@ -126,15 +118,15 @@ KINDS = {
         "kernel_size stride dilation size": pair(1),
         "padding output_padding": pair(0),
         "axis axes": Kind("an axis, an integer, or a tuple of them", _is_shape),
-        "start_axis axis0 axis1": Kind("an axis, an integer", _is_integer),
+        "start_axis axis0 axis1": Kind("an axis, an integer", is_integer),
         "shape": SHAPE,
         "normalized_shape": Kind(SHAPE.phrase, _is_shape, lambda value: np.min(value) >= 0),
         "pad": Kind(
-            "a list of integers, (before, after) of each axis from the last on", _several(_is_integer)
+            "a list of integers, (before, after) of each axis from the last on", _several(is_integer)
         ),
-        "scale_factor": Kind("a number, or two", lambda v: _is_number(v) or _several(_is_number)(v)),
+        "scale_factor": Kind("a number, or two", lambda v: is_number(v) or _several(is_number)(v)),
         "mean gamma start_factor end_factor eta_min": NUMBER,
-        "value": Kind("a number", _is_number),
+        "value": Kind("a number", is_number),
         "min max": OPERAND,
         "eps alpha std gain": AT_LEAST_0,
         "momentum negative_slope": UNIT,

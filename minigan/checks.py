@@ -5,9 +5,19 @@ import math
 from numbers import Integral, Real
 
 
+def is_integer(value) -> bool:
+    """Whether it is an integer, of Python or NumPy. True and False are none."""
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+
+
+def is_number(value) -> bool:
+    """Whether it is a real number, of Python or NumPy. True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def integer(who: str, name: str, value, at_least=-math.inf, below=math.inf) -> int:
     """An integer, of Python or NumPy, in [at_least, below). True and False are none."""
-    if type(value) is not int and (not isinstance(value, Integral) or isinstance(value, bool)):
+    if not is_integer(value):
         raise TypeError(f"{who}: {name} must be an integer, got {shown(value)}")
     _in_range(who, name, value, at_least, below)
     return int(value)
@@ -15,7 +25,7 @@ def integer(who: str, name: str, value, at_least=-math.inf, below=math.inf) -> i
 
 def number(who: str, name: str, value, at_least=-math.inf, below=math.inf):
     """A number, of Python or NumPy, in [at_least, below): not infinite, no NaN, no bool; as it was given."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if not is_number(value):
         raise TypeError(f"{who}: {name} must be a number, got {shown(value)}")
     _in_range(who, name, value, at_least, below)
     if not math.isfinite(value):

@@ -1,6 +1,7 @@
 """Evaluations of a run, or of samples that another program made: `minigan.metrics`, and where they go."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +27,7 @@ def evaluate_run(
     MiniganError for data of another shape than the run's, or what cannot be measured.
     """
     sampler, options = Sampler.of(run, step, place, average), run.options()
-    data = EvaluationData.load(
-        options.data,
-        sampler.cfg.size,
-        data_dir or options.data_dir,
-        sampler.conditional,
-        options.channels,
-        options.flip,
-        say,
-    )
+    data = _data_of(sampler, replace(options, data_dir=data_dir or options.data_dir), say)
     run.check_shape(data.train.shape)
     facts = {"checkpoint": sampler.checkpoint.name, "ema": bool(average and options.ema)}
     result = evaluate(_drawer(sampler, data), data, say=say, **how)
@@ -72,6 +65,12 @@ def evaluate_archive(
     return _written(path.with_name(f"{path.stem}.evaluation.json"), result, facts, how)
 
 
+def _data_of(sampler, options, say):
+    """What the samples of a run are compared with: the data that it learns from."""
+    what, size, folder = options.data, sampler.cfg.size, options.data_dir
+    return EvaluationData.load(what, size, folder, sampler.conditional, options.channels, options.flip, say)
+
+
 class Examiner:
     """The quick metrics of a model in training: one draw, always of the same noise and the same real data.
 
@@ -80,16 +79,8 @@ class Examiner:
     """
 
     def __init__(self, session, n: int, say=print):
-        sampler, options, cfg = session.sampler, session.options, session.cfg
-        self.data = EvaluationData.load(
-            options.data,
-            cfg.size,
-            options.data_dir,
-            sampler.conditional,
-            options.channels,
-            options.flip,
-            say,
-        )
+        sampler, options = session.sampler, session.options
+        self.data = _data_of(sampler, options, say)
         self.draw, self.n = _drawer(sampler, self.data), n
         self.names = [name for name in metrics_for(self.data) if name in QUICK]
         if not self.names:
