@@ -1,12 +1,11 @@
 """Endless shuffled batches that can stop anywhere and go on with the very same samples."""
 
 from collections.abc import Iterator
-from numbers import Integral
 
 import numpy as np
 
 from minigan import backend
-from minigan.checks import integer, shown
+from minigan.checks import flag, integer, is_integer, shown
 from minigan.data.dataset import Dataset
 from minigan.errors import MiniganError
 from minigan.random import Generator
@@ -30,8 +29,7 @@ class Batches(Iterator):
             raise TypeError(f"Batches: dataset must be a Dataset, got {shown(dataset)}")
         integer("Batches", "batch_size", batch_size)
         integer("Batches", "seed", seed)
-        if not isinstance(labels, bool):
-            raise TypeError(f"Batches: labels must be True or False, got {shown(labels)}")
+        flag("Batches", "labels", labels)
         if not len(dataset):
             raise MiniganError(f"{dataset.name} has no samples to make batches of")
         if not 1 <= batch_size <= len(dataset):
@@ -71,7 +69,7 @@ class Batches(Iterator):
         if not isinstance(state, dict) or state.keys() != own.keys():
             raise MiniganError(f"a place in the data has {', '.join(own)}; got {shown(state)}")
         for name, value in state.items():
-            if not isinstance(value, Integral) or isinstance(value, bool):
+            if not is_integer(value):
                 raise MiniganError(f"{name} of a place in the data must be an integer, got {shown(value)}")
         if state["samples"] != len(self.dataset):
             raise MiniganError(
@@ -91,6 +89,14 @@ class Batches(Iterator):
         self._order = generator.permutation(len(self.dataset))
         self._mirrored = coins(len(self.dataset), generator) if self.dataset.flip else None
         self.epoch, self.position = epoch, 0
+
+
+def as_seen(dataset: Dataset, indices, rng) -> np.ndarray:
+    """The samples at `indices` as training may see them: of a dataset with `flip`, mirrored by chance."""
+    samples = dataset.batch(indices)
+    if dataset.flip:
+        mirror(samples, coins(len(samples), rng))
+    return samples
 
 
 def coins(n: int, rng) -> np.ndarray:

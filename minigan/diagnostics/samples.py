@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from minigan.data import Dataset
-from minigan.data.batches import coins, mirror
+from minigan.data.batches import as_seen
 from minigan.data.mixtures import MIXTURES
 from minigan.metrics import mixture_modes, support
 from minigan.metrics.distances import nearest, squared_distances
@@ -30,10 +30,7 @@ class Reference:
     def __init__(self, dataset: Dataset, rng):
         self.images, self.mixture = len(dataset.shape) == 3, MIXTURES.get(dataset.name)
         chosen = rng.permutation(len(dataset))[:REAL]
-        real = dataset.batch(chosen)
-        if dataset.flip:
-            mirror(real, coins(len(real), rng))
-        self.real = rows_of(real)
+        self.real = rows_of(as_seen(dataset, chosen, rng))
         self.labels = None if dataset.labels is None else dataset.labels[chosen]
         self.classes = dataset.classes
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from minigan.data import FROM_FILES, Dataset
-from minigan.data.batches import coins, mirror
+from minigan.data.batches import as_seen
 from minigan.errors import MiniganError
 
 from . import checks
@@ -79,10 +79,7 @@ class EvaluationData:
         that has `flip`."""
         chosen = rng.permutation(min(len(data), among or len(data)))[:n]
         labels = None if data.labels is None else data.labels[chosen]
-        values = data.batch(chosen)
-        if data.flip:
-            mirror(values, coins(len(values), rng))
-        return Samples(values, labels, self)
+        return Samples(as_seen(data, chosen, rng), labels, self)
 
     def samples(self, values, labels=None) -> "Samples":
         """Samples that a model made. MiniganError for another shape, dtype or range than the data's."""
