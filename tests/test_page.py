@@ -611,7 +611,7 @@ def test_the_plane_plays_and_its_layers_can_be_hidden(chromium, points):
 
 
 @pytest.mark.slow  # builds a wheel
-def test_the_templates_are_installed(tmp_path):
+def test_the_templates_and_sources_of_kernels_are_installed(tmp_path):
     pytest.importorskip("setuptools", minversion="77")
     root = Path(__file__).parents[1]
     for name in ("minigan", "kernels", "pyproject.toml", "README.md"):
@@ -632,5 +632,6 @@ def test_the_templates_are_installed(tmp_path):
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("wheel/*.whl")
     with zipfile.ZipFile(wheel) as file:
-        inside = {Path(name).name for name in file.namelist() if "report/page/" in name}
-    assert {path.name for path in (root / "minigan/report/page").iterdir() if path.is_file()} <= inside
+        inside = {*file.namelist()}
+    for folder, part in ((root, "minigan/report/page"), (root / "kernels", "minigan_kernels/cuda")):
+        assert {f"{part}/{path.name}" for path in (folder / part).iterdir() if path.is_file()} <= inside
