@@ -3,8 +3,9 @@
     NUMBA_ENABLE_CUDASIM=1 python examples/numba_cuda_matmul.py
 
 The kernel is that of `kernels/minigan_kernels/numba_cuda/matmul.py`, with tiles of 2×2, and prints: where a
-thread of each block has its two tiles, and what it has added up. Threads of the simulator take turns from barrier to
-barrier, in the order of their indices, so the last one of a block speaks when all have brought their share.
+thread of each block has its two tiles, and what it has added up. Threads of the simulator take turns from
+barrier to barrier, in the order of their indices, so the last one of a block speaks when all have brought
+their share.
 """
 
 import numpy as np
