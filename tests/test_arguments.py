@@ -28,6 +28,7 @@ def as_at_first():
 
 
 LABELS, MASK, POINTS = np.array([0, 1, 0]), np.ones((3, 4), bool), Dataset("p", np.ones((9, 2), np.float32))
+GREY = Dataset("grey", np.ones((4, 1, 8, 8), np.uint8))
 COMPLEX = np.ones(3, np.complex64)
 
 
@@ -270,6 +271,14 @@ DATA = {
         "rows": (np.arange(3), "rows"),
         "flip": (False, "flag"),
     },
+    "Pairs": {"x": (GREY, "module"), "y": (GREY, "module"), "name": ("p", "text")},
+    "Domains": {"x": (GREY, "module"), "y": (GREY, "module"), "name": ("p", "text")},
+    "Field": {"kind": ("image", "text"), "shape": ((1, 8, 8), "sides"), "classes": (0, "size")},
+    "Fields": {"fields": ({"x": data.Field("point", (2,))}, "fields")},
+    "datasets_of": {"kind": ("image", "name")},
+    "has_test": {"name": ("ring8", "name")},
+    "kind_of": {"name": ("ring8", "name")},
+    "resolved": {"name": ("ring8", "name")},
     "load": {
         "name": ("ring8", "name"),
         "size": (None, "count?"),
@@ -283,6 +292,8 @@ DATA["Dataset"]["name"] = ("p", "text")
 WRONG |= {
     "text": [None, 1, object()],
     "folder": [1, object(), [1]],
+    "sides": [None, 1, "s", [1, 8, 8], (1, 8), (1, 8, 8.0), (1, 8, -8)],
+    "fields": [None, 1, "s", [1], {}, {"x": (2,)}, {1: data.Field("point", (2,))}],
     "rows": ["s", [0, 1, 2], np.ones(3), np.array([0, 1, 3]), np.array([0, 1, -1]), np.ones((3, 1), int)],
     "channels": ["s", 1.5, 0, 2, [1], True, ROWS],
     "labels": ["s", [0, 1, 0], np.ones(3), np.array([0, 1, -1]), np.zeros(2, int), COMPLEX],

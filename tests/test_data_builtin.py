@@ -1,13 +1,16 @@
 """load() and the datasets that need no files: digits, ring8, grid25."""
 
+import hashlib
 import subprocess
 import sys
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
 from sklearn import datasets
 
-from minigan.data import NAMES, load
+from minigan.data import NAMES, Batches, datasets_of, has_test, kind_of, load, resolved
 from minigan.data.mixtures import MIXTURES
 from minigan.errors import MiniganError
 
@@ -70,10 +73,39 @@ def test_an_unknown_name_gets_a_suggestion(given, hint):
         load(given)
 
 
-@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "folder:here"])
-def test_only_mnist_has_a_test_split(name):
+@pytest.mark.parametrize("name", ["digits", "folder:here"])
+def test_some_have_no_test_split(name):
     with pytest.raises(MiniganError, match=f"{name} has no test split; only mnist, fashion-mnist, stacked"):
         load(name, split="test")
+    assert not has_test(name)
+
+
+@pytest.mark.parametrize("name", ["ring8", "grid25"])
+def test_the_test_points_of_a_mixture_are_others_of_the_same(name):
+    train, test, mixture = load(name), load(name, split="test"), MIXTURES[name]
+    assert has_test(name)
+    assert (len(test), test.fields) == (20_000, train.fields)
+    assert not set(map(bytes, test.samples)) & set(map(bytes, train.samples))
+    noise = test.samples - mixture.centres[test.labels]
+    np.testing.assert_allclose(noise.std(axis=0), mixture.sigma, rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "digest"),  # as they were before there were other kinds of data
+    [
+        ("digits", {}, "9b287596250836e7"),
+        ("digits", {"size": 16, "flip": True}, "4a605447932a7d43"),
+        ("ring8", {}, "9028d271970be53d"),
+        ("grid25", {}, "330fc1e7aa558e1a"),
+    ],
+)
+def test_the_bits_of_batches(name, how, digest):
+    dataset = load(name, **how)
+    for draw in (dataset.batches, partial(Batches, dataset)):
+        found = hashlib.sha256()
+        for batch, labels in islice(draw(32, 3, labels=True), 12):
+            found.update(np.ascontiguousarray(batch).tobytes() + labels.tobytes())
+        assert found.hexdigest()[:16] == digest
 
 
 def test_an_unknown_split():
@@ -84,6 +116,22 @@ def test_an_unknown_split():
 def test_every_name_has_a_line_of_description():
     assert " ".join(NAMES) == "digits mnist fashion-mnist stacked-mnist ring8 grid25 folder:PATH"
     assert all(line and "\n" not in line for line in NAMES.values())
+
+
+def test_names_by_kind():
+    assert [name for name in NAMES if name in datasets_of("point")] == ["ring8", "grid25"]
+    assert {"digits", "mnist", "folder:PATH"} <= set(datasets_of("image"))
+    assert (kind_of("folder:here"), kind_of("grid25")) == ("image", "point")
+    with pytest.raises(MiniganError, match=r"no dataset is of the kind 'smell'; there are: .*image"):
+        datasets_of("smell")
+
+
+def test_a_resolved_name_has_an_absolute_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert resolved("folder:cats") == f"folder:{tmp_path / 'cats'}"
+    assert resolved("ring8") == "ring8"
+    with pytest.raises(MiniganError, match="unknown dataset 'ring9'"):
+        resolved("ring9")
 
 
 def test_importing_brings_in_no_heavy_library():

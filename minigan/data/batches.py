@@ -1,32 +1,48 @@
 """Endless shuffled batches that can stop anywhere and go on with the very same samples."""
 
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from minigan import backend
 from minigan.checks import flag, integer, is_integer, shown
-from minigan.data.dataset import Dataset
 from minigan.errors import MiniganError
 from minigan.random import Generator
 
 
+@runtime_checkable
+class InOneOrder(Protocol):
+    """What `Batches` need of a dataset. `Dataset` and `Pairs` have it."""
+
+    name: str
+    labels: np.ndarray | None
+    flip: bool
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices) -> np.ndarray | tuple[np.ndarray, ...]: ...
+
+
 class Batches(Iterator):
-    """An infinite iterator over `dataset`, shuffled anew in every epoch.
+    """An infinite iterator over `dataset`, a `Dataset` or `Pairs`, shuffled anew in every epoch.
 
     Gives float32 (batch_size, *dataset.shape) arrays or, with labels=True, pairs of one and its
-    int64 (batch_size,) labels, on `device`. What is left of an epoch after its last full batch is
-    dropped. Of a dataset with `flip`, each image comes mirrored in half of the epochs, at random. The order
-    and what is mirrored are functions of `seed` and the epoch alone.
+    int64 (batch_size,) labels, on `device`; of `Pairs`, a tuple of such arrays (x, y). What is left of an
+    epoch after its last full batch is dropped. Of a dataset with `flip`, each image comes mirrored in half of
+    the epochs, at random, and both of a pair or neither. The order and what is mirrored are functions of
+    `seed` and the epoch alone.
 
     epoch: the epoch of the last batch given, from 0. position: the samples given in this epoch.
     MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels it lacks;
     ValueError for a seed outside [0, 2**64).
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int = 0, labels: bool = False, device="cpu"):
-        if not isinstance(dataset, Dataset):
-            raise TypeError(f"Batches: dataset must be a Dataset, got {shown(dataset)}")
+    def __init__(
+        self, dataset: InOneOrder, batch_size: int, seed: int = 0, labels: bool = False, device="cpu"
+    ):
+        if not isinstance(dataset, InOneOrder):
+            raise TypeError(f"Batches: dataset must be a Dataset or Pairs, got {shown(dataset)}")
         integer("Batches", "batch_size", batch_size)
         integer("Batches", "seed", seed)
         flag("Batches", "labels", labels)
@@ -48,10 +64,14 @@ class Batches(Iterator):
         indices = self._order[self.position : self.position + self.batch_size]
         self.position += self.batch_size
         batch = self.dataset.batch(indices)
+        arrays = batch if isinstance(batch, tuple) else (batch,)
         if self.dataset.flip:
-            mirror(batch, self._mirrored[indices])
-        batch = self.device.put(batch)
-        return (batch, self.device.put(self.dataset.labels[indices])) if self.labels else batch
+            for images in arrays:
+                mirror(images, self._mirrored[indices])
+        if self.labels:
+            arrays = (*arrays, self.dataset.labels[indices])
+        arrays = tuple(map(self.device.put, arrays))
+        return arrays if len(arrays) > 1 else arrays[0]
 
     def state_dict(self) -> dict[str, int]:
         """The place in the stream of batches."""
@@ -91,11 +111,14 @@ class Batches(Iterator):
         self.epoch, self.position = epoch, 0
 
 
-def as_seen(dataset: Dataset, indices, rng) -> np.ndarray:
+def as_seen(dataset: InOneOrder, indices, rng) -> np.ndarray | tuple[np.ndarray, ...]:
     """The samples at `indices` as training may see them: of a dataset with `flip`, mirrored by chance."""
     samples = dataset.batch(indices)
+    arrays = samples if isinstance(samples, tuple) else (samples,)
     if dataset.flip:
-        mirror(samples, coins(len(samples), rng))
+        which = coins(len(arrays[0]), rng)
+        for images in arrays:
+            mirror(images, which)
     return samples
 
 

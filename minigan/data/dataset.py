@@ -8,6 +8,8 @@ import numpy as np
 
 from minigan.backend import plain
 from minigan.checks import flag, integer, shown
+from minigan.data.batches import Batches
+from minigan.data.fields import Field, Fields
 from minigan.errors import MiniganError
 
 READ = 1 << 24  # numbers at once, where all samples are read: 64 MB of floats
@@ -70,6 +72,19 @@ class Dataset:
         return len(self.samples if self.rows is None else self.rows)
 
     @property
+    def kind(self) -> str:
+        """ "image" or "point"."""
+        return "image" if self.samples.ndim == 4 else "point"
+
+    @property
+    def fields(self) -> Fields:
+        """What a batch with labels holds: "image" or "point", then "label" if there are labels."""
+        fields = {self.kind: Field(self.kind, self.shape)}
+        if self.labels is not None:
+            fields["label"] = Field("label", (), self.classes)
+        return Fields(fields)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample: (C, H, W), or (2,)."""
         return self.samples.shape[1:]
@@ -82,7 +97,7 @@ class Dataset:
     @property
     def lowest(self) -> float:
         """The darkest pixel of all images as `batch` gives them, -1 at the least; of points, -1."""
-        if len(self.shape) != 3:
+        if self.kind != "image":
             return -1.0
         lowest = 255
         for block in self.blocks():
@@ -90,6 +105,14 @@ class Dataset:
             if lowest == 0:
                 break
         return lowest / 127.5 - 1
+
+    def batches(self, batch_size: int, seed: int = 0, labels: bool = False, device="cpu") -> Batches:
+        """Endless shuffled batches; the arguments and errors are those of `Batches`."""
+        return Batches(self, batch_size, seed, labels, device)
+
+    def mirrored(self) -> "Dataset":
+        """The same images with `flip`. MiniganError for a dataset of points."""
+        return replace(self, flip=True)
 
     def part(self, indices) -> "Dataset":
         """The dataset of the samples at `indices` alone; it has no copy of them."""
@@ -115,7 +138,7 @@ class Dataset:
         Images are channels-last in memory, the order that convolutions work in.
         """
         batch = self.stored(indices)
-        if len(self.shape) != 3:
+        if self.kind != "image":
             return batch.astype(np.float32)
         pixels = batch.transpose(0, 2, 3, 1).astype(np.float32, order="C")
         pixels /= 127.5
@@ -129,7 +152,7 @@ class Dataset:
         MiniganError for a size below 1, and for a dataset of points.
         """
         check_size(size)
-        if len(self.shape) != 3:
+        if self.kind != "image":
             raise MiniganError(f"{self.name} is made of points, which have no size; got size {size}")
         missing = [size - side for side in self.shape[1:]]
         if not any(missing):

@@ -18,23 +18,25 @@ from .pictures import read_picture
 from .waiting import counted
 from .walk import walk
 
+SIZE = 64  # of pictures, by default
 KEPT_FROM = 8 << 20  # bytes of files that take about a second to decode: from there on the result is kept
 BLOCK = 1 << 25  # bytes of decoded pictures at once
 NAMED = 3  # damaged files
 
 
-def load_folder(path: str | Path, size: int = 64, channels: int | None = None, flip: bool = False) -> Dataset:
+def load_folder(path: str | Path, size: int | None = None, channels: int | None = None) -> Dataset:
     """Every image in the folder `path` and below it (see `walk`), cut to a centred square and resized; what
     each shows is decided in `pictures`.
 
-    Gives uint8 (N, C, size, size) in the order of the sorted paths. channels: C, 1 for grey or 3 for colour;
-    by default 1 when all images are grey, else 3. flip: see `Dataset`.
+    Gives uint8 (N, C, size, size) in the order of the sorted paths. size: by default 64. channels: C, 1 for
+    grey or 3 for colour; by default 1 when all images are grey, else 3.
     Where all the images are in sub-folders, each sub-folder of `path` is a class, in sorted order.
     More than a few images are decoded once and kept (see `kept`): then `samples` are a file mapped into
     memory, of which a batch reads what it needs. What was passed over is told on the standard error.
     MiniganError for a missing folder, one that cannot be read or has no images, damaged images, or a size
     below 1.
     """
+    size = SIZE if size is None else size
     check_size(size)
     if channels not in (None, 1, 3):
         raise MiniganError(f"images have 1 channel, for grey, or 3, for colour; got channels = {channels}")
@@ -49,7 +51,7 @@ def load_folder(path: str | Path, size: int = 64, channels: int | None = None, f
         samples = kept.decoded_once(root, pictures, size, channels, decode, _say)
     else:
         samples = kept.in_memory(decode(), len(pictures), channels)
-    return Dataset(f"folder:{path}", samples, _labels(pictures), flip=flip)
+    return Dataset(f"folder:{path}", samples, _labels(pictures))
 
 
 def _are_many(pictures):

@@ -7,8 +7,8 @@ import numpy as np
 from minigan.data.dataset import Dataset
 from minigan.random import Generator
 
-POINTS = 100_000
-SEED = 0
+POINTS = {"train": 100_000, "test": 20_000}
+SEEDS = {"train": 0, "test": 1}  # a stream for each split
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,10 @@ MIXTURES = {
 }
 
 
-def load_mixture(name: str) -> Dataset:
-    """100,000 points of the mixture `name`, always the same; the label of a point is its mode."""
-    mixture, generator = MIXTURES[name], Generator(SEED)
-    modes = generator.integers(0, len(mixture.centres), POINTS)
-    points = mixture.centres[modes] + generator.normal((POINTS, 2), std=mixture.sigma)
+def load_mixture(name: str, split: str = "train") -> Dataset:
+    """100,000 points of the mixture `name`, or 20,000 others for the test, always the same; the label of a
+    point is its mode."""
+    mixture, generator, n = MIXTURES[name], Generator(SEEDS[split]), POINTS[split]
+    modes = generator.integers(0, len(mixture.centres), n)
+    points = mixture.centres[modes] + generator.normal((n, 2), std=mixture.sigma)
     return Dataset(name, points, modes)

@@ -1,0 +1,116 @@
+"""Two domains of images that belong together as a whole, not image by image: horses and zebras."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from minigan.checks import flag, shown
+from minigan.data.dataset import Dataset
+from minigan.data.fields import Field, Fields
+from minigan.data.pairs import two_of_images
+from minigan.errors import MiniganError
+from minigan.random import Generator
+
+
+@dataclass(eq=False)
+class Domains:
+    """Images of two domains, x and y. Nothing says which of y belongs to one of x: each domain is shuffled,
+    and mirrored, by itself.
+
+    Its length is that of the longer domain, so that every image has an index; the shorter one starts anew
+    where it ends.
+    x, y: datasets of images of one height and width; their channels may differ. Labels of theirs are not
+        among what a batch holds.
+    name: by default theirs.
+    MiniganError for points, or images of two sizes.
+    """
+
+    x: Dataset = field(repr=False)
+    y: Dataset = field(repr=False)
+    name: str = ""
+
+    kind: ClassVar[str] = "domains"
+
+    def __post_init__(self):
+        self.name = two_of_images("Domains", self.x, self.y, self.name)
+
+    def __len__(self):
+        return max(len(self.x), len(self.y))
+
+    @property
+    def fields(self) -> Fields:
+        """What a batch holds: the images "x" and "y"."""
+        return Fields({"x": Field("image", self.x.shape), "y": Field("image", self.y.shape)})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of x."""
+        return self.x.shape
+
+    @property
+    def classes(self) -> int:
+        """0: domains have no labels."""
+        return self.fields.classes
+
+    def part(self, indices) -> "Domains":
+        """Of each domain, the images at those of `indices` that it has: no image comes twice by itself, and
+        parts of different indices have none in common."""
+        chosen = np.arange(len(self))[indices]
+        x, y = (one.part(chosen[chosen < len(one)]) for one in (self.x, self.y))
+        return replace(self, x=x, y=y)
+
+    def batch(self, indices) -> tuple[np.ndarray, np.ndarray]:
+        """(x, y) at `indices`, each modulo the length of its domain: float32 (N, C, H, W) in [-1, 1],
+        channels-last in memory."""
+        chosen = np.arange(len(self))[indices]
+        return self.x.batch(chosen % len(self.x)), self.y.batch(chosen % len(self.y))
+
+    def batches(self, batch_size: int, seed: int = 0, labels: bool = False, device="cpu") -> "DomainBatches":
+        """Endless shuffled batches (x, y); the arguments and errors are those of `Batches`, of either
+        domain."""
+        return DomainBatches(self, batch_size, seed, labels, device)
+
+    def mirrored(self) -> "Domains":
+        """The same with `flip` in both domains."""
+        return replace(self, x=self.x.mirrored(), y=self.y.mirrored())
+
+    def to_size(self, size: int) -> "Domains":
+        """The same, `size` pixels high and wide; see `Dataset.to_size`."""
+        return replace(self, x=self.x.to_size(size), y=self.y.to_size(size))
+
+
+class DomainBatches(Iterator):
+    """An infinite iterator over two `domains`: `Batches` of each, x by `seed` as it would come alone, y by a
+    key drawn from it. Each domain has epochs of its own; batches are pairs (x, y).
+
+    MiniganError, TypeError, ValueError: as of `Batches`, for either domain.
+    """
+
+    def __init__(self, dataset: Domains, batch_size: int, seed: int = 0, labels: bool = False, device="cpu"):
+        if flag("Batches", "labels", labels):
+            raise MiniganError(f"{dataset.name} has no labels")
+        self.dataset = dataset
+        self.x = dataset.x.batches(batch_size, seed, device=device)
+        self.y = dataset.y.batches(batch_size, Generator(seed).spawn().key, device=device)
+
+    def __next__(self):
+        return next(self.x), next(self.y)
+
+    def state_dict(self) -> dict[str, dict[str, int]]:
+        """The places in the two streams of batches."""
+        return {"x": self.x.state_dict(), "y": self.y.state_dict()}
+
+    def load_state_dict(self, state: dict[str, dict[str, int]]):
+        """Go on from the place `state`. MiniganError when that is no place in these domains."""
+        if not isinstance(state, dict) or state.keys() != {"x", "y"}:
+            raise MiniganError(f"a place in two domains has x, y; got {shown(state)}")
+        places = self.state_dict()
+        try:
+            self.x.load_state_dict(state["x"])
+            self.y.load_state_dict(state["y"])
+        except MiniganError:
+            self.x.load_state_dict(places["x"])
+            self.y.load_state_dict(places["y"])
+            raise

@@ -1,0 +1,104 @@
+"""Pairs of images: what is given, and what is to be made of it."""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from minigan.checks import shown
+from minigan.data.batches import Batches
+from minigan.data.dataset import Dataset
+from minigan.data.fields import Field, Fields
+from minigan.errors import MiniganError
+
+
+@dataclass(eq=False)
+class Pairs:
+    """Two images of each sample, x and y: sample i is image i of either. There is one order for both, and
+    they are mirrored together.
+
+    x, y: datasets of images of one height and width; their channels may differ. Labels of theirs are not
+        among what a batch holds.
+    name: by default theirs.
+    MiniganError for points, datasets of two lengths or two sizes, or if one only is to be mirrored.
+    """
+
+    x: Dataset = field(repr=False)
+    y: Dataset = field(repr=False)
+    name: str = ""
+
+    kind: ClassVar[str] = "pair"
+    labels: ClassVar[None] = None
+
+    def __post_init__(self):
+        self.name = two_of_images("Pairs", self.x, self.y, self.name)
+        if len(self.x) != len(self.y):
+            raise MiniganError(
+                f"{self.name}: the halves of pairs are equally many, got {len(self.x):,} images for x and "
+                f"{len(self.y):,} for y"
+            )
+        if self.x.flip != self.y.flip:
+            raise MiniganError(f"{self.name}: the halves of pairs are mirrored together, or neither")
+
+    def __len__(self):
+        return len(self.x)
+
+    @property
+    def fields(self) -> Fields:
+        """What a batch holds: the images "x" and "y"."""
+        return Fields({"x": Field("image", self.x.shape), "y": Field("image", self.y.shape)})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of x."""
+        return self.x.shape
+
+    @property
+    def classes(self) -> int:
+        """0: pairs have no labels."""
+        return self.fields.classes
+
+    @property
+    def flip(self) -> bool:
+        """Whether `Batches` have some mirrored; see `Dataset`."""
+        return self.x.flip
+
+    def part(self, indices) -> "Pairs":
+        """The pairs at `indices` alone, without a copy."""
+        return replace(self, x=self.x.part(indices), y=self.y.part(indices))
+
+    def batch(self, indices) -> tuple[np.ndarray, np.ndarray]:
+        """(x, y) at `indices`, each float32 (N, C, H, W) in [-1, 1], channels-last in memory."""
+        return self.x.batch(indices), self.y.batch(indices)
+
+    def batches(self, batch_size: int, seed: int = 0, labels: bool = False, device="cpu") -> Batches:
+        """Endless shuffled batches (x, y); the arguments and errors are those of `Batches`."""
+        return Batches(self, batch_size, seed, labels, device)
+
+    def mirrored(self) -> "Pairs":
+        """The same with `flip`."""
+        return replace(self, x=self.x.mirrored(), y=self.y.mirrored())
+
+    def to_size(self, size: int) -> "Pairs":
+        """The same, `size` pixels high and wide; see `Dataset.to_size`."""
+        return replace(self, x=self.x.to_size(size), y=self.y.to_size(size))
+
+
+def two_of_images(who: str, x: Dataset, y: Dataset, name: str) -> str:
+    """The name of x and y together. TypeError or MiniganError unless both are datasets of images of one
+    height and width."""
+    for argument, dataset in (("x", x), ("y", y)):
+        if not isinstance(dataset, Dataset):
+            raise TypeError(f"{who}: {argument} must be a Dataset, got {shown(dataset)}")
+    if not isinstance(name, str):
+        raise TypeError(f"{who}: name must be a text, got {shown(name)}")
+    name = name or " and ".join(dict.fromkeys((x.name, y.name)))
+    for argument, dataset in (("x", x), ("y", y)):
+        if dataset.kind != "image":
+            raise MiniganError(f"{name}: {argument} must be of images, {dataset.name} is made of points")
+    sizes = [f"{height}x{width}" for _, height, width in (x.shape, y.shape)]
+    if sizes[0] != sizes[1]:
+        raise MiniganError(
+            f"{name}: x and y must be of one height and width, got {sizes[0]} and {sizes[1]} pixels"
+        )
+    return name

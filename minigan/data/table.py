@@ -1,0 +1,165 @@
+"""The datasets by their names: one row of SOURCES for each, and `load`, which reads them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from minigan.checks import flag, integer, shown
+from minigan.data.dataset import Dataset
+from minigan.data.digits import load_digits
+from minigan.data.domains import Domains
+from minigan.data.download import URLS
+from minigan.data.folder import load_folder
+from minigan.data.mixtures import load_mixture
+from minigan.data.mnist import load_mnist
+from minigan.data.pairs import Pairs
+from minigan.data.stacked import load_stacked
+from minigan.errors import MiniganError, did_you_mean
+
+Data = Dataset | Pairs | Domains
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the datasets of one name, or of one beginning of names, come from.
+
+    about: the line that the command line's help has on it.
+    kind: of the datasets: "image", "point", "pair" or "domains".
+    load: makes the dataset; called with what `takes` names, by keyword, and with what follows the colon of a
+        name, if anything does.
+    takes: which of `load`'s arguments it is told: size, data_dir, split, channels. Without size, the dataset
+        is resized if another one is asked for.
+    has_test: whether there is a test split, of what follows the colon; by default if it takes a split.
+    """
+
+    about: str
+    kind: str
+    load: Callable[..., Data]
+    takes: tuple[str, ...] = ()
+    has_test: Callable[[str], bool] | None = None
+
+
+SOURCES = {
+    "digits": Source("1,797 handwritten digits of 8x8 pixels, part of scikit-learn", "image", load_digits),
+    "mnist": Source(
+        "60,000 handwritten digits of 28x28 pixels",
+        "image",
+        partial(load_mnist, "mnist"),
+        ("data_dir", "split"),
+    ),
+    "fashion-mnist": Source(
+        "60,000 pieces of clothing of 28x28 pixels",
+        "image",
+        partial(load_mnist, "fashion-mnist"),
+        ("data_dir", "split"),
+    ),
+    "stacked-mnist": Source(
+        "128,000 stacks of three MNIST digits, a colour each: 1,000 modes",
+        "image",
+        load_stacked,
+        ("size", "data_dir", "split"),
+    ),
+    "ring8": Source(
+        "8 Gaussians on a circle in the plane", "point", partial(load_mixture, "ring8"), ("split",)
+    ),
+    "grid25": Source(
+        "25 Gaussians on a grid in the plane", "point", partial(load_mixture, "grid25"), ("split",)
+    ),
+    "folder:PATH": Source(
+        "the images in the folder PATH; its sub-folders are the classes",
+        "image",
+        load_folder,
+        ("size", "channels"),
+    ),
+}
+NAMES = {name: source.about for name, source in SOURCES.items()}
+FROM_FILES = *URLS, "stacked-mnist"  # those that are read from a data folder
+
+
+def load(
+    name: str,
+    size: int | None = None,
+    data_dir: str | Path | None = None,
+    split: str = "train",
+    channels: int | None = None,
+    flip: bool = False,
+) -> Data:
+    """The dataset `name`, one of NAMES: a `Dataset`, `Pairs` or `Domains`.
+
+    size: height and width of the images; by default their own, and 64 in a folder.
+    data_dir: the folder with the files of mnist or fashion-mnist; stacked-mnist is made of the former's,
+        the other datasets take none.
+    split: "train" or "test"; `has_test` tells which have a test split.
+    channels: of the images in a folder: 1 makes them grey, 3 colour; by default grey if all of them are.
+    flip: whether images come mirrored half of the time, see `Dataset`.
+    MiniganError for an unknown name or split, a size that cannot be, files that cannot be used, channels of
+    other data than a folder, or mirrored points.
+    """
+    row, rest = _row("load", name)
+    source = SOURCES[row]
+    if not isinstance(data_dir, str | Path | None):
+        raise TypeError(f"load: data_dir must be a text, got {shown(data_dir)}")
+    if size is not None:
+        integer("load", "size", size)
+    flag("load", "flip", flip)
+    if split not in ("train", "test"):
+        raise MiniganError(f"split must be 'train' or 'test', got {split!r}")
+    if split == "test" and not has_test(name):
+        these = ", ".join(row for row, source in SOURCES.items() if "split" in source.takes)
+        raise MiniganError(f"{name} has no test split; only {these} have one")
+    if data_dir and "data_dir" not in source.takes:
+        these = ", ".join(FROM_FILES)
+        raise MiniganError(f"only {these} are read from a data folder, {name} needs none")
+    if channels is not None and "channels" not in source.takes:
+        raise MiniganError(f"only the images of a folder are made grey or colour, got channels of {name}")
+    given = {"size": size, "data_dir": data_dir, "split": split, "channels": channels}
+    dataset = source.load(*rest, **{argument: given[argument] for argument in source.takes})
+    if size is not None and "size" not in source.takes:
+        dataset = dataset.to_size(size)
+    return dataset.mirrored() if flip else dataset
+
+
+def has_test(name: str) -> bool:
+    """Whether the dataset `name` has a test split. MiniganError for an unknown name."""
+    row, rest = _row("has_test", name)
+    source = SOURCES[row]
+    return source.has_test(*rest) if source.has_test else "split" in source.takes
+
+
+def kind_of(name: str) -> str:
+    """The kind of the dataset `name`: "image", "point", "pair" or "domains". MiniganError for an unknown
+    name."""
+    return SOURCES[_row("kind_of", name)[0]].kind
+
+
+def datasets_of(kind: str) -> list[str]:
+    """Those of NAMES that are of a kind: "image", "point", "pair" or "domains". MiniganError for another."""
+    kinds = sorted({source.kind for source in SOURCES.values()})
+    if kind not in kinds:
+        raise MiniganError(f"no dataset is of the kind {shown(kind)}; there are: {', '.join(kinds)}")
+    return [name for name, source in SOURCES.items() if source.kind == kind]
+
+
+def resolved(name: str) -> str:
+    """The dataset `name` for whoever works in another folder: with an absolute path, if it has one.
+    MiniganError for an unknown name."""
+    row, rest = _row("resolved", name)
+    beginning, _, what = row.partition(":")
+    if what == "PATH":
+        return f"{beginning}:{Path(*rest).expanduser().resolve()}"
+    return f"{beginning}:{resolved(*rest)}" if rest else name
+
+
+def _row(who, name):
+    """(the row of SOURCES that the dataset `name` comes from, what follows the colon if the row has one)."""
+    if not isinstance(name, str):
+        raise TypeError(f"{who}: name must be a text, got {shown(name)}")
+    beginning, _, rest = name.partition(":")
+    for row in SOURCES:
+        own, colon, _ = row.partition(":")
+        if colon and rest and own == beginning:
+            return row, [rest]
+        if not colon and row == name:
+            return row, []
+    raise MiniganError(f"unknown dataset {name!r}; {did_you_mean(name, NAMES)}")
