@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise SystemExit(f"bench.compile needs a compiler ({error}): pip install -e '.[test]'") from error
 
-from minigan.doctor import processors
+from minigan.environment import processors
 from minigan_kernels.cuda.launch import FOLDER, Source
 from minigan_kernels.cuda.tiles import most_shared_bytes
 

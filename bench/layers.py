@@ -10,9 +10,9 @@ import numpy as np
 import minigan_kernels as kernels
 from minigan import Generator, nn
 from minigan.bench.compare import CHANNELS_LAST, EAGER, MINIGAN
-from minigan.bench.steps import DCGAN_32, DCGAN_64, Step
+from minigan.bench.steps import DCGAN_32, DCGAN_64, Step, fields_of
 from minigan.bench.worker import Side
-from minigan.gans import dcgan
+from minigan.gans.noise import dcgan
 from minigan_kernels import out_size, transposed_size
 
 HERE = Path(__file__).parent
@@ -64,11 +64,11 @@ def layers_of(step: Step) -> list[Layer]:
     """Every convolution of the step's two networks, G's first, in every direction."""
     cfg = dcgan.Config(batch_size=step.batch_size, **step.settings)
     with kernels.engine("reference"):  # of the networks only the shapes are wanted
-        G, D = dcgan.networks(cfg, step.shape, Generator())
+        parts = dcgan.parts(cfg, fields_of(step.shape), Generator())
     found = []
-    for letter, net, size in (("G", G, (1, 1)), ("D", D, step.shape[1:])):
+    for letter, size in (("G", (1, 1)), ("D", step.shape[1:])):
         number = itertools.count(1)
-        for layer in net:
+        for layer in parts[letter]:
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 one = _geometry(layer, step.batch_size, size)
                 label, size = f"{letter}{next(number)}", one["y"][2:]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.doctor import processor_name, processors
+from minigan.environment import processor_name, processors
 
 
 def machine() -> dict:

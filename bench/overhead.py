@@ -22,7 +22,7 @@ from minigan.bench import minigan_side
 from minigan.bench.minigan_side import about
 from minigan.bench.steps import POINTS, job
 from minigan.bench.worker import Side, Worker
-from minigan.gans import gan
+from minigan.gans.noise import gan
 from minigan.optim import Optimizer
 
 __all__ = ["about", "prepare"]

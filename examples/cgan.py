@@ -10,24 +10,27 @@ import sys
 from pathlib import Path
 
 from minigan import Generator, backend, data, report
-from minigan.gans import cgan
+from minigan.gans import model_named
+from minigan.gans.noise import cgan
 from minigan.training import Sampler
 
 argv = dict(enumerate(sys.argv))
 steps, device = int(argv.get(1, 1000)), backend.device(argv.get(2, "auto"))
 digits = data.load("digits", size=16)
-cfg = cgan.Config().fitted(digits.shape, digits.classes)
+cfg = cgan.Config().fitted(digits.fields)
 rng = Generator(0)
 
 batches = data.Batches(digits, cfg.batch_size, labels=True, device=device)
-G, D = (net.to(device) for net in cgan.networks(cfg, digits.shape, rng))
-opt_g, opt_d = cgan.optimizers(cfg, G, D)
+parts = cgan.parts(cfg, digits.fields, rng)
+G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")
 
-loop = cgan.train(G, D, opt_g, opt_d, batches, rng.to(device), cfg)
-for step, losses in enumerate(itertools.islice(loop, steps), start=1):
+loop = cgan.train(batches, rng.to(device), cfg, **parts)
+for step, seen in enumerate(itertools.islice(loop, steps), start=1):
     if step % 50 == 0:
-        print(step, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+        print(step, " ".join(f"{name} {seen[name].item():.3f}" for name in ("d_loss", "g_loss")))
 
-report.save_samples(Path("cgan.png"), Sampler(cgan, cfg, G, device)(80), columns=cfg.classes)
+report.save_samples(
+    Path("cgan.png"), Sampler(model_named("cgan"), cfg, parts, digits.fields, device)(80), columns=cfg.classes
+)
 print("cgan.png")

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from minigan import Generator, backend, data, report
-from minigan.gans import dcgan
+from minigan.gans import model_named
+from minigan.gans.noise import dcgan
 from minigan.training import Sampler
 
 argv = dict(enumerate(sys.argv))
@@ -20,14 +21,14 @@ rng = Generator(0)
 
 digits = data.load("digits", size=cfg.size)
 batches = data.Batches(digits, cfg.batch_size, device=device)
-G, D = (net.to(device) for net in dcgan.networks(cfg, digits.shape, rng))
-opt_g, opt_d = dcgan.optimizers(cfg, G, D)
+parts = dcgan.parts(cfg, digits.fields, rng)
+G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")
 
-loop = dcgan.train(G, D, opt_g, opt_d, batches, rng.to(device), cfg)
-for step, losses in enumerate(itertools.islice(loop, steps), start=1):
+loop = dcgan.train(batches, rng.to(device), cfg, **parts)
+for step, seen in enumerate(itertools.islice(loop, steps), start=1):
     if step % 50 == 0:
-        print(step, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+        print(step, " ".join(f"{name} {seen[name].item():.3f}" for name in ("d_loss", "g_loss")))
 
-report.save_samples(Path("dcgan.png"), Sampler(dcgan, cfg, G, device)(64))
+report.save_samples(Path("dcgan.png"), Sampler(model_named("dcgan"), cfg, parts, digits.fields, device)(64))
 print("dcgan.png")

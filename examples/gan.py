@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from minigan import Generator, backend, data, report
-from minigan.gans import gan
+from minigan.gans import model_named
+from minigan.gans.noise import gan
 from minigan.training import Sampler
 
 argv = dict(enumerate(sys.argv))
@@ -20,14 +21,14 @@ rng = Generator(0)
 
 digits = data.load("digits")
 batches = data.Batches(digits, cfg.batch_size, device=device)
-G, D = (net.to(device) for net in gan.networks(cfg, digits.shape, rng))
-opt_g, opt_d = gan.optimizers(cfg, G, D)
+parts = gan.parts(cfg, digits.fields, rng)
+G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")
 
-loop = gan.train(G, D, opt_g, opt_d, batches, rng.to(device), cfg)
-for step, losses in enumerate(itertools.islice(loop, steps), start=1):
+loop = gan.train(batches, rng.to(device), cfg, **parts)
+for step, seen in enumerate(itertools.islice(loop, steps), start=1):
     if step % 250 == 0:
-        print(step, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+        print(step, " ".join(f"{name} {seen[name].item():.3f}" for name in ("d_loss", "g_loss")))
 
-report.save_samples(Path("gan.png"), Sampler(gan, cfg, G, device)(64))
+report.save_samples(Path("gan.png"), Sampler(model_named("gan"), cfg, parts, digits.fields, device)(64))
 print("gan.png")

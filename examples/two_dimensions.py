@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from minigan import Generator, backend, data, report
-from minigan.gans import gan
+from minigan.gans import model_named
+from minigan.gans.noise import gan
 from minigan.training import Sampler
 
 FRAMES = 40
@@ -24,16 +25,16 @@ rng = Generator(0)
 
 ring = data.load("ring8")
 batches = data.Batches(ring, cfg.batch_size, device=device)
-G, D = (net.to(device) for net in gan.networks(cfg, ring.shape, rng))
-opt_g, opt_d = gan.optimizers(cfg, G, D)
-sampler = Sampler(gan, cfg, G, device)
+parts = gan.parts(cfg, ring.fields, rng)
+G, D = (parts[name].to(device) for name in "GD")
+sampler = Sampler(model_named("gan"), cfg, parts, ring.fields, device)
 
 moments = {1 + round((steps - 1) * (i / (FRAMES - 1)) ** 2) for i in range(FRAMES)}  # most happens early
 frames = []
-loop = gan.train(G, D, opt_g, opt_d, batches, rng.to(device), cfg)
-for step, losses in enumerate(itertools.islice(loop, steps), start=1):
+loop = gan.train(batches, rng.to(device), cfg, **parts)
+for step, seen in enumerate(itertools.islice(loop, steps), start=1):
     if step in moments:
-        print(step, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+        print(step, " ".join(f"{name} {seen[name].item():.3f}" for name in ("d_loss", "g_loss")))
         points = sampler(500)  # of the same noise in every frame, so that one sees where a point goes
         frames.append(report.surface(D, points, ring.samples[:500], title=f"step {step}"))
 

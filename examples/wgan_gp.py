@@ -10,24 +10,27 @@ import sys
 from pathlib import Path
 
 from minigan import Generator, backend, data, report
-from minigan.gans import wgan_gp
+from minigan.gans import model_named
+from minigan.gans.noise import wgan_gp
 from minigan.training import Sampler
 
 argv = dict(enumerate(sys.argv))
 steps, device = int(argv.get(1, 1000)), backend.device(argv.get(2, "auto"))
 digits = data.load("digits", size=16)
-cfg = wgan_gp.Config().fitted(digits.shape, digits.classes)
+cfg = wgan_gp.Config().fitted(digits.fields)
 rng = Generator(0)
 
 batches = data.Batches(digits, cfg.batch_size, device=device)
-G, D = (net.to(device) for net in wgan_gp.networks(cfg, digits.shape, rng))
-opt_g, opt_d = wgan_gp.optimizers(cfg, G, D)
+parts = wgan_gp.parts(cfg, digits.fields, rng)
+G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")
 
-loop = wgan_gp.train(G, D, opt_g, opt_d, batches, rng.to(device), cfg)
-for step, losses in enumerate(itertools.islice(loop, steps), start=1):
+loop = wgan_gp.train(batches, rng.to(device), cfg, **parts)
+for step, seen in enumerate(itertools.islice(loop, steps), start=1):
     if step % 50 == 0:
-        print(step, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+        print(step, " ".join(f"{name} {seen[name].item():.3f}" for name in ("d_loss", "g_loss")))
 
-report.save_samples(Path("wgan_gp.png"), Sampler(wgan_gp, cfg, G, device)(64))
+report.save_samples(
+    Path("wgan_gp.png"), Sampler(model_named("wgan-gp"), cfg, parts, digits.fields, device)(64)
+)
 print("wgan_gp.png")

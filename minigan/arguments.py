@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
+from typing import TypeVar
 
 import numpy as np
 
@@ -53,32 +54,52 @@ def _several(is_one):
 
 def _letter(value):
     """That of the dtype: "f", "i", ..."""
-    return (value.data if isinstance(value, Tensor) else np.asarray(value)).dtype.kind
+    value = value.data if isinstance(value, Tensor) else value
+    return (value if backend.is_array(value) else np.asarray(value)).dtype.kind
 
 
 def integer(at_least: int) -> Kind:
+    """The kind of an integer of at least `at_least`."""
     return Kind(f"an integer of at least {at_least}", is_integer, lambda n: n >= at_least)
+
+
+def sizes(at_least: int, *counts: int) -> Kind:
+    """An integer for all axes, or one for each: of any number of axes, or of `counts` of them."""
+    number = " or ".join(("one", "two", "three", "four")[n - 1] for n in counts) if counts else "one an axis"
+    return Kind(
+        f"an integer of at least {at_least}" + f", or {number}" * (counts != (1,)),
+        lambda value: (
+            is_integer(value) or (_several(is_integer)(value) and (not counts or len(value) in counts))
+        ),
+        lambda value: min(value if isinstance(value, (tuple, list)) else [value], default=-1) >= at_least,
+    )
 
 
 def pair(at_least: int) -> Kind:
     """For the rows and the columns of an image."""
-    return Kind(
-        f"an integer of at least {at_least}, or two",
-        lambda value: is_integer(value) or (_several(is_integer)(value) and len(value) == 2),
-        lambda value: min(value if isinstance(value, (tuple, list)) else [value]) >= at_least,
-    )
+    return sizes(at_least, 2)
+
+
+def window(*counts: int) -> dict:
+    """The arguments of a window over so many axes, by name; over any number of them by default."""
+    kinds = dict.fromkeys(("kernel_size", "stride", "dilation"), sizes(1, *counts))
+    return {**kinds, **dict.fromkeys(("padding", "output_padding"), sizes(0, *counts))}
 
 
 def number(which="", fits=lambda value: True) -> Kind:
+    """The kind of a finite number that `fits`; `which` says which those are, as " of at least 0"."""
     return Kind(f"a finite number{which}", is_number, lambda value: np.isfinite(value) and fits(value))
 
 
 def one_of(*names: str) -> Kind:
+    """The kind of a text that is one of `names`."""
+
     phrase = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
     return Kind(phrase, lambda value: isinstance(value, str), lambda value: value in names)
 
 
 def instance(kind: type, phrase: str) -> Kind:
+    """The kind of what is an instance of a class, called `phrase` in errors."""
     return Kind(phrase, lambda value: isinstance(value, kind))
 
 
@@ -96,6 +117,11 @@ INTEGERS = Kind(
     lambda value: _is_operand(value) or isinstance(value, (tuple, list)),
     lambda value: _letter(value) in "iu",
 )
+CLASSES = Kind(
+    "labels, which are integers, or probabilities of input's shape",
+    INTEGERS.is_one,
+    lambda value: _letter(value) in "iu" or getattr(value, "ndim", 0) > 1,
+)
 OPERAND = Kind("a Tensor, an array or a number", _is_operand, lambda value: _letter(value) in "fiub")
 FLAG = Kind("True or False", lambda value: isinstance(value, (bool, np.bool_)) or value in (0, 1))
 SHAPE = Kind("integers, the sizes of the axes", _is_shape, lambda value: np.min(value) >= -1)
@@ -107,36 +133,50 @@ KINDS = {
     name: kind
     for names, kind in {
         "x w b gy weight bias running_mean running_var input tensor": FLOATS,
+        "logits styles soft": FLOATS,
         "a target": OPERAND,
         "labels index": INTEGERS,
         "tensors": Kind("a list of Tensors", _several(lambda t: isinstance(t, Tensor))),
         "operands": Kind("Tensors", _several(lambda t: isinstance(t, Tensor))),
-        "condition": Kind("bools, in a Tensor or an array", _is_operand, lambda v: _letter(v) == "b"),
-        "groups num_groups pieces upscale_factor step_size total_iters T_max": COUNT,
+        "condition mask": Kind("bools, in a Tensor or an array", _is_operand, lambda v: _letter(v) == "b"),
+        "chunks k groups num_groups pieces upscale_factor downscale_factor": COUNT,
+        "step_size total_iters T_max": COUNT,
         "in_channels out_channels in_features out_features num_features num_channels": SIZE,
-        "num_embeddings embedding_dim num_classes correction": SIZE,
-        "kernel_size stride dilation size": pair(1),
+        "num_embeddings embedding_dim num_classes correction length": SIZE,
+        "kernel_size stride dilation output_size": pair(1),
+        "size": sizes(1),
         "padding output_padding": pair(0),
         "axis axes": Kind("an axis, an integer, or a tuple of them", _is_shape),
-        "start_axis axis0 axis1": Kind("an axis, an integer", is_integer),
+        "start_axis end_axis axis0 axis1": Kind("an axis, an integer", is_integer),
+        "start": Kind("an integer", is_integer),
+        "shifts": Kind("an integer, or a tuple of them", _is_shape),
+        "repeats": Kind("integers of at least 0", _is_shape, lambda value: np.min(value) >= 0),
+        "size_or_sections": Kind(
+            "the size of a part, or a list of sizes", _is_shape, lambda value: np.min(value) >= 0
+        ),
         "shape": SHAPE,
         "normalized_shape": Kind(SHAPE.phrase, _is_shape, lambda value: np.min(value) >= 0),
         "pad": Kind(
             "a list of integers, (before, after) of each axis from the last on", _several(is_integer)
         ),
-        "scale_factor": Kind("a number, or two", lambda v: is_number(v) or _several(is_number)(v)),
+        "scale_factor": Kind("a number, or one an axis", lambda v: is_number(v) or _several(is_number)(v)),
         "mean gamma start_factor end_factor eta_min": NUMBER,
         "value": Kind("a number", is_number),
         "min max": OPERAND,
         "eps alpha std gain": AT_LEAST_0,
-        "momentum negative_slope": UNIT,
+        "momentum negative_slope label_smoothing": UNIT,
         "p": number(" in [0, 1)", lambda value: 0 <= value < 1),
         "dtype": Kind("a dtype", _is_dtype),
         "equation": instance(str, "a text such as 'ij,jk->ik'"),
         "reduction": one_of("mean", "sum", "none"),
         "approximate": one_of("none", "tanh"),
-        "mode": one_of("nearest", "bilinear"),
+        "mode": one_of("nearest", "linear", "bilinear", "trilinear"),
         "affine elementwise_affine track_running_stats training keepdims align_corners": FLAG,
+        "descending largest flip_filter demodulate transposed log_target hard": FLAG,
+        "f": Kind("a list of numbers", _several(is_number), len),
+        "up down": COUNT,
+        "tau beta": number(" above 0", lambda value: value > 0),
+        "ignore_index": Kind("an integer", is_integer),
         "generator": instance(Generator, "a minigan.Generator"),
         "key": Kind("an index", lambda value: True),
     }.items()
@@ -144,7 +184,10 @@ KINDS = {
 }
 
 
-def checked(**own):
+F = TypeVar("F", bound=Callable)
+
+
+def checked(**own: Kind) -> Callable[[F], F]:
     """A decorator for an `__init__`, or for a function that is called seldom: looks at every argument first.
 
     own: the kinds of arguments whose names mean something else here.
@@ -152,7 +195,7 @@ def checked(**own):
     return lambda f: _wrapped(f, own, always=True)
 
 
-def explained(f, refuse=None, settings=0, **own):
+def explained(f: F, refuse: Callable | None = None, settings: int = 0, **own: Kind) -> F:
     """The op `f`, that looks at its arguments where it fails. Only refuse(args, kwargs) is called before, and
     only where an argument from number `settings` on was given, or one by its name."""
     return _wrapped(f, own, refuse, settings)

@@ -2,6 +2,7 @@
 a TypeError for another kind of thing, a ValueError for one out of range."""
 
 import math
+from collections.abc import Mapping
 from numbers import Integral, Real
 
 
@@ -38,6 +39,24 @@ def flag(who: str, name: str, value) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{who}: {name} must be True or False, got {shown(value)}")
     return value
+
+
+def mapping(who: str, state):
+    """A state: a dict, or the like."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{who}: a state is a dict of arrays by name, got {shown(state)}")
+    return state
+
+
+def names_that_differ(given, own) -> list[str]:
+    """A sentence for each name that only one of two states has."""
+    missing = [f"{name} is missing" for name in own if name not in given]
+    return missing + [f"{name} is unexpected" for name in given if name not in own]
+
+
+def read_back(value):
+    """A number of a state, which a file may give back as an array without axes; anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def shown(value) -> str:

@@ -30,8 +30,9 @@ def require(settings, *names: str, at_least=0, below=float("inf")):
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A closing clause for an error: the nearest known name, or all of them when none is near."""
     known = sorted(known)
-    near = difflib.get_close_matches(given.lower(), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    in_lower_case = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(given.lower(), in_lower_case, n=1)
+    return f"did you mean {in_lower_case[near[0]]!r}?" if near else f"there are: {', '.join(known)}"
 
 
 @contextlib.contextmanager

@@ -26,7 +26,11 @@ def write_atomically(path: Path, content: bytes):
 
 
 def write_together(contents: dict[Path, bytes]):
-    """The same for several files of one folder, which are renamed in their order once all are on disk."""
+    """Write several files of one folder, {path: content}, which are renamed in their order once all are on
+    disk.
+
+    OSError if they cannot be written, e.g. on a full disk.
+    """
     asides = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in contents}
     try:
         for path, content in contents.items():
@@ -76,7 +80,8 @@ def remove_leftovers(folder: Path):
 
 
 def write_npz(path: Path, **arrays: np.ndarray):
-    """The same for arrays under their names, as numpy.load reads them."""
+    """Write arrays under their names to `path`, as numpy.load reads them; what was there is replaced only
+    once all is on disk. OSError if that fails."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     write_atomically(path, buffer.getvalue())

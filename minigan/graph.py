@@ -3,16 +3,17 @@
 On a GPU a small step is bound by Python, which takes longer to launch a kernel than the kernel takes. CUDA
 can record what a step launches, once, and launch all of it again. What is recorded are kernels and the
 addresses they work on. So whatever changes from step to step has to lie on the device, at an address that
-stays: parameters and optimiser states, which are written in place; the step count of an optimiser and the
-counter of a Generator, which are arrays there; and the batch, which is copied into a buffer before each
-launch. Python itself does not run again: numbers that it computed, such as a learning rate, stay as they
-were.
+stays: parameters and optimiser states, which are written in place; the rate and the step count of an
+optimiser and the counter of a Generator, which are arrays there; and the batch, which is copied into a buffer
+before each launch. Python itself does not run again: numbers that it computed stay as they were.
 """
 
 import contextlib
 import functools
 import gc
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 import minigan_kernels as kernels
 from minigan_kernels.contexts import context
@@ -25,7 +26,7 @@ from .errors import MiniganError
 WARM_UP = 3  # calls before the capture: they compile kernels, and begin what has a first step
 
 
-def graph(step):
+def graph(step: Callable[..., Any]) -> "GraphedStep":
     """`step` as one launch, on a GPU; on the CPU it runs as it is. Without CuPy, the function itself.
 
         @graph
@@ -42,10 +43,10 @@ def graph(step):
 
     Raises MiniganError for inputs of another shape, dtype or device than those of the first call; for a
     step that waits for the device or calls what cannot be captured (copies to or from the host, cuBLAS,
-    cuRAND), naming the op; and where, after the capture, an optimiser's settings, the precision of matrix
-    products, the forced engine, or the training mode of a module that was called have changed: make a new
-    graph. So no schedule of `optim.lr_scheduler` goes with a captured step, nor do two optimisers that move
-    one parameter in turn: run it within `graphs(False)`.
+    cuRAND), naming the op; and where, after the capture, an optimiser's settings but for its rate, the
+    precision of matrix products, the forced engine, or the training mode of a module that was called have
+    changed: make a new graph. A rate may change between two calls, not within the step. Two optimisers that
+    move one parameter in turn do not go with a captured step: run it within `graphs(False)`.
 
     Where a tensor of such a module or optimiser was given another array, as by the first step of an optimiser
     that moves it, the step is captured anew.
@@ -59,7 +60,7 @@ def graph(step):
     return GraphedStep(step) if backend.gpu_possible() else step
 
 
-def graphs(enabled: bool):
+def graphs(enabled: bool) -> switched:
     """Inside the block, a step of `graph` is captured, or runs as it is."""
     return switched(graphs=bool(enabled))
 
@@ -67,7 +68,7 @@ def graphs(enabled: bool):
 class GraphedStep:
     """What `graph` makes of a step. `captured` says whether it is launched by now."""
 
-    def __init__(self, step):
+    def __init__(self, step: Callable[..., Any]) -> None:
         functools.update_wrapper(self, step)
         self.step = step
         self.calls, self.expected = 0, None
@@ -75,9 +76,10 @@ class GraphedStep:
 
     @property
     def captured(self) -> bool:
+        """Whether the step is a CUDA graph by now, which calls launch."""
         return self.graph is not None
 
-    def __call__(self, *inputs):
+    def __call__(self, *inputs: Any) -> Any:
         if not backend.gpu_in_use():
             return self.step(*inputs)
         arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]

@@ -5,12 +5,14 @@ have been used). Saving a run saves those two. The bits come from `minigan_kerne
 """
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import minigan_kernels as kernels
 from minigan import backend
-from minigan.checks import integer, shown
+from minigan.checks import integer, mapping, names_that_differ, read_back, shown
 from minigan.errors import MiniganError
 
 
@@ -23,7 +25,7 @@ class Generator:
         numbers may differ in the last bit.
     """
 
-    def __init__(self, seed: int = 0, device="cpu"):
+    def __init__(self, seed: int = 0, device: str | backend.Device = "cpu") -> None:
         self.device = backend.device(device)
         self.manual_seed(seed)
 
@@ -36,23 +38,36 @@ class Generator:
 
     @property
     def state(self) -> tuple[int, int]:
+        """(key, counter): all that the next numbers depend on. Can be set, to go on from another place."""
         return self.key, self.counter
 
     @state.setter
-    def state(self, state):
+    def state(self, state: tuple[int, int]) -> None:
         if not isinstance(state, (tuple, list)) or len(state) != 2:
             raise TypeError(f"Generator: state must be (key, counter), got {shown(state)}")
         words = [integer("Generator", name, n, 0) for name, n in zip(("key", "counter"), state, strict=True)]
         if max(words) >= 2**64:
             raise ValueError(f"Generator: state must be two integers below 2**64, got {shown(state)}")
         self.key, counter = words
-        self._counter = counter if self.device.kind == "cpu" else self._on_device(counter)
+        self._counter: Any = counter if self.device.kind == "cpu" else self._on_device(counter)
 
-    def __getstate__(self):
+    def state_dict(self) -> dict[str, int]:
+        """{"key": key, "counter": counter}, integers below 2**64; the counter is read from its device."""
+        return {"key": self.key, "counter": self.counter}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a `state_dict`, of whatever device. TypeError or ValueError, with nothing changed, if it
+        does not fit."""
+        mapping("Generator", state)
+        if problems := names_that_differ(state, ("key", "counter")):
+            raise ValueError(f"Generator: the state does not fit: {'; '.join(problems)}")
+        self.state = read_back(state["key"]), read_back(state["counter"])
+
+    def __getstate__(self) -> Any:
         """What copies and pickles are made of: a copy counts for itself, also on a GPU."""
         return self.device, self.state
 
-    def __setstate__(self, given):
+    def __setstate__(self, given: Any) -> None:
         self.device, self.state = given
 
     @property
@@ -60,7 +75,7 @@ class Generator:
         """How many blocks were used; read from the device where it lies."""
         return self._counter if self.device.kind == "cpu" else self._counter.item()
 
-    def to(self, device) -> "Generator":
+    def to(self, device: str | backend.Device) -> "Generator":
         """This generator, its numbers made on `device` from now on; the stream goes on where it was."""
         state, self.device = self.state, backend.device(device)
         self.state = state
@@ -71,27 +86,47 @@ class Generator:
         high, low = (int(word) for word in self._draw(kernels.philox, 2, words=2, device="cpu"))
         return Generator(high << 32 | low, self.device)
 
-    def uniform(self, shape=(), low=0.0, high=1.0, dtype=np.float32, device=None):
+    def uniform(
+        self,
+        shape: int | tuple[int, ...] = (),
+        low: float = 0.0,
+        high: float = 1.0,
+        dtype: npt.DTypeLike = np.float32,
+        device: str | backend.Device | None = None,
+    ) -> np.ndarray:
         """Numbers in [low, high), float32 or float64. ValueError for low above high.
 
         device: where to make these, by default the generator's; so for all that draws here.
         """
         if low > high:
             raise ValueError(f"uniform: need low <= high, got {low} and {high}")
-        n, dtype = _numel(shape), _float(dtype)
-        below = np.nextafter(dtype(high), dtype(low))  # a sum may be rounded up to `high` itself
+        n, kind = _numel(shape), _float(dtype)
+        below = np.nextafter(kind(high), kind(low))  # a sum may be rounded up to `high` itself
         with self._place(device).active():
-            u = self._draw(kernels.uniform, n, dtype, words=n * _words(dtype), device=device)
-            return np.minimum(u * dtype(high - low) + dtype(low), below).reshape(shape)
+            u = self._draw(kernels.uniform, n, kind, words=n * _words(kind), device=device)
+            return np.minimum(u * kind(high - low) + kind(low), below).reshape(shape)
 
-    def normal(self, shape=(), mean=0.0, std=1.0, dtype=np.float32, device=None):
+    def normal(
+        self,
+        shape: int | tuple[int, ...] = (),
+        mean: float = 0.0,
+        std: float = 1.0,
+        dtype: npt.DTypeLike = np.float32,
+        device: str | backend.Device | None = None,
+    ) -> np.ndarray:
         """Normal numbers, float32 or float64."""
-        n, dtype = _numel(shape), _float(dtype)
+        n, kind = _numel(shape), _float(dtype)
         with self._place(device).active():
-            z = self._draw(kernels.normal, n, dtype, words=(n + n % 2) * _words(dtype), device=device)
-            return (z * dtype(std) + dtype(mean)).reshape(shape)
+            z = self._draw(kernels.normal, n, kind, words=(n + n % 2) * _words(kind), device=device)
+            return (z * kind(std) + kind(mean)).reshape(shape)
 
-    def integers(self, low, high, shape=(), device=None):
+    def integers(
+        self,
+        low: int,
+        high: int,
+        shape: int | tuple[int, ...] = (),
+        device: str | backend.Device | None = None,
+    ) -> np.ndarray:
         """int64 numbers in [low, high). The bias of one value over another is below 2**-32."""
         if not low < high <= low + 2**32:
             raise ValueError(f"integers: need low < high <= low + 2**32, got {low} and {high}")
@@ -103,7 +138,7 @@ class Generator:
             scaled = (words[0::2] * span + carry) >> np.uint64(32)
             return (scaled.astype(np.int64) + low).reshape(shape)
 
-    def permutation(self, n: int):
+    def permutation(self, n: int) -> np.ndarray:
         """The integers 0 to n - 1 in random order, int64: the order of n random 64-bit keys."""
         with self.device.active():
             words = self._draw(kernels.philox, 2 * n, words=2 * n).astype(np.uint64)
@@ -138,7 +173,7 @@ class Generator:
             self._counter %= 2**64
         return numbers
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         place = "" if self.device.kind == "cpu" else f", device={self.device}"
         return f"Generator(key={self.key}, counter={self.counter}{place})"
 

@@ -3,26 +3,11 @@
 What does not fit is told with its name, and nothing has been changed then.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from minigan import backend
 from minigan.autograd import Tensor
-from minigan.checks import shown
 from minigan.errors import MiniganError
-
-
-def check_mapping(who: str, state):
-    """TypeError unless a state is a dict, or the like."""
-    if not isinstance(state, Mapping):
-        raise TypeError(f"{who}: a state is a dict of arrays by name, got {shown(state)}")
-
-
-def names_that_differ(given, own) -> list[str]:
-    """A sentence for each name that only one of two states has."""
-    missing = [f"{name} is missing" for name in own if name not in given]
-    return missing + [f"{name} is unexpected" for name in given if name not in own]
 
 
 def fitted(given, own: dict) -> tuple[dict, list[str]]:

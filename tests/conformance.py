@@ -17,7 +17,7 @@ from numpy.lib.array_utils import byte_bounds
 import minigan_kernels as kernels
 from minigan_kernels import reference
 from minigan_kernels.cuda import emulator
-from minigan_kernels.engines import MODULES
+from minigan_kernels.engines import MODULES, kernels_in
 
 EPS = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
 SMALLEST = 2.0**-126  # a normal float32; what is smaller, the CUDA engine flushes to zero
@@ -43,7 +43,7 @@ class Engine:
         """What it defines; nothing where it cannot be imported, as on a machine for a GPU's tests alone."""
         if self.name == "cpu" and kernels.engine_missing("cpu"):
             return set()
-        return set(self.module.__all__)
+        return set(kernels_in(self.module))
 
     @property
     def kernels(self) -> list[str]:

@@ -413,7 +413,10 @@ def _function(function):
         _only_known(name, kwargs)
         if name in BLAS:
             _no_blas()
-        return call(function, *args, **kwargs)
+        if (out := kwargs.pop("out", None)) is None:
+            return call(function, *args, **kwargs)
+        call(lambda o, *a: function(*a, out=o, **kwargs), out, *args, in_place=True)
+        return out
 
     wrapper.__name__ = name
     return wrapper

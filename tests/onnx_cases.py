@@ -42,7 +42,7 @@ def bordered(x, value, kernel, strides, dilations, pads, auto_pad):
     top, left, bottom, right = ints(pads)
     if (top, left) == (bottom, right):
         return x, (top, left)
-    return F.pad(x, (left, right, top, bottom), value), 0
+    return F.pad(x, (left, right, top, bottom), value=value), 0
 
 
 def conv(
@@ -56,22 +56,34 @@ def conv_transpose(
     x, w, b=None, *, strides=ONE, pads=NONE, dilations=ONE, group=1, kernel_shape=None, auto_pad="NOTSET",
     output_padding=0, output_shape=None
 ):  # fmt: skip
-    need(auto_pad == "NOTSET" and pads[:2] == pads[2:], "a transposed convolution cut on one side")
+    n = x.ndim - 2
+    f, pads = getattr(F, f"conv_transpose{n}d"), pads if any(pads) else [0] * 2 * n
+    strides, dilations = of_axes(n, strides), of_axes(n, dilations)
+    need(auto_pad == "NOTSET" and pads[:n] == pads[n:], "a transposed convolution cut on one side")
     if output_shape:  # given instead of pads; what is missing is put on at the end
-        full = F.conv_transpose2d(x, w, None, strides, 0, 0, group, dilations).shape[2:]
+        full = f(x, w, None, strides, 0, 0, group, dilations).shape[2:]
         output_padding = np.subtract(output_shape, full)
-    return F.conv_transpose2d(x, w, b, strides, pads[:2], output_padding, group, dilations)
+    return f(x, w, b, strides, pads[:n], output_padding, group, dilations)
 
 
-def pooling(f, border):
+def of_axes(n, numbers):
+    """Numbers that are of so many axes, or the default, which is of two."""
+    return numbers if len(numbers) == n else (1,) * n
+
+
+def pooling(kind, border):
     def adapter(
         x, *, kernel_shape, strides=ONE, pads=NONE, dilations=ONE, auto_pad="NOTSET", ceil_mode=0,
         count_include_pad=0, storage_order=0
     ):  # fmt: skip
+        n = x.ndim - 2
+        f = getattr(F, f"{kind}_pool{n}d")
         need(set(dilations) == {1}, "windows with holes")
         need(not ceil_mode, "windows that reach beyond the border")
         whole = count_include_pad or not (any(pads) or auto_pad.startswith("SAME"))
-        need(f is F.max_pool2d or whole, "a mean that leaves the padding out")
+        need(kind == "max" or whole, "a mean that leaves the padding out")
+        if n != 2:
+            return f(x, kernel_shape, of_axes(n, strides), 0)
         x, padding = bordered(x, border, kernel_shape, strides, dilations, pads, auto_pad)
         return f(x, kernel_shape, strides, padding)
 
@@ -102,9 +114,7 @@ def gemm(a, b, c=0.0, *, alpha=1.0, beta=1.0, transA=0, transB=0):
 
 
 def cross_entropy(x, labels, weights=None, *, reduction="mean", ignore_index=None):
-    need(weights is None, "weights of classes")
-    need(ignore_index is None, "labels to ignore")
-    return F.cross_entropy(x, labels, reduction), F.log_softmax(x)
+    return F.cross_entropy(x, labels, reduction, weights, ignore_index), F.log_softmax(x, 1)
 
 
 def reduction(f):
@@ -140,10 +150,11 @@ def slices(x, starts, ends, axes=None, steps=None):
 
 
 def pad(x, pads, value=0.0, axes=None, *, mode="constant"):
-    need(mode == "constant", "a border of copies")
+    need(mode != "wrap", "a border of the other side")
     widths = np.zeros((x.ndim, 2), int)
     widths[slice(None) if axes is None else axes] = np.reshape(pads, (2, -1)).T
-    return F.pad(x, widths[::-1].flatten().tolist(), float(value))
+    mode = "replicate" if mode == "edge" else mode
+    return F.pad(x, widths[::-1].flatten().tolist(), mode, float(value))
 
 
 def one_hot(labels, depth, values, *, axis=-1):
@@ -181,6 +192,21 @@ def depth_to_space(x, *, blocksize, mode="DCR"):
     return F.pixel_shuffle(x, blocksize)
 
 
+def cumulative_sum(x, axis, *, exclusive=0, reverse=0):
+    need(not exclusive, "sums of the others")
+    y = F.cumsum(F.flip(x, int(axis)) if reverse else x, int(axis))
+    return F.flip(y, int(axis)) if reverse else y
+
+
+def split(x, sizes=None, *, axis=0, num_outputs=None):
+    need(sizes is not None or num_outputs, "parts that only the outputs count")
+    return F.chunk(x, num_outputs, axis) if sizes is None else F.split(x, ints(sizes), axis)
+
+
+def top_k(x, k, *, axis=-1, largest=1, sorted=1):
+    return F.topk(x, int(k.item()), axis, bool(largest))
+
+
 def selu(x, *, alpha=None, gamma=None):
     need(alpha is gamma is None, "other constants of selu")
     return F.selu(x)
@@ -189,12 +215,14 @@ def selu(x, *, alpha=None, gamma=None):
 OPS = {
     "Abs": F.abs,
     "Add": F.add,
-    "AveragePool": pooling(F.avg_pool2d, 0),
+    "AveragePool": pooling("avg", 0),
     "BatchNormalization": batch_norm,
     "Clip": F.clip,
     "Concat": lambda *xs, axis: F.concat(xs, axis),
     "Conv": conv,
     "ConvTranspose": conv_transpose,
+    "Cos": F.cos,
+    "CumSum": cumulative_sum,
     "DepthToSpace": depth_to_space,
     "Div": F.div,
     "Einsum": lambda *xs, equation: F.einsum(equation, *xs),
@@ -216,7 +244,7 @@ OPS = {
     "LogSoftmax": F.log_softmax,
     "MatMul": F.matmul,
     "Max": lambda *xs: reduce(F.maximum, xs),
-    "MaxPool": pooling(F.max_pool2d, -np.inf),
+    "MaxPool": pooling("max", -np.inf),
     "Mean": lambda *xs: F.mean(F.stack(xs), 0),
     "Min": lambda *xs: reduce(F.minimum, xs),
     "Mul": F.mul,
@@ -237,15 +265,19 @@ OPS = {
     "Resize": resize,
     "Selu": selu,
     "Sigmoid": F.sigmoid,
+    "Sin": F.sin,
     "Slice": slices,
     "Softmax": F.softmax,
     "SoftmaxCrossEntropyLoss": cross_entropy,
     "Softplus": F.softplus,
+    "Split": split,
     "Sqrt": F.sqrt,
     "Squeeze": squeeze,
     "Sub": F.sub,
     "Sum": lambda *xs: reduce(F.add, xs),
     "Tanh": F.tanh,
+    "Tile": lambda x, repeats: F.tile(x, ints(repeats)),
+    "TopK": top_k,
     "Transpose": lambda x, perm=None: F.permute(x, *perm) if perm else x.T,
     "Unsqueeze": unsqueeze,
     "Where": F.where,
@@ -262,14 +294,6 @@ LEFT_OUT = {
     # What minigan does not take, and says so.
     "does not name": "einsum_batch_diagonal einsum_inner_prod",
     "is more than half of": "maxpool_2d_pads",
-    "logits must have shape (N, C)": """
-        sce_mean_3d sce_mean_3d_log_prob
-        sce_NCd1d2d3d4d5_none_no_weight sce_NCd1d2d3d4d5_none_no_weight_log_prob
-    """,
-    "must have shape (N, C, H, W)": """
-        averagepool_1d_default averagepool_3d_default maxpool_1d_default maxpool_3d_default
-    """,
-    "need 4 axes": "convtranspose_1d convtranspose_3d",
     "needs min or max": "clip_default_inbounds",
     "no values to reduce": "reduce_log_sum_exp_empty_set reduce_max_empty_set reduce_min_empty_set",
     "out of range": "onehot_negative_indices onehot_out_of_range_indices",
@@ -296,11 +320,6 @@ LEFT_OUT = {
         resize_downsample_scales_cubic_A_n0p5_exclude_outside resize_upsample_scales_cubic_asymmetric
         resize_downsample_scales_cubic_antialias resize_downsample_sizes_cubic_antialias
     """,
-    "labels to ignore": """
-        sce_mean_no_weight_ii sce_mean_no_weight_ii_log_prob sce_mean_no_weight_ii_3d
-        sce_mean_no_weight_ii_3d_log_prob sce_mean_no_weight_ii_4d sce_mean_no_weight_ii_4d_log_prob
-        sce_NCd1d2d3_none_no_weight_negative_ii sce_NCd1d2d3_none_no_weight_negative_ii_log_prob
-    """,
     "neither float32 nor float64": " ".join(SMALL_INTEGERS)
     + """
         max_int32 max_int64 max_float16 min_int32 min_int64 min_float16
@@ -308,7 +327,13 @@ LEFT_OUT = {
         einsum_batch_matmul_bfloat16 einsum_sum_bfloat16 einsum_transpose_bfloat16 maxpool_2d_uint8
         onehot_without_axis onehot_with_bfloat16_values edge_pad reflect_pad wrap_pad pow_types_int64_float32
         pow_types_int32_float32 pow_types_int64_int64 pow_types_int32_int32 reduce_max_bool_inputs
-        reduce_max_empty_set_bool reduce_min_bool_inputs where_long_example
+        reduce_max_empty_set_bool reduce_min_bool_inputs where_long_example cumsum_2d_int32
+        cumsum_1d_int32_exclusive top_k_uint64 top_k_same_values top_k_same_values_largest
+        top_k_same_values_2d
+    """,
+    "sums of the others": "cumsum_1d_exclusive cumsum_1d_reverse_exclusive",
+    "parts that only the outputs count": """
+        split_equal_parts_1d_opset13 split_equal_parts_2d_opset13 split_equal_parts_default_axis_opset13
     """,
     "other constants of selu": "selu_example selu",
     "pixels at other places": """
@@ -321,13 +346,6 @@ LEFT_OUT = {
     "sizes that keep the aspect ratio": """
         resize_upsample_sizes_nearest_not_larger resize_upsample_sizes_nearest_not_smaller
         resize_downsample_sizes_nearest_not_larger resize_downsample_sizes_nearest_not_smaller
-    """,
-    "weights of classes": """
-        sce_none_weights sce_none_weights_log_prob sce_mean_weight sce_mean_weight_log_prob sce_mean_weight_ii
-        sce_mean_weight_ii_log_prob sce_mean_weight_ii_3d sce_mean_weight_ii_3d_log_prob sce_mean_weight_ii_4d
-        sce_mean_weight_ii_4d_log_prob sce_NCd1d2d3d4d5_mean_weight sce_NCd1d2d3d4d5_mean_weight_log_prob
-        sce_NCd1_mean_weight_negative_ii sce_NCd1_mean_weight_negative_ii_log_prob
-        sce_NCd1d2d3_sum_weight_high_ii sce_NCd1d2d3_sum_weight_high_ii_log_prob
     """,
     "windows that reach beyond the border": """
         averagepool_2d_ceil averagepool_2d_ceil_last_window_starts_on_pad maxpool_2d_ceil

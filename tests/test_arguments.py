@@ -1,5 +1,6 @@
 """The wrong kind of thing in every argument of every public call: one sentence that names both."""
 
+import copy
 import inspect
 import re
 
@@ -10,6 +11,7 @@ from minigan import Generator, Tensor, data, nn, optim
 from minigan import functional as F
 from minigan.data import Dataset
 from minigan.errors import MiniganError
+from minigan.nn.utils import parametrizations
 from minigan.optim import lr_scheduler
 
 
@@ -18,6 +20,7 @@ def t(*shape):
 
 
 IMAGES, WEIGHT, ROWS, VECTOR = t(2, 4, 6, 6), t(4, 4, 3, 3), t(3, 4), t(4)
+SEQUENCES, CLIPS = t(2, 4, 6), t(1, 4, 3, 4, 4)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +69,21 @@ WRONG = {
     "name": [None, "s", 1, object()],
     "generator": ["s", 1, object(), np.random.default_rng(0)],
     "module": [None, "s", 1, nn.Linear],
+    "integer": [None, "s", [1.0], object(), {}, ROWS, 1.5, True],
+    "parts": [None, "s", 1.5, object(), [0.5], -7, ROWS],
+    "border": ["s", 1, object(), [0.5], -7, ROWS],
+    "single": [*NO_NUMBER, "same", 0, -1, 1.5, (1.5,), (1, 1), (0,), (), ("s",)],
+    "triple": [*NO_NUMBER, "same", 0, -1, 1.5, (1, 1, 1.5), (1, 2), (0, 1, 1), (), ("s",) * 3],
+    "border of one": [*NO_NUMBER, "same", -1, 1.5, (1.5,), (1, 1), (-1,), (), ("s",)],
+    "border of three": [*NO_NUMBER, "same", -1, 1.5, (1, 1, 1.5), (1, 2), (-1, 0, 0), (), ("s",) * 3],
+    "classes": [None, "s", 1.5, [0.5], object()],
+    "above 0": [*NO_NUMBER, 0.0, -1.0, float("nan"), float("inf")],
+    "taps": [None, "s", 1.0, [], ["s"], [None], object()],
+    "crop": [None, "same", 1.5, (1, 1), (1, 1, 1, 1.5), object(), -9],
+    "ends": [*NO_NUMBER, "same", -1, 1.5, (1,), (1, 1, 1), (1, 1.5), (-1, 0), ()],
+    "border of four": [*NO_NUMBER, "same", -1, 1.5, (1, 1), (1, 1, 1, 1.5), (0, 0, 0, -1), ()],
+    "axis number": [None, "s", 1.5, object(), [1], ROWS],
+    "sizes": [*NO_NUMBER, "same", 0, -1, 1.5, (1, 1.5), (0, 1), (), float("nan"), ("s", "s")],
     "anything": [],
 }
 OPTIONAL = "?"  # behind a kind: None may stand for it
@@ -77,6 +95,7 @@ def same(names, row):
 
 
 x, w, flag = (ROWS, "tensor"), (ROWS, "tensor"), (False, "anything")  # what an op takes for true is Python's
+axis_of_four = (1, "axis")
 axis, axes, eps = (0, "axis"), (0, "axis?"), (1e-5, "at least 0")
 vector, images, slope = (VECTOR, "tensor?"), (IMAGES, "tensor"), (0.2, "unit?")
 window = {"stride": (1, "pair"), "padding": (0, "padding"), "dilation": (1, "pair"), "groups": (1, "count")}
@@ -86,16 +105,39 @@ reduced = {"x": x, "axis": axes, "keepdims": flag}
 loss = {"input": x, "target": (0.5, "operand"), "reduction": ("mean", "name")}
 rng = (Generator(0), "generator?")
 
+
+def over_axes(n, x, sizes, border):
+    """The rows of the convolutions and poolings over n axes, of an x of 4 channels."""
+    w, gy = t(4, 4, *(3,) * n), t(len(x), 4, *(m - 2 for m in x.shape[2:]))
+    x = (x, "tensor")
+    window = {"stride": (1, sizes), "padding": (0, border), "dilation": (1, sizes), "groups": (1, "count")}
+    conv = {"x": x, "w": (w, "tensor"), "b": vector, **window, "negative_slope": slope}
+    pool = {"x": x, "kernel_size": (2, sizes), "stride": (2, sizes + "?"), "padding": (0, border)}
+    return {
+        f"conv{n}d": conv,
+        f"conv_transpose{n}d": {**conv, "output_padding": (0, border)},
+        f"conv{n}d_weight": {"x": x, "gy": (gy, "tensor"), "kernel_size": (3, sizes), **window},
+        f"max_pool{n}d": pool,
+        f"avg_pool{n}d": pool,
+    }
+
+
 OPS = {
     **{
         n: {"x": x}
-        for n in ["abs", "erf", "exp", "log", "neg", "relu", "selu", "sigmoid", "softplus", "sqrt", "tanh"]
+        for n in [
+            *("abs", "clone", "cos", "erf", "exp", "log", "neg", "relu", "selu", "sigmoid", "sin"),
+            *("silu", "logsigmoid", "softplus", "sqrt", "square", "tanh"),
+        ]
     },
     **same(["add", "div", "maximum", "minimum", "mul", "pow", "sub"], both),
     **same(["max", "mean", "min", "norm", "sum", "logsumexp"], reduced),
     **same(["mse_loss", "l1_loss", "hinge_loss", "binary_cross_entropy_with_logits"], loss),
-    "avg_pool2d": pool,
-    "max_pool2d": pool,
+    **same(["avg_pool2d", "max_pool2d", "min_pool2d"], pool),
+    **over_axes(1, SEQUENCES, "single", "border of one"),
+    **over_axes(3, CLIPS, "triple", "border of three"),
+    "adaptive_avg_pool1d": {"x": (SEQUENCES, "tensor"), "output_size": (2, "count")},
+    "adaptive_avg_pool2d": {"x": images, "output_size": (2, "pair")},
     "batch_norm": {
         "x": images,
         "running_mean": (VECTOR, "tensor"),
@@ -107,6 +149,20 @@ OPS = {
         "eps": eps,
         "negative_slope": slope,
     },
+    **same(["argsort", "sort"], {"x": x, "axis": axis, "descending": flag}),
+    **same(["repeat", "tile"], {"x": x, "repeats": ((2, 1), "parts")}),
+    "repeat_interleave": {"x": x, "repeats": (2, "size"), "axis": axes},
+    "chunk": {"x": x, "chunks": (2, "count"), "axis": axis},
+    "split": {"x": x, "size_or_sections": (2, "parts"), "axis": axis},
+    "unbind": {"x": x, "axis": axis},
+    "narrow": {"x": x, "axis": axis, "start": (1, "integer"), "length": (1, "size")},
+    "roll": {"x": x, "shifts": (1, "integer"), "axis": axes},
+    "cumsum": {"x": x, "axis": axis},
+    "index_select": {"x": x, "axis": axis, "index": (np.array([0, 1]), "integers")},
+    "topk": {"x": x, "k": (2, "count"), "axis": axis, "largest": flag},
+    "masked_fill": {"x": x, "mask": (MASK, "bools"), "value": (0.0, "any number")},
+    "std": {**reduced, "correction": (1, "size")},
+    "unflatten": {"x": x, "axis": axis, "shape": ((3, 1), "shape")},
     "cast": {"x": x, "dtype": (np.float64, "dtype")},
     "clip": {"x": x, "min": (0.0, "anything"), "max": (1.0, "anything")},
     "concat": {"tensors": ([ROWS, ROWS], "tensors"), "axis": axis},
@@ -121,13 +177,53 @@ OPS = {
         "output_padding": (0, "padding"),
         "negative_slope": slope,
     },
-    "cross_entropy": {"input": x, "target": (LABELS, "integers"), "reduction": ("mean", "name")},
+    "cross_entropy": {
+        "input": x,
+        "target": (LABELS, "classes"),
+        "reduction": ("mean", "name"),
+        "weight": vector,
+        "ignore_index": (None, "integer?"),
+        "label_smoothing": (0.0, "unit"),
+    },
+    "kl_div": {**loss, "log_target": flag},
+    "smooth_l1_loss": {**loss, "beta": (1.0, "above 0")},
+    "glu": {"x": x, "axis": axis_of_four},
+    "prelu": {"x": x, "weight": (VECTOR, "tensor")},
+    "normalize": {"x": x, "axis": axis, "eps": eps},
+    "cosine_similarity": {"a": x, "b": (ROWS, "tensor"), "axis": axis, "eps": eps},
+    "straight_through": {"hard": x, "soft": w},
+    "gumbel_softmax": {
+        "logits": x,
+        "tau": (1.0, "above 0"),
+        "hard": flag,
+        "axis": axis,
+        "generator": rng,
+    },
+    "modulated_conv2d": {
+        "x": images,
+        "w": (WEIGHT, "tensor"),
+        "styles": (t(2, 4), "tensor"),
+        "stride": (1, "pair"),
+        "padding": (0, "padding"),
+        "demodulate": flag,
+        "transposed": flag,
+        "eps": eps,
+    },
+    "upfirdn2d": {
+        "x": images,
+        "f": ([1.0, 1.0], "taps"),
+        "up": (1, "count"),
+        "down": (1, "count"),
+        "padding": (0, "crop"),
+        "flip_filter": flag,
+        "gain": (1.0, "number"),
+    },
     "dropout": {"x": x, "p": (0.5, "below 1"), "training": (True, "anything"), "generator": rng},
     "einsum": {"equation": ("ij->i", "name"), "operands": ((ROWS,), "tensors")},
     "elu": {"x": x, "alpha": (1.0, "at least 0")},
     "embedding": {"input": (LABELS, "integers"), "weight": w},
     "expand": {"x": x, "shape": ((2, 3, 4), "shape")},
-    "flatten": {"x": x, "start_axis": axis},
+    "flatten": {"x": x, "start_axis": axis, "end_axis": (-1, "axis")},
     "flip": {"x": x, "axis": axis},
     "gather": {"x": x, "axis": axis, "index": (np.zeros((3, 4), int), "integers")},
     "gelu": {"x": x, "approximate": ("none", "name")},
@@ -155,8 +251,9 @@ OPS = {
     "matmul": {"a": (ROWS, "tensor"), "b": (t(4, 2), "tensor")},
     "maxout": {"x": x, "pieces": (2, "count"), "axis": (1, "axis")},
     "one_hot": {"labels": (LABELS, "integers"), "num_classes": (3, "count"), "dtype": ("float32", "dtype")},
-    "pad": {"x": x, "pad": ((1, 1), "shape"), "value": (0.0, "any number")},
+    "pad": {"x": x, "pad": ((1, 1), "border"), "mode": ("constant", "name"), "value": (0.0, "any number")},
     "permute": {"x": x, "axes": ((1, 0), "axis")},
+    "pixel_unshuffle": {"x": images, "downscale_factor": (2, "count")},
     "pixel_shuffle": {"x": images, "upscale_factor": (2, "count")},
     "reshape": {"x": x, "shape": ((4, 3), "shape")},
     "row_norms": {"x": x, "eps": eps},
@@ -167,12 +264,49 @@ OPS = {
     "var": {**reduced, "correction": (1, "size")},
     "where": {"condition": (MASK, "bools"), **both},
 }
-channels = {"in_channels": (4, "size"), "out_channels": (4, "size"), "kernel_size": (3, "pair")}
 switch = (True, "flag")
+cell = {"input_size": (3, "size"), "hidden_size": (2, "count"), "bias": switch, "generator": rng}
+
+
+def over_axes_of_layers(n, sizes, border, ends):
+    """The rows of the convolutions, poolings and borders over n axes; `ends`: the kind of a border's."""
+    channels = {"in_channels": (4, "size"), "out_channels": (4, "size"), "kernel_size": (3, sizes)}
+    window = {"stride": (1, sizes), "padding": (0, border), "dilation": (1, sizes), "groups": (1, "count")}
+    conv = {**channels, **window, "bias": switch, "generator": rng}
+    pool = {"kernel_size": (2, sizes), "stride": (2, sizes + "?"), "padding": (0, border)}
+    pools = [f"MaxPool{n}d", f"AvgPool{n}d", *(["MinPool2d"] if n == 2 else [])]
+    pads = [] if ends is None else [f"ReflectionPad{n}d", f"ReplicationPad{n}d"]
+    return {
+        f"Conv{n}d": conv,
+        f"ConvTranspose{n}d": {**conv, "output_padding": (0, border)},
+        **same(pools, pool),
+        **same(pads + ["ZeroPad2d"] * (n == 2), {"padding": (1, ends)}),
+    }
+
+
 LAYERS = {
-    **same(["ReLU", "SELU", "Tanh", "Sigmoid", "Softplus", "Flatten", "Identity", "Module"], {}),
+    **same(["ReLU", "SELU", "SiLU", "Tanh", "Sigmoid", "LogSigmoid", "Softplus", "Identity", "Module"], {}),
+    "Flatten": {"start_axis": (1, "axis number"), "end_axis": (-1, "axis number")},
+    "PReLU": {"num_parameters": (1, "count"), "init": (0.25, "number")},
+    **same(("LogSoftmax", "GLU", "Softmax"), {"axis": (-1, "anything")}),
+    **over_axes_of_layers(1, "single", "border of one", "ends"),
+    **over_axes_of_layers(2, "pair", "padding", "border of four"),
+    **over_axes_of_layers(3, "triple", "border of three", None),
+    "AdaptiveAvgPool1d": {"output_size": (2, "count")},
+    "AdaptiveAvgPool2d": {"output_size": (2, "pair")},
+    "PixelShuffle": {"upscale_factor": (2, "count")},
+    "PixelUnshuffle": {"downscale_factor": (2, "count")},
+    **same(["L1Loss", "MSELoss", "BCEWithLogitsLoss"], {"reduction": ("mean", "name")}),
+    "SmoothL1Loss": {"reduction": ("mean", "name"), "beta": (1.0, "above 0")},
+    "KLDivLoss": {"reduction": ("batchmean", "name"), "log_target": switch},
+    "CrossEntropyLoss": {
+        "weight": (VECTOR, "tensor?"),
+        "ignore_index": (None, "integer?"),
+        "reduction": ("mean", "name"),
+        "label_smoothing": (0.0, "unit"),
+    },
     **same(
-        ("BatchNorm1d", "BatchNorm2d"),
+        ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
         {
             "num_features": (4, "size"),
             "eps": eps,
@@ -183,28 +317,38 @@ LAYERS = {
     ),
     "ELU": {"alpha": (1.0, "at least 0")},
     "GELU": {"approximate": ("none", "name")},
-    "Conv2d": {**channels, **window, "bias": switch, "generator": rng},
-    "ConvTranspose2d": {
-        **channels,
-        **window,
-        "output_padding": (0, "padding"),
-        "bias": switch,
-        "generator": rng,
-    },
     "Dropout": {"p": (0.5, "below 1"), "generator": rng},
     "Embedding": {"num_embeddings": (3, "size"), "embedding_dim": (2, "size"), "generator": rng},
     "GroupNorm": {"num_groups": (2, "count"), "num_channels": (4, "size"), "eps": eps, "affine": switch},
-    "InstanceNorm2d": {"num_features": (4, "size"), "eps": eps, "affine": switch},
+    **same(
+        ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"],
+        {"num_features": (4, "size"), "eps": eps, "affine": switch},
+    ),
     "LayerNorm": {"normalized_shape": (4, "shape"), "eps": eps, "elementwise_affine": switch},
     "LeakyReLU": {"negative_slope": (0.2, "unit")},
     "Linear": {"in_features": (3, "size"), "out_features": (2, "size"), "bias": switch, "generator": rng},
+    **same(["GRUCell", "LSTMCell"], cell),
+    **same(
+        ["GRU", "LSTM"],
+        {**cell, "num_layers": (2, "count"), "batch_first": switch, "bidirectional": switch},
+    ),
+    "MultiheadAttention": {
+        "embed_dim": (4, "count"),
+        "num_heads": (2, "count"),
+        "dropout": (0.1, "below 1"),
+        "bias": switch,
+        "batch_first": switch,
+        "generator": rng,
+    },
+    "PositionalEncoding": {"dim": (4, "count")},
     "Maxout": {"pieces": (2, "count"), "axis": (1, "anything")},
+    "ModuleDict": {"modules": ({"a": nn.ReLU()}, "modules")},
+    "ModuleList": {"modules": ([nn.ReLU()], "modules")},
     "Parameter": {"data": ([1.0], "data"), "dtype": (None, "anything")},
     "Sequential": {"modules": ((nn.ReLU(),), "modules")},
-    "Softmax": {"axis": (-1, "anything")},
     "Unflatten": {"shape": ((4, 1), "shape")},
     "Upsample": {
-        "size": (3, "pair?"),
+        "size": (3, "sizes?"),
         "scale_factor": (None, "anything"),
         "mode": ("nearest", "name"),
         "align_corners": switch,
@@ -241,6 +385,7 @@ OPTIM = {
     },
     "RMSprop": {**common, **decay, "alpha": (0.9, "at least 0"), "eps": eps},
     "Adam": {**common, **decay, "betas": ((0.9, 0.9), "tensors"), "eps": eps},
+    "AdamW": {**common, **decay, "betas": ((0.9, 0.9), "tensors"), "eps": eps},
     "ExponentialMovingAverage": {"network": (nn.Linear(1, 1), "module"), "decay": (0.9, "below 1")},
 }
 schedule = {"optimizer": (optimiser(), "module")}
@@ -299,9 +444,22 @@ WRONG |= {
     "labels": ["s", [0, 1, 0], np.ones(3), np.array([0, 1, -1]), np.zeros(2, int), COMPLEX],
 }
 PARTS = {"F": (F, OPS), "nn": (nn, LAYERS), "init": (nn.init, INIT), "optim": (optim, OPTIM)}
+UTILS = {"clip_grad_norm": {"gradients": ([ROWS, None], "gradients"), "max_norm": (1.0, "at least 0")}}
+PARAMETRIZATIONS = {
+    "spectral_norm": {
+        "module": (nn.Linear(2, 2), "module"),
+        "name": ("weight", "name"),
+        "n_power_iterations": (1, "count"),
+        "eps": eps,
+        "dim": (0, "axis?"),
+        "generator": rng,
+    }
+}
+WRONG |= {"gradients": [None, "s", 1, ["s"], [1.0], ROWS, object()]}
+PARTS |= {"utils": (nn.utils, UTILS), "parametrizations": (parametrizations, PARAMETRIZATIONS)}
 PARTS |= {"lr_scheduler": (lr_scheduler, SCHEDULES), "data": (data, DATA)}
 DATA_WORDS = {"batch_size": "batch.size", "name": "(name|dataset)"}
-NO_CALL = {"init", "lr_scheduler", "FROM_FILES", "NAMES"}
+NO_CALL = {"init", "utils", "parametrizations", "lr_scheduler", "FROM_FILES", "NAMES"}
 
 
 def public(module):
@@ -327,6 +485,7 @@ def called(part, name, changes):
     module, rows = PARTS[part]
     call = getattr(module, name)
     values = {argument: value for argument, (value, _) in rows[name].items()} | changes
+    values |= {a: copy.deepcopy(v) for a, v in values.items() if a == "module" and isinstance(v, nn.Module)}
     positional, keywords = [], {}
     for argument, p in inspect.signature(call).parameters.items():
         if argument not in values:

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from minigan import training
 from minigan.errors import MiniganError
 from minigan.files import remove_leftovers, write_together
-from minigan.gans import gan
+from minigan.gans.noise import gan
 from minigan.training import Options, Run, Sampler
 from minigan.training.checkpoint import (
     Checkpoint,
@@ -24,7 +24,7 @@ from minigan.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from minigan.training.records import alike, cut_after, lines_after, read_records
+from minigan.training.records import alike, cut_after, lines_up_to, read_records
 from minigan.training.session import Session
 
 CFG = gan.Config(steps=6, batch_size=8, latent=4)
@@ -60,9 +60,9 @@ def assert_same(one, other):
 
 def test_a_checkpoint_is_two_files_that_others_can_read(run):
     path = run.latest_checkpoint()
-    assert load_file(path)["generator.0.weight"].shape == (128, 4)
+    assert load_file(path)["G.0.weight"].shape == (128, 4)
     description = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert (description["model"], description["step"], description["format"]) == ("gan", 6, 1)
+    assert (description["model"], description["step"], description["format"]) == ("gan", 6, 2)
     assert {"minigan", "numpy", "python", "sha256", "settings", "state"} < description.keys()
     found = load_checkpoint(path)
     assert (found.model, found.step, found.state["step"]) == ("gan", 6, 6)
@@ -111,35 +111,35 @@ def test_where_no_checkpoint_is_good_it_is_said(run):
 
 
 def renamed(arrays):
-    return {name.replace("generator.0.weight", "generator.7.weight"): a for name, a in arrays.items()}
+    return {name.replace("G.0.weight", "G.7.weight"): a for name, a in arrays.items()}
 
 
 def reshaped(arrays):
-    return arrays | {"generator.0.weight": np.zeros((3, 4), np.float32)}
+    return arrays | {"G.0.weight": np.zeros((3, 4), np.float32)}
 
 
 def poisoned(arrays):
-    return arrays | {"discriminator.0.bias": np.full(128, np.nan, np.float32)}
+    return arrays | {"D.0.bias": np.full(128, np.nan, np.float32)}
 
 
 def widened(arrays):
-    return arrays | {"average.0.bias": arrays["average.0.bias"].astype(np.float64)}
+    return arrays | {"average.G.0.bias": arrays["average.G.0.bias"].astype(np.float64)}
 
 
 @pytest.mark.parametrize(
     ("arrays", "changes", "message"),
     [
         (None, {"model": "dcgan"}, "is of dcgan; .* is a run of gan"),
-        (None, {"format": 2, "minigan": "9.0"}, "was written by minigan 9.0 in format 2"),
+        (None, {"format": 3, "minigan": "9.0"}, "was written by minigan 9.0 in format 3"),
         (None, {"format": "1"}, "format is not a int"),
         (None, {"step": 8}, "is misnamed: it is of step 8"),
         (None, {"settings": {}}, "does not fit this run: .*trained with"),
-        (None, {"state": {"step": 6}}, "does not fit this run: its state"),
-        (renamed, {}, "does not fit this run: generator.0.weight is missing"),
+        (None, {"state": {"step": 6}}, "cannot be used: its state has no parts"),
+        (renamed, {}, "does not fit this run: G.0.weight is missing"),
         (lambda arrays: arrays | {"x": np.zeros(2)}, {}, "does not fit this run: x is unexpected"),
-        (reshaped, {}, r"generator.0.weight has shape \(3, 4\), expected \(128, 4\)"),
-        (widened, {}, "average.0.bias is float64"),
-        (poisoned, {}, "discriminator.0.bias has values that are not finite"),
+        (reshaped, {}, r"G.0.weight has shape \(3, 4\), expected \(128, 4\)"),
+        (widened, {}, "average.G.0.bias is float64"),
+        (poisoned, {}, "D.0.bias has values that are not finite"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused_in_one_sentence(run, arrays, changes, message):
@@ -160,20 +160,36 @@ def test_a_place_in_the_data_that_is_none_is_refused(run, place):
         training.resume(run.path, steps=8)
 
 
+def merged(old, new):
+    """The dict `old`, with what `new` has, also in the dicts within."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{name: merged(old.get(name), value) for name, value in new.items()}}
+
+
 @pytest.mark.parametrize(
     ("place", "name", "value", "message"),
     [
-        ("state", "opt_d", {"lr": -1.0}, "opt_d.lr must be at least 0, got -1.0"),
-        ("state", "data", {"seed": -1}, "its state has other names or values"),
+        ("state", "parts", {"opt_d": {"lr": -1.0}}, "opt_d.lr must be at least 0, got -1.0"),
+        ("state", "parts", {"opt_e": {"lr": 1.0}}, "opt_e is unexpected"),
+        ("state", "parts", {"opt_d": 1}, "opt_d is unexpected"),
+        ("state", "data", {"seed": -1}, "ring8 has no place {'seed': -1"),
+        ("state", "random", {"dropout": [0, 0]}, "random.dropout is unexpected"),
+        ("state", "random", {"default": [-1, 0]}, "Generator: key must be at least 0, got -1"),
         ("arrays", "opt_d.exp_avg.1", np.zeros(1, np.float32), "opt_d.exp_avg.1 has shape"),
-        ("arrays", "average.2.bias", np.zeros(128, np.int32), "average.2.bias is int32, expected float32"),
+        (
+            "arrays",
+            "average.G.2.bias",
+            np.zeros(128, np.int32),
+            "average.G.2.bias is int32, expected float32",
+        ),
     ],
 )
 def test_a_session_is_restored_whole_or_not_at_all(run, place, name, value, message):
     session = Session(run.config["model"], run.options(), run.hyperparameters())
     checkpoint = load_checkpoint(run.latest_checkpoint())
     held = getattr(checkpoint, place)
-    changed = {**held, name: value if place == "arrays" else {**held[name], **value}}
+    changed = {**held, name: value if place == "arrays" else merged(held[name], value)}
     arrays, state = {k: a.copy() for k, a in session.arrays().items()}, session.state()
     with pytest.raises(MiniganError, match=f"does not fit this run: {message}"):
         session.restore(replace(checkpoint, **{place: changed}))
@@ -186,14 +202,14 @@ def test_a_checkpoint_with_one_name_for_shared_weights_is_restored(run, monkeypa
     """As written before a state had all names of a tensor."""
     session = Session(run.config["model"], run.options(), run.hyperparameters())
     checkpoint = load_checkpoint(run.latest_checkpoint())
-    session.D[1].alias = session.D[0]
-    assert "discriminator.1.alias.weight" in session.arrays()
+    session.parts["D"][1].alias = session.parts["D"][0]
+    assert "D.1.alias.weight" in session.arrays()
     session.restore(checkpoint)
-    np.testing.assert_array_equal(session.D[0].weight.numpy(), checkpoint.arrays["discriminator.0.weight"])
+    np.testing.assert_array_equal(session.parts["D"][0].weight.numpy(), checkpoint.arrays["D.0.weight"])
 
 
 def test_a_checkpoint_of_an_earlier_minigan_is_told_apart(tmp_path):
-    save_file({"generator.w": np.zeros(2)}, tmp_path / "step-000001.safetensors", {"minigan": "{}"})
+    save_file({"G.w": np.zeros(2)}, tmp_path / "step-000001.safetensors", {"minigan": "{}"})
     with pytest.raises(MiniganError, match="in a run of a minigan before checkpoints had one"):
         load_checkpoint(tmp_path / "step-000001.safetensors")
 
@@ -320,11 +336,13 @@ def test_lines_that_cannot_be_read_are_passed_over(tmp_path):
     good = [b'{"step": 1, "d_loss": 0.5}\n', b'{"step": 2, "d_loss": null}\n', b'{"step": 4, "d_loss": 1}\n']
     bad = [b'{"step": 3, "d_lo\n', b"\xff\n", b'{"step": "3"}\n', b'{"step": -1, "d_loss": 1}\n', b"[]\n"]
     file = tmp_path / "metrics.jsonl"
-    file.write_bytes(good[0] + b"".join(bad) + good[1] + b'{"step": 3, "d_lots": 1}\n' + good[2] + b'{"st')
+    file.write_bytes(good[0] + b"".join(bad) + good[1] + b'{"step": 3, "d_loss": [1]}\n' + good[2] + b'{"st')
     assert [record["step"] for record in read_records(file)] == [1, 2, 3, 4]
     assert [record["step"] for record in alike(read_records(file))] == [1, 2, 4]
     assert alike([{"step": 1, "d_loss": "much"}, {"step": 2, "d_loss": True}, {"step": 10**20}]) == []
-    assert lines_after(file, 2) == b'{"step": 3, "d_lots": 1}\n' + good[2]
+    other = {"step": 3, "penalty": 1}  # comes every third step
+    assert other in alike([*read_records(file), other])
+    assert lines_up_to(file, 2) == good[0] + good[1]
     cut_after(file, 2)
     assert file.read_bytes() == good[0] + good[1]
     assert read_records(tmp_path / "none") == []

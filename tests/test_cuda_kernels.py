@@ -18,6 +18,7 @@ from minigan_kernels.cuda.columns import columns_of, grid
 from minigan_kernels.cuda.emulator import order
 from minigan_kernels.cuda.launch import Source
 from minigan_kernels.cuda.layout import by_stride, in_order, inverse, order_of
+from minigan_kernels.engines import kernels_in
 
 pytestmark = [
     pytest.mark.slow,  # each file of kernels is compiled by g++
@@ -258,15 +259,16 @@ def test_large_and_small_images_are_pooled_by_the_same_code():
 
 # CuPy's arrays, of the stand-in: its rules are kept, and nothing is copied to or from the host
 
-STEP = tuple(normals(4, 9)), np.array([3]), (0.1, 0.5, 0.9, 1e-8, 0.1)
+RATE = np.array([0.1])
+STEP = tuple(normals(4, 9)), np.array([3]), (RATE, 0.5, 0.9, 1e-8, 0.1)
 ON_GPU = {
     **ONCE,
     "adam": (*np.abs(STEP[0]), STEP[1], *STEP[2]),
     "move_statistics": (*np.abs(normals(2, 5)), MEAN, VAR, 0.1, 1.25),
     "normal": (5, np.array([2**40], np.uint64), 7, np.float32),
     "philox": (5, np.array([2**40], np.uint64), 7),
-    "rmsprop": (*np.abs(normals(3, 9)), 0.1, 0.99, 1e-8, 0.1),
-    "sgd": (*normals(3, 9), 0.1, 0.9, 0.0, 0.1, True, False),
+    "rmsprop": (*np.abs(normals(3, 9)), RATE, 0.99, 1e-8, 0.1),
+    "sgd": (*normals(3, 9), RATE, 0.9, 0.0, 0.1, True, False),
     "uniform": (5, np.array([2**40], np.uint64), 7, np.float32),
 }
 DRAWN = {"normal", "philox", "uniform"}
@@ -274,7 +276,7 @@ PRODUCTS = {"conv2d", "conv2d_input", "conv2d_weight", "linear", "matmul"}  # se
 
 
 def test_every_kernel_is_tried_on_arrays_of_cupy():
-    assert set(ON_GPU) == set(cuda.__all__) - PRODUCTS
+    assert set(ON_GPU) == kernels_in(cuda).keys() - PRODUCTS
 
 
 @pytest.mark.parametrize(
@@ -339,6 +341,8 @@ def test_a_counter_of_another_kind_is_refused():
         cuda.philox(0, np.array([1, 2], np.uint64), 4)
     with pytest.raises(TypeError, match="one int64"):
         cuda.adam(*(normals(3) for _ in range(4)), np.array([1.0]), 0.1, 0.5, 0.9, 1e-8, 0.0)
+    with pytest.raises(TypeError, match="sgd: a rate in an array is one float64, got 1 float32"):
+        cuda.sgd(normals(3), normals(3), None, np.array([0.1], np.float32), 0, 0, 0, False, True)
 
 
 def test_adam_counts_in_an_array_as_with_an_integer():
@@ -349,6 +353,22 @@ def test_adam_counts_in_an_array_as_with_an_integer():
         for arrays, t in ((known, step), (counted, np.array([step]))):
             cuda.adam(arrays[0], g, *arrays[1:], t, 1e-3, 0.5, 0.999, 1e-8, 0.1)
         np.testing.assert_array_equal(known, counted)
+
+
+@pytest.mark.parametrize("lr", [1e-3, 0.1, 1 / 3])
+def test_a_rate_in_an_array_gives_the_bits_of_the_number(lr):
+    p, g, m, v = normals(4, 101)
+    steps = {
+        "sgd": (cuda.sgd, (), lambda lr: (None, lr, 0.0, 0.0, 0.1, False, False)),
+        "momentum": (cuda.sgd, (m,), lambda lr: (lr, 0.9, 0.0, 0.1, True, False)),
+        "rmsprop": (cuda.rmsprop, (v * v,), lambda lr: (lr, 0.9, 1e-8, 0.1)),
+        "adam": (cuda.adam, (m, v * v), lambda lr: (7, lr, 0.5, 0.999, 1e-8, 0.1)),
+    }
+    for name, (step, state, settings) in steps.items():
+        known, held = ([a.copy() for a in (p, *state)] for _ in range(2))
+        for arrays, rate in ((known, lr), (held, np.array([lr]))):
+            step(arrays[0], g, *arrays[1:], *settings(rate))
+        np.testing.assert_array_equal(known, held, err_msg=name)
 
 
 # Bad input

@@ -303,7 +303,7 @@ def test_nothing_copies_the_pictures_into_memory(cache, tmp_path, monkeypatch):
 
 
 def test_the_doctor_tells_the_place_and_the_size(cache, pictures):
-    from minigan.doctor import findings
+    from minigan.environment import findings
 
     def told():
         return dict(findings())["decoded pictures"]

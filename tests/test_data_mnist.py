@@ -1,7 +1,9 @@
 """MNIST, Fashion-MNIST and stacked MNIST: where the files are looked for, and what is made of them."""
 
 import gzip
+import hashlib
 import os
+from itertools import islice
 
 import numpy as np
 import pooch
@@ -229,3 +231,23 @@ def test_the_real_stacks_have_a_thousand_modes(split, count):
         pytest.skip(str(error))
     assert (len(stacks), stacks.shape, stacks.classes) == (count, (3, 28, 28), 1000)
     assert np.bincount(stacks.labels).min() > 0.4 * count / 1000
+
+
+@pytest.mark.skipif(not REAL, reason="the environment variable MINIGAN_DATA_DIR names no folder with MNIST")
+@pytest.mark.parametrize(
+    ("name", "how", "digest"),  # as they were before there were other kinds of data
+    [
+        ("mnist", {}, "c9c15832face2dcb"),
+        ("mnist", {"split": "test", "size": 32, "flip": True}, "1522b6d4dde3c7f7"),
+        ("stacked-mnist", {}, "2f3f3098441d4308"),
+    ],
+)
+def test_the_bits_of_real_batches(name, how, digest):
+    found = hashlib.sha256()
+    try:
+        batches = load(name, data_dir=REAL, **how).batches(16, 5, labels=True)
+    except MiniganError as error:
+        pytest.skip(str(error))
+    for batch, labels in islice(batches, 12):
+        found.update(np.ascontiguousarray(batch).tobytes() + labels.tobytes())
+    assert found.hexdigest()[:16] == digest

@@ -226,7 +226,7 @@ def test_every_mode_of_pillow_is_known(mode):
     image = Image.new(mode, (2, 2))
     try:
         assert pictures._eight_bits(image, set()).mode in ("L", "RGB")
-    except pictures.UnknownRange:
+    except pictures.Unfit:
         assert mode == "I"
 
 

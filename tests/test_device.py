@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 import minigan_kernels as kernels
-from minigan import Generator, Tensor, backend, doctor, gans, grad, nn, no_grad, optim
+from minigan import Generator, Tensor, backend, environment, grad, nn, no_grad, optim
 from minigan import functional as F
 from minigan.backend import device
 from minigan.cli import main
 from minigan.data import Batches, Dataset
 from minigan.errors import DeviceError
+from minigan.gans import model_named
 from minigan.nn import init
 from minigan.testing.op_table import ROWS
 from minigan.training import Options, Run, Session
@@ -213,7 +214,7 @@ def test_an_unknown_device_on_the_command_line(tmp_path, monkeypatch, capsys):
 
 
 def test_doctor_names_the_gpus(gpu):
-    findings = dict(doctor.findings())
+    findings = dict(environment.findings())
     assert findings["GPU"] == (
         "gpu:0 Stand-in GPU, gpu:1 Stand-in GPU; CuPy 14.0.0 (stand-in) for CUDA 13.2, a driver for CUDA 13.0"
     )
@@ -286,6 +287,17 @@ def test_two_devices_in_one_op_are_an_error_that_names_all_three(gpu, op, f, pla
     assert str(error.value).startswith(f"{op}: one array lies on ")
     for place in places:
         assert str(device(place)) in str(error.value)
+
+
+def test_what_an_op_on_a_gpu_refuses_is_told_as_on_the_cpu(gpu):
+    said = []
+    for place in ("cpu", "gpu"):
+        mask = device(place).put(np.array([True, False, True]))
+        a = Tensor(np.ones(2, np.float32), device=place)
+        with pytest.raises(ValueError, match=r"^where: .*\(3,\)") as error:
+            F.where(mask, a, a)
+        said.append(str(error.value))
+    assert said[0] == said[1]
 
 
 def test_values_from_any_device_can_be_written(gpu):
@@ -518,7 +530,7 @@ def test_out_of_memory_names_the_op_the_shapes_and_the_bytes(gpu):
 
 def losses(model, place, steps=3, **settings):
     """The losses of the first steps of `model`, and every array of the run."""
-    session = Session(model, Options(device=place), gans.MODELS[model].Config(batch_size=8, **settings))
+    session = Session(model, Options(device=place), model_named(model).Config(batch_size=8, **settings))
     found = [session.next_step() for _ in range(steps)]
     return found, session.arrays(), session.state()
 

@@ -121,7 +121,9 @@ def test_nan_and_infinity_come_out_as_from_reference(engine, name):
             found = run(engine, name, arrays, rest)
         # Of many sums, inf - inf is NaN or not as they are grouped; a subnormal probability times infinity is
         # NaN where it is flushed to zero. What is finite is the same.
+        # An infinite x, or mean, is infinitely far from the other, before the sums or after.
         loose = "double" in name or (engine.name in FLUSH and name.endswith(PROBABILITIES))
+        loose = loose or (name == "normalize_backward" and i > 0)
         kinds = (np.isfinite,) if loose else (np.isnan, np.isposinf, np.isneginf)
         for a, b in zip(found, expected, strict=True):
             if a is not None:

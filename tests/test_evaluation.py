@@ -9,7 +9,7 @@ import pytest
 from minigan import cli
 from minigan.data import load
 from minigan.errors import MiniganError
-from minigan.gans import cgan, gan
+from minigan.gans.noise import cgan, gan
 from minigan.metrics import hold_out
 from minigan.training import Options, Run, Sampler, evaluate_run, resume, train
 from minigan.training.evaluation import Archive, EvaluationData

@@ -9,7 +9,7 @@ import pytest
 from bench.faults import __main__ as command
 from bench.faults.damage import WAYS, damaged
 from bench.faults.fuzz import LOADERS, fuzz
-from minigan.gans import MODELS
+from minigan.gans import model_names
 from minigan.training import Session, evaluation
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks, and sends POSIX signals")
@@ -17,7 +17,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="forks, and sends POSIX si
 
 @pytest.mark.slow
 @posix
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", model_names())
 def test_killed_at_random_moments_a_run_ends_in_the_same_bits(model):
     from bench.faults.kill import kill
 

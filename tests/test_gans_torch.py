@@ -1,7 +1,7 @@
 """The models' training loops against the same written in PyTorch: ten steps, number by number.
 
 Both start from the same weights and see the same noise and batches. The networks are spelled out
-layer by layer, so that nothing of what `networks` builds is taken on trust. Trained weights go into those
+layer by layer, so that nothing of what `parts` builds is taken on trust. Trained weights go into those
 networks from a checkpoint, and make the same images.
 """
 
@@ -10,10 +10,14 @@ import pytest
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from minigan import Generator, Tensor
-from minigan.gans import MODELS, dcgan, gan
+from minigan import Generator
+from minigan.bench.minigan_side import GivenFirst
+from minigan.bench.steps import fields_of
+from minigan.gans import model_named
+from minigan.gans.model import networks
 from minigan.testing import assert_close
 from minigan.training import Options, Sampler, train
+from minigan.training.session import numbers_of
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
 load_file = pytest.importorskip("safetensors.torch").load_file
@@ -130,25 +134,26 @@ def train_in_torch(G, D, data, noise, rates, betas):
 @pytest.mark.parametrize(
     ("model", "shape", "settings", "their_networks"),
     [
-        (dcgan, (1, 16, 16), {"width": 8}, dcgan_networks),
-        (gan, (1, 4, 4), {}, mlp_networks),
-        (gan, (2,), {"lr": 1e-3, "beta1": 0.8, "beta2": 0.9}, point_networks),
+        ("dcgan", (1, 16, 16), {"width": 8}, dcgan_networks),
+        ("gan", (1, 4, 4), {}, mlp_networks),
+        ("gan", (2,), {"lr": 1e-3, "beta1": 0.8, "beta2": 0.9}, point_networks),
     ],
     ids=["dcgan", "gan", "points"],
 )
-def test_training_goes_as_in_pytorch(model, shape, settings, their_networks, dtype, rtol, monkeypatch):
+def test_training_goes_as_in_pytorch(model, shape, settings, their_networks, dtype, rtol):
+    model = model_named(model)
     cfg, rng = model.Config(latent=LATENT, batch_size=8, **settings), Generator(0)
     data = [rng.uniform((8, *shape), -1, 1, dtype) for _ in range(STEPS)]
     noise = [rng.normal((8, LATENT), dtype=dtype) for _ in range(STEPS)]
 
-    ours = [net.to(dtype) for net in model.networks(cfg, shape, rng)]
+    parts = model.parts(cfg, fields_of(shape), rng)
+    ours = [net.to(dtype) for net in networks(parts).values()]
     theirs = [net.to(torch.from_numpy(data[0]).dtype) for net in their_networks()]
     for our, their in zip(ours, theirs, strict=True):
         their.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in our.state_dict().items()})
 
-    given = iter(noise)
-    monkeypatch.setattr(model, "noise", lambda cfg, n, rng: Tensor(next(given)))
-    found = list(model.train(*ours, *model.optimizers(cfg, *ours), iter(data), rng, cfg))
+    loop = model.train(parts, iter(data), GivenFirst(noise), cfg)
+    found = [numbers_of(seen, critic=False)[0] for seen in loop]
     expected = train_in_torch(*theirs, data, noise, cfg.rates, (cfg.beta1, cfg.beta2))
 
     assert len(found) == STEPS
@@ -182,15 +187,15 @@ class LabelledGenerator(tnn.Module):
 )
 def test_a_checkpoint_loads_into_pytorch_and_makes_the_same_images(name, settings, their_generator, tmp_path):
     """By the library `safetensors` and the names in the file, and nothing of minigan."""
-    cfg = MODELS[name].Config(steps=3, batch_size=8, latent=LATENT, **settings)
+    cfg = model_named(name).Config(steps=3, batch_size=8, latent=LATENT, **settings)
     run = train(name, Options(), cfg, tmp_path / "run", Console(quiet=True))
     weights = load_file(run.latest_checkpoint())
-    prefix = "generator."
+    prefix = "G."
     theirs = their_generator()
     theirs.load_state_dict({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)})
     sampler = Sampler.of(run)
     inputs = sampler.inputs(20, Generator(0))
     with torch.no_grad():
-        images = theirs.eval()(*map(torch.from_numpy, inputs))
+        images = theirs.eval()(*map(torch.from_numpy, inputs.values()))
     assert images.std() > 0
-    assert_close(sampler.make(*inputs), images.numpy(), rtol=1e-4, atol=1e-5)
+    assert_close(sampler.make(inputs)["samples"], images.numpy(), rtol=1e-4, atol=1e-5)

@@ -13,13 +13,17 @@ from others import Others
 
 import minigan_kernels as kernels
 from bench.gpu import kernel_side, rows
-from minigan import Generator, Tensor, backend, grad, graph
+from minigan import Generator, Tensor, backend, grad, graph, no_grad
 from minigan import functional as F
 from minigan.bench.minigan_side import critic_step
+from minigan.bench.steps import fields_of
+from minigan.data import Field, Fields
 from minigan.errors import DeviceError, MiniganError
-from minigan.gans import cgan, dcgan, gan, is_conditional, wgan_gp
+from minigan.gans import model_named
+from minigan.gans.model import owners
 from minigan.graph import WARM_UP, graphs
-from minigan.optim import Adam
+from minigan.nn import Parameter
+from minigan.optim import SGD, Adam, AdamW, RMSprop, lr_scheduler
 from minigan.testing import assert_close
 
 pytestmark = pytest.mark.gpu
@@ -38,46 +42,58 @@ def cupy():
 # Whole steps. Each maker gives the arrays that a step changes, and a function that takes the step.
 
 
-def gan_run(model, cfg, shape, place):
-    with kernels.engine("reference"):  # what happens on the CPU
-        G, D = (net.to(place) for net in model.networks(cfg, shape, Generator(1)))
-    data = batches(place, cfg.batch_size, shape)
-    if is_conditional(model):
+def gan_run(name, fields, place, **settings):
+    model = model_named(name)
+    cfg = model.Config(**settings).fitted(fields)
+    parts = placed(model.parts(cfg, fields, Generator(1)), place)
+    data = batches(place, cfg.batch_size, fields.shape)
+    if model.labelled:
         labels = backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes)
         data = ((real, labels) for real in data)
-    opt_g, opt_d = model.optimizers(cfg, G, D)
-    loop = model.train(G, D, opt_g, opt_d, data, Generator(2, place), cfg)
-    return [G, D, opt_g, opt_d], lambda: next(loop)
+    loop = model.train(parts, data, Generator(2, place), cfg)
+    return [*parts.values()], lambda: numbers(next(loop))
+
+
+def placed(parts, place):
+    with kernels.engine("reference"):  # what happens on the CPU
+        for owner in owners(parts).values():
+            if hasattr(owner, "to"):
+                owner.to(place)
+    return parts
+
+
+def numbers(seen):
+    """Those of a step; of what D said of each sample, the mean probability."""
+    with no_grad():
+        return {name: (F.sigmoid(x).mean() if x.ndim else x).item() for name, x in seen.items()}
 
 
 def points(place):
-    return gan_run(gan, gan.Config(batch_size=33, latent=2), (2,), place)
+    return gan_run("gan", fields_of((2,)), place, batch_size=33, latent=2)
 
 
 def mlp(place):
-    return gan_run(gan, gan.Config(batch_size=17, latent=10), (1, 9, 9), place)
+    return gan_run("gan", fields_of((1, 9, 9)), place, batch_size=17, latent=10)
 
 
 def images(place):
-    return gan_run(dcgan, dcgan.Config(batch_size=9, latent=12, width=8), (3, 32, 32), place)
+    return gan_run("dcgan", fields_of((3, 32, 32)), place, batch_size=9, latent=12, width=8)
 
 
 def labelled(place):
-    cfg = cgan.Config(batch_size=9, latent=12, width=8).fitted((1, 16, 16), classes=3)
-    return gan_run(cgan, cfg, (1, 16, 16), place)
+    fields = Fields({"image": Field("image", (1, 16, 16)), "label": Field("label", (), 3)})
+    return gan_run("cgan", fields, place, batch_size=9, latent=12, width=8)
 
 
 def wasserstein(place):
-    cfg = wgan_gp.Config(batch_size=9, latent=12, width=8, n_critic=2).fitted((1, 16, 16), classes=0)
-    return gan_run(wgan_gp, cfg, (1, 16, 16), place)
+    return gan_run("wgan-gp", fields_of((1, 16, 16)), place, batch_size=9, latent=12, width=8, n_critic=2)
 
 
 def penalty(place):
-    cfg = wgan_gp.Config(batch_size=5, latent=12, width=8)
-    with kernels.engine("reference"):
-        D = wgan_gp.networks(cfg, (1, 16, 16), Generator(1))[1].to(place)
-    opt = Adam(D.parameters(), cfg.rates[1], (cfg.beta1, cfg.beta2))
-    rng = Generator(2, place)
+    model, fields = model_named("wgan-gp"), fields_of((1, 16, 16))
+    cfg = model.Config(batch_size=5, latent=12, width=8).fitted(fields)
+    parts = placed(model.parts(cfg, fields, Generator(1)), place)
+    D, opt, rng = parts["D"], parts["opt_d"], Generator(2, place)
     data = batches(place, cfg.batch_size, (1, 16, 16))
 
     @graph
@@ -85,7 +101,7 @@ def penalty(place):
         u = Tensor(rng.uniform((len(real), 1, 1, 1)))
         return critic_step(D, opt, Tensor(real), Tensor(fake), u, 10.0)
 
-    return [D, opt], lambda: {k: v.item() for k, v in step(next(data), next(data)).items()}
+    return [D, opt], lambda: numbers(step(next(data), next(data)))
 
 
 def batches(place, n, shape):
@@ -186,6 +202,23 @@ def test_a_graph_draws_new_numbers_in_each_replay_and_they_are_the_cpus(cupy):
         expected = Generator(7)
         for numbers in drawn:
             np.testing.assert_array_equal(numbers, expected.uniform((1000,)))
+
+
+@pytest.mark.parametrize("kind", [SGD, RMSprop, Adam, AdamW], ids=lambda kind: kind.__name__)
+def test_a_captured_step_takes_the_rate_that_a_schedule_sets(kind, cupy):
+    def trained(step_of):
+        w = Parameter(cupy.linspace(-1, 1, 1000, dtype=np.float32))
+        opt = kind([w], 0.1, weight_decay=0.1)
+        schedule = lr_scheduler.ExponentialLR(opt, 0.7)
+        step = step_of(lambda g: opt.step([Tensor(g * w.data)]))
+        for _ in range(STEPS):
+            step(cupy.full(1000, 0.5, np.float32))
+            schedule.step()
+        return step, w.numpy()
+
+    step, captured = trained(graph)
+    assert step.captured
+    np.testing.assert_array_equal(captured, trained(lambda f: f)[1])
 
 
 # Kernels, as the benchmark calls them, on sizes that divide nothing; and large ones.

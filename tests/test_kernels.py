@@ -1,5 +1,7 @@
 """The kernels: convolution against its definition and its adjoints, pools, norms, Philox, engines."""
 
+import importlib
+import inspect
 import os
 import pickle
 import subprocess
@@ -19,7 +21,7 @@ import minigan_kernels as kernels
 from minigan import Tensor, grad
 from minigan.testing import assert_close
 from minigan_kernels import engines, reference
-from minigan_kernels.engines import _kernels_of, engine_name
+from minigan_kernels.engines import _kernels_of, engine_name, kernels_in
 from minigan_kernels.reference.philox import rounds
 
 many = settings(max_examples=200, deadline=None)
@@ -391,7 +393,17 @@ def test_the_reference_defines_every_kernel():
         "set_num_threads",
         "vector_bits",
     }
-    assert set(kernels.__all__) - helpers == set(reference.__all__)
+    assert set(kernels.__all__) - helpers == kernels_in(reference).keys()
+
+
+@pytest.mark.parametrize("module", ["reference", "cpu", "cuda", "numba_cuda"])
+def test_a_kernel_of_an_engine_says_what_it_computes(module):
+    own = kernels_in(importlib.import_module(f"minigan_kernels.{module}"))
+    assert own.keys() <= kernels_in(reference).keys()
+    for name, kernel in own.items():
+        said = " ".join(inspect.getdoc(kernel).split())
+        meaning = " ".join(inspect.getdoc(getattr(kernels, name)).partition("\n\n")[0].split())
+        assert said.startswith(meaning), f"{name}: {said!r} does not open with {meaning!r}"
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are():
@@ -417,7 +429,6 @@ def other_engine(monkeypatch):
     """One more engine, of one kernel."""
     engine = types.ModuleType("minigan_kernels.other")
     engine.sigmoid = lambda x: "by the other engine"
-    engine.__all__ = ["sigmoid"]
     monkeypatch.setattr("minigan_kernels.engines.ENGINES", ("reference", "other"))
     monkeypatch.setitem(sys.modules, engine.__name__, engine)
     _kernels_of.cache_clear()

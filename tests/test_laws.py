@@ -123,6 +123,36 @@ def conv2d_weight_in_gy(draw):
     return g.y_shape, partial(F.conv2d_weight, Tensor(x), kernel_size=g.kernel_size, **g.kwargs)
 
 
+def windows(draw, axes):
+    """(the shape of x, that of w, the geometry) of a convolution over so many axes."""
+    each = st.tuples(*[st.integers(1, 3)] * axes)
+    kernel, stride, dilation = draw(each), draw(each), draw(each)
+    padding = draw(st.tuples(*[st.integers(0, 2)] * axes))
+    groups, (O, C, N) = draw(st.integers(1, 2)), draw(st.tuples(*[st.integers(1, 2)] * 3))
+    size = [max(1, d * (k - 1) + 1 - 2 * p) for k, d, p in zip(kernel, dilation, padding, strict=True)]
+    size = [n + draw(st.integers(0, 3)) for n in size]
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return (N, C * groups, *size), (O * groups, C, *kernel), geometry
+
+
+@linear
+def conv1d_in_x(draw):
+    x, w, geometry = windows(draw, 1)
+    return x, partial(F.conv1d, w=Tensor(draw(some.arrays(w))), **geometry)
+
+
+@linear
+def conv3d_in_x(draw):
+    x, w, geometry = windows(draw, 3)
+    return x, partial(F.conv3d, w=Tensor(draw(some.arrays(w))), **geometry)
+
+
+@linear
+def conv3d_in_w(draw):
+    x, w, geometry = windows(draw, 3)
+    return w, partial(F.conv3d, Tensor(draw(some.arrays(x))), **geometry)
+
+
 @linear
 def avg_pool2d(draw):
     g = draw(some.pool_geometries())
@@ -174,6 +204,30 @@ def pad(draw):
     shape = draw(some.shapes(min_dims=1))
     pairs = draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=len(shape)))
     return shape, partial(F.pad, pad=[n for pair in pairs for n in pair])
+
+
+@linear
+def upfirdn2d(draw):
+    shape, taps = draw(images()), draw(st.lists(factors, min_size=1, max_size=5))
+    up, down = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    left, top = draw(st.tuples(*[st.integers(-1, 3)] * 2))
+    right, bottom = max(0, len(taps) - left - shape[3] * up), max(0, len(taps) - top - shape[2] * up)
+    padding = left, right, top, bottom
+    return shape, partial(F.upfirdn2d, f=taps, up=up, down=down, padding=padding)
+
+
+@linear
+def pad_that_repeats(draw):
+    mode = draw(st.sampled_from(["reflect", "replicate"]))
+    shape = draw(st.tuples(*[st.integers(1, 5)] * 4))
+    widths = [draw(st.integers(0, n - 1 if mode == "reflect" else 3)) for n in shape[::-1] for _ in range(2)]
+    return shape, partial(F.pad, pad=widths[: draw(st.sampled_from([2, 4, 6]))], mode=mode)
+
+
+@linear
+def cumsum(draw):
+    shape = draw(some.shapes(min_dims=1))
+    return shape, partial(F.cumsum, axis=draw(st.integers(-len(shape), len(shape) - 1)))
 
 
 @linear
@@ -249,7 +303,7 @@ def test_flipping_twice_changes_nothing(x, data):
 @given(some.arrays((2, 3)), st.tuples(*[st.integers(0, 3)] * 4), factors)
 def test_a_slice_takes_a_padding_off(x, widths, value):
     left, right, top, bottom = widths
-    y = F.pad(Tensor(x), widths, value)
+    y = F.pad(Tensor(x), widths, value=value)
     assert y.shape == (2 + top + bottom, 3 + left + right)
     np.testing.assert_array_equal(y[top : top + 2, left : left + 3], x)
     close(y.sum(), x.sum() + value * (y.numel() - x.size))

@@ -128,7 +128,7 @@ def test_conditional_metrics(conditional):
 
 
 def test_mixtures(ring):
-    assert metrics_for(ring) == ["modes", "support", "diversity"]
+    assert metrics_for(ring) == ["modes", "neighbours", "support", "diversity"]
     evaluation = evaluate(copier(ring.train), ring, ["modes"], say=quiet)
     result = evaluation["metrics"]
     assert evaluation["classifier"] is None

@@ -97,8 +97,8 @@ def arrays(*axes):
 pair, four = types.UniTuple(types.int64, 2), types.UniTuple(types.int64, 4)
 KERNELS = {
     ("adam", "adam_entries"): (
-        *(*arrays(1, 1, 1, 1), types.int64[::1]),
-        *(types.float64, types.float64, types.float64, types.float32, types.float32),
+        *(*arrays(1, 1, 1, 1), types.int64[::1], types.float64[::1]),
+        *(types.float64, types.float64, types.float32, types.float32),
     ),
     ("im2col", "take_patches"): (*arrays(4, 2), four, four, pair, pair, pair),
     ("im2col", "add_patches"): (*arrays(2, 4), four, four, pair, pair, pair),

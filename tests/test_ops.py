@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigan.functional as F
-from minigan import Generator, Tensor, grad
+from minigan import Generator, Tensor, grad, no_grad
 from minigan.testing import assert_close, check_op
 from minigan.testing.op_table import NO_ROWS, ROWS
 
@@ -66,7 +66,7 @@ def t(*shape, dtype=np.float32):
 
 
 LABELS = np.array([0, 1])
-IMAGE = t(2, 3, 5, 5)
+IMAGE, CLIP = t(2, 3, 5, 5), t(2, 3, 4, 5, 5)
 
 BAD_INPUT = [
     # what, call, error, what its message says
@@ -99,6 +99,29 @@ BAD_INPUT = [
     ("pad, too many", lambda: F.pad(t(2), (1, 1, 1, 1)), ValueError, r"pad: .*\(2,\)"),
     ("pad, one pair too many", lambda: F.pad(t(2, 3), (1,) * 6), ValueError, r"pad: .*\(2, 3\)"),
     ("pad, negative", lambda: F.pad(t(2), (-1, 1)), ValueError, r"pad: \(-1, 1\)"),
+    ("pad, mode", lambda: F.pad(t(2), (1, 1), 0.5), ValueError, "pad: mode must be .* got 0.5"),
+    ("pad, a value", lambda: F.pad(t(2), (1, 1), "reflect", 1.0), ValueError, "pad: .*takes no value"),
+    (
+        "pad, mirror",
+        lambda: F.pad(t(2, 3), (3, 0), "reflect"),
+        ValueError,
+        "pad: an axis of 3 has no mirror image of 3",
+    ),
+    ("pad, nothing to repeat", lambda: F.pad(t(0), (1, 0), "replicate"), ValueError, "pad: there is nothing"),
+    ("unflatten, sizes", lambda: F.unflatten(t(2, 6), 1, (4, -1)), ValueError, r"unflatten: .*\(4, -1\) .*6"),
+    ("flatten, axes", lambda: F.flatten(t(2, 3), 1, 0), ValueError, "flatten: end_axis 0 lies before"),
+    ("narrow, end", lambda: F.narrow(t(2, 3), 1, 2, 2), ValueError, r"narrow: axis 1 of \(2, 3\) has no 2"),
+    ("narrow, front", lambda: F.narrow(t(2, 3), 1, -4, 1), ValueError, "narrow: .*from -4 on"),
+    ("split, sizes", lambda: F.split(t(5), [2, 2]), ValueError, r"split: .*\[2, 2\] .*5"),
+    ("split, nothing", lambda: F.split(t(5), 0), ValueError, "split: .*got size_or_sections=0"),
+    ("chunk, none", lambda: F.chunk(t(5), 0), ValueError, "chunk: chunks"),
+    ("repeat, too few", lambda: F.repeat(t(2, 3), 2), ValueError, "repeat: 2 axes need"),
+    ("tile, below 0", lambda: F.tile(t(2, 3), -1), ValueError, r"tile: .*\(-1,\)"),
+    ("roll, axes", lambda: F.roll(t(2, 3), (1, 2), 0), ValueError, "roll: 2 shifts for 1 axes"),
+    ("topk, too many", lambda: F.topk(t(2, 3), 4), ValueError, "topk: k=4 is more than the 3 entries"),
+    ("index_select, table", lambda: F.index_select(t(3), 0, LABELS[None]), ValueError, "index_select: .*row"),
+    ("std, of one", lambda: t(1, 3).std(0), ValueError, "std: 1 values are too few"),
+    ("masked_fill, value", lambda: t(2).masked_fill(t(2) > 0, t(2)), TypeError, "masked_fill: value must be"),
     ("concat, sizes", lambda: F.concat([t(2, 3), t(2, 4)]), ValueError, r"alone, got \(2, 3\), \(2, 4\)"),
     ("concat, nothing", lambda: F.concat([]), ValueError, "concat"),
     (
@@ -245,6 +268,123 @@ BAD_INPUT = [
     ),
     ("avg_pool2d, axes", lambda: F.avg_pool2d(t(5, 5), 2), ValueError, r"avg_pool2d: .*\(5, 5\)"),
     ("avg_pool2d, window", lambda: F.avg_pool2d(IMAGE, (2, 6)), ValueError, "avg_pool2d: .*2x6 .*5x5"),
+    ("conv1d, axes", lambda: F.conv1d(IMAGE, t(2, 3, 3)), ValueError, r"conv1d: x must .*\(N, C, L\)"),
+    ("conv1d, weight axes", lambda: F.conv1d(t(2, 3, 5), IMAGE), ValueError, "conv1d: w must have 3 axes"),
+    ("conv1d, channels", lambda: F.conv1d(t(2, 3, 5), t(2, 4, 3)), ValueError, "conv1d: x has 3 .* 4"),
+    ("conv1d, kernel", lambda: F.conv1d(t(2, 3, 5), t(2, 3, 6)), ValueError, "conv1d: .* spans 6 .* fit 5"),
+    ("conv1d, sizes", lambda: F.conv1d(t(2, 3, 5), t(2, 3, 2), stride=(1, 1)), TypeError, "conv1d: stride"),
+    (
+        "conv_transpose1d, output_padding",
+        lambda: F.conv_transpose1d(t(2, 3, 5), t(3, 2, 3), stride=2, output_padding=2),
+        ValueError,
+        r"conv_transpose1d: output_padding \(2,\)",
+    ),
+    ("conv3d, axes", lambda: F.conv3d(IMAGE, t(2, 3, 3, 3, 3)), ValueError, r"conv3d: x .*\(N, C, D, H, W\)"),
+    ("conv3d, channels", lambda: F.conv3d(CLIP, t(2, 2, 1, 1, 1)), ValueError, "conv3d: x has 3 .* 2"),
+    ("conv3d, kernel", lambda: F.conv3d(CLIP, t(2, 3, 5, 2, 2)), ValueError, "conv3d: .*5x2x2 .*4x5x5"),
+    ("conv3d, stride", lambda: F.conv3d(CLIP, t(2, 3, 1, 1, 1), stride=0), ValueError, "conv3d: stride"),
+    (
+        "conv3d, mixed dtypes",
+        lambda: F.conv3d(CLIP, t(2, 3, 1, 1, 1, dtype=np.float64)),
+        TypeError,
+        "conv3d: .*x is float32, w is float64",
+    ),
+    (
+        "conv_transpose3d, channels",
+        lambda: F.conv_transpose3d(CLIP, t(4, 2, 1, 1, 1)),
+        ValueError,
+        "conv_transpose3d: x has 3 channels, w expects 4",
+    ),
+    (
+        "conv_transpose3d, nothing left",
+        lambda: F.conv_transpose3d(CLIP, t(3, 2, 1, 1, 1), padding=(2, 0, 0)),
+        ValueError,
+        "conv_transpose3d: 4 frames .*would give 0",
+    ),
+    (
+        "conv_transpose3d, bias",
+        lambda: F.conv_transpose3d(CLIP, t(3, 2, 1, 1, 1), t(3)),
+        ValueError,
+        r"conv_transpose3d: .*\(3,\), expected \(2,\)",
+    ),
+    (
+        "conv3d_weight, gradient",
+        lambda: F.conv3d_weight(CLIP, t(2, 4, 4, 5, 5), 2),
+        ValueError,
+        "conv3d_weight: gy",
+    ),
+    ("max_pool1d, window", lambda: F.max_pool1d(t(2, 3, 5), 6), ValueError, "max_pool1d: .* 6 .* 5"),
+    ("max_pool3d, window", lambda: F.max_pool3d(CLIP, (5, 1, 1)), ValueError, "max_pool3d: .*5x1x1 .*4x5x5"),
+    ("max_pool3d, padding", lambda: F.max_pool3d(CLIP, 3, padding=2), ValueError, "max_pool3d: padding"),
+    ("avg_pool3d, axes", lambda: F.avg_pool3d(IMAGE, 2), ValueError, "avg_pool3d: x must have shape"),
+    ("min_pool2d, window", lambda: F.min_pool2d(IMAGE, 6), ValueError, "min_pool2d: .*6x6 .*5x5"),
+    (
+        "adaptive_avg_pool2d, axes",
+        lambda: F.adaptive_avg_pool2d(t(2, 3, 5), 1),
+        ValueError,
+        "adaptive_avg_pool2d: x must",
+    ),
+    (
+        "interpolate, mode of other axes",
+        lambda: F.interpolate(IMAGE, 4, mode="linear"),
+        ValueError,
+        "interpolate: mode must be 'nearest' or 'bilinear' .*got 'linear'",
+    ),
+    (
+        "pixel_unshuffle, sizes",
+        lambda: F.pixel_unshuffle(IMAGE, 2),
+        ValueError,
+        "pixel_unshuffle: images of 5x5 .* 2",
+    ),
+    ("glu, halves", lambda: F.glu(t(2, 3)), ValueError, r"glu: axis 1 of \(2, 3\) has no two halves"),
+    ("prelu, weight", lambda: F.prelu(t(2, 3), t(2)), ValueError, r"prelu: .*\(1,\) or \(3,\), got \(2,\)"),
+    ("upfirdn2d, axes", lambda: F.upfirdn2d(t(3, 5, 5), [1.0]), ValueError, "upfirdn2d: x must have shape"),
+    ("upfirdn2d, taps", lambda: F.upfirdn2d(IMAGE, [1.0] * 6), ValueError, "upfirdn2d: f has 6 taps"),
+    (
+        "modulated_conv2d, styles",
+        lambda: F.modulated_conv2d(IMAGE, t(2, 3, 3, 3), t(2, 2)),
+        ValueError,
+        r"modulated_conv2d: styles must have shape \(2, 3\), got \(2, 2\)",
+    ),
+    (
+        "modulated_conv2d, channels",
+        lambda: F.modulated_conv2d(IMAGE, t(2, 4, 3, 3), t(2, 3)),
+        ValueError,
+        "modulated_conv2d: x has 3 channels, w expects 4",
+    ),
+    (
+        "straight_through, shapes",
+        lambda: F.straight_through(t(2, 1), t(2)),
+        ValueError,
+        r"straight_through: hard .*\(2, 1\), soft \(2,\)",
+    ),
+    ("gumbel_softmax, tau", lambda: F.gumbel_softmax(t(2), 0.0), ValueError, "gumbel_softmax: tau .*0"),
+    ("smooth_l1_loss, beta", lambda: F.smooth_l1_loss(t(2), 0, beta=0), ValueError, "smooth_l1_loss: beta"),
+    ("kl_div, shapes", lambda: F.kl_div(t(2, 1), t(2)), ValueError, "kl_div: input has shape"),
+    (
+        "cross_entropy, places",
+        lambda: F.cross_entropy(IMAGE, LABELS),
+        ValueError,
+        r"cross_entropy: logits for places of shape \(2, 5, 5\), but labels of shape \(2,\)",
+    ),
+    (
+        "cross_entropy, weight",
+        lambda: F.cross_entropy(t(2, 3), LABELS, weight=t(2)),
+        ValueError,
+        r"cross_entropy: weight must have shape \(3,\), got \(2,\)",
+    ),
+    (
+        "cross_entropy, ignored probabilities",
+        lambda: F.cross_entropy(t(2, 3), t(2, 3), ignore_index=1),
+        ValueError,
+        "cross_entropy: ignore_index is one of labels",
+    ),
+    (
+        "cross_entropy, ignored beside others",
+        lambda: F.cross_entropy(t(2, 3), np.array([-100, 3]), ignore_index=-100),
+        ValueError,
+        "cross_entropy: label 3 is out of range",
+    ),
     ("interpolate, no size", lambda: F.interpolate(IMAGE), ValueError, "interpolate: give either"),
     (
         "interpolate, factors",
@@ -262,9 +402,9 @@ BAD_INPUT = [
     ("interpolate, to nothing", lambda: F.interpolate(IMAGE, 0), ValueError, r"interpolate: .*\(0, 0\)"),
     (
         "interpolate, axes",
-        lambda: F.interpolate(t(3, 5, 5), scale_factor=2),
+        lambda: F.interpolate(t(5, 5), scale_factor=2),
         ValueError,
-        r"interpolate: .*\(3, 5, 5\)",
+        r"interpolate: .*\(5, 5\)",
     ),
     ("batch_norm, axes", lambda: F.batch_norm(t(3)), ValueError, r"batch_norm: .*\(3,\)"),
     (
@@ -352,6 +492,8 @@ AT_HUGE_INPUT = [
     ("log_softmax", F.log_softmax, [-2e4, 0], [1, -1]),
     ("logsumexp", F.logsumexp, 1e4, [0, 1]),
     ("elu", F.elu, [-1, 1e4], [0, 1]),
+    ("silu", F.silu, [0, 1e4], [0, 1]),
+    ("logsigmoid", F.logsigmoid, [-1e4, 0], [1, 0]),
     ("gelu", F.gelu, [0, 1e4], [0, 1]),
     ("bce of fakes", lambda x: F.binary_cross_entropy_with_logits(x, 0.0, "none"), [0, 1e4], [0, 1]),
     ("bce of reals", lambda x: F.binary_cross_entropy_with_logits(x, 1.0, "none"), [1e4, 0], [-1, 0]),
@@ -375,6 +517,9 @@ AT_A_KINK = [
     ("leaky_relu", lambda x: F.leaky_relu(x, 0.2), [0.0], [0.2]),
     ("elu", lambda x: F.elu(x, 0.7), [0.0], [0.7]),
     ("abs", F.abs, [0.0], [0]),
+    ("prelu", lambda x: F.prelu(x, Tensor([0.2], dtype=np.float64)), [0.0], [0.2]),
+    ("smooth_l1_loss", lambda x: F.smooth_l1_loss(x, 0.0, "none"), [-1.0, 0.0, 1.0], [-1, 0, 1]),
+    ("min_pool2d", lambda x: F.min_pool2d(x.reshape(1, 1, 1, 2), (1, 2)), [1.0, 1.0], [1, 0]),
     ("clip", lambda x: F.clip(x, -1, 1), [-2.0, -1.0, 1.0, 2.0], [0, 1, 1, 0]),
     ("maximum", lambda x: F.maximum(x, 1.0), [1.0], [0.5]),
     ("minimum", lambda x: F.minimum(1.0, x), [1.0], [0.5]),
@@ -480,6 +625,146 @@ def test_one_hot():
     assert not y.requires_grad
 
 
+def test_an_order_is_of_integers_and_keeps_equal_values_as_they_stood():
+    x = Tensor([[2.0, 1.0, 2.0, 0.0]], requires_grad=True)
+    for descending, order in ((False, [3, 1, 0, 2]), (True, [0, 2, 1, 3])):
+        values, found = x.sort(descending=descending)
+        assert (found.dtype.kind, found.requires_grad, found.tolist()) == ("i", False, [order])
+        assert values.tolist() == [[x.tolist()[0][i] for i in order]]
+        assert x.argsort(descending=descending).tolist() == [order]
+    assert [part.tolist() for part in x.topk(2)] == [[[2, 2]], [[0, 2]]]
+    assert [part.tolist() for part in x.topk(2, largest=False)] == [[[0, 1]], [[3, 1]]]
+    assert (x.argmin(1).tolist(), x.argmax(-1, keepdims=True).tolist()) == ([3], [[0]])
+
+
+def test_pytorchs_other_names_of_methods():
+    x = Tensor(np.arange(6).reshape(2, 3), requires_grad=False, dtype=np.float32)
+    assert (x.size(), x.size(-1), x.dim()) == ((2, 3), 3, 2)
+    assert x.view(3, -1).tolist() == x.reshape(3, 2).tolist()
+    assert x.clamp(1, 2).tolist() == x.clip(1, 2).tolist()
+    assert [str(y.dtype) for y in (x.double(), x.double().float(), x.long())] == [
+        "float64",
+        "float32",
+        "int64",
+    ]
+    assert x.contiguous() is x.cpu() is x
+
+
+def test_step_functions_give_constants():
+    x = Tensor([-1.5, 0.0, 2.5, np.inf], requires_grad=True)
+    for y, expected in (
+        (x.sign(), [-1, 0, 1, 1]),
+        (x.round(), [-2, 0, 2, np.inf]),
+        (x.floor(), [-2, 0, 2, np.inf]),
+        (x.ceil(), [-1, 0, 3, np.inf]),
+        (x.isinf(), [0, 0, 0, 1]),
+        (x.isfinite(), [1, 1, 1, 0]),
+        (x.isnan(), [0, 0, 0, 0]),
+    ):
+        assert (y.tolist(), y.requires_grad) == (expected, False)
+
+
+def test_methods_that_change_a_tensor_in_place_tell_the_graph():
+    x = Tensor([1.0, 2.0])
+    memory = x.data
+    assert x.mul_(3).add_(Tensor([1.0, 0.0]), alpha=2).sub_(1).div_(2).clamp_(0, 2.25).tolist() == [2, 2.25]
+    assert x.data is memory
+    assert (x.version, x.sub_(1, alpha=2).tolist()) == (5, [0, 0.25])
+    w = Tensor([1.0], requires_grad=True)
+    for change in (lambda: w.mul_(2), lambda: x.add_(w), lambda: w.clamp_(0, 1)):
+        with pytest.raises(RuntimeError):
+            change()
+    with no_grad():
+        assert w.clamp_(max=0.5).tolist() == [0.5]
+
+
+def test_a_clone_has_memory_of_its_own():
+    x = Tensor([1.0, 2.0])
+    y = x.clone()
+    x.fill_(0.0)
+    assert y.tolist() == [1, 2]
+
+
+def test_the_parts_of_a_tensor_are_a_tuple_and_share_its_memory():
+    x = Tensor(np.arange(10.0).reshape(5, 2))
+    assert [part.shape for part in x.split(2)] == [(2, 2), (2, 2), (1, 2)]
+    assert [part.shape for part in x.split((4, 1))] == [(4, 2), (1, 2)]
+    assert [part.shape for part in x.chunk(2, 1)] == [(5, 1), (5, 1)]
+    first, *rest = x.unbind()
+    assert (first.tolist(), len(rest)) == ([0, 1], 4)
+    assert all(np.shares_memory(part.data, x.data) for part in (first, *x.split(2), x.narrow(0, 1, 2)))
+
+
+def test_straight_through_has_one_value_and_the_others_derivatives():
+    x = Tensor(np.linspace(-2, 2, 6).reshape(2, 3), requires_grad=True)
+    u = Tensor(np.arange(6.0).reshape(2, 3))
+
+    def derivatives(f):
+        y = f(x.tanh())
+        (first,) = grad((y * y.detach() * u).sum(), x, create_graph=True)
+        return y, (first, *grad((first * u).sum(), x))
+
+    signs, found = derivatives(lambda soft: F.straight_through(Tensor(np.sign(soft.data)), soft))
+    assert signs.tolist() == np.sign(x.data).tolist()
+    y = x.tanh()
+    (first,) = grad(y, x, np.sign(x.data) * u.data, create_graph=True)
+    for a, b in zip(found, (first, *grad((first * u).sum(), x)), strict=True):
+        assert_close(a, b)
+    (none,) = grad(F.straight_through(x * 1, x.detach()).sum() + 0 * x.sum(), x)
+    assert not none.numpy().any()
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_hard_gumbel_samples_are_of_one_class_each_as_often_as_the_softmax_says(axis):
+    logits = np.log([[0.1, 0.2, 0.7]] * 20_000)
+    x = Tensor(logits if axis else logits.T, dtype=np.float32, requires_grad=True)
+    hard = F.gumbel_softmax(x, 0.5, hard=True, axis=axis, generator=Generator(3))
+    soft = F.gumbel_softmax(x, 0.5, axis=axis, generator=Generator(3))
+    assert hard.dtype == np.float32
+    assert set(np.unique(hard.numpy())) == {0.0, 1.0}
+    assert np.array_equal(hard.numpy(), soft.numpy() == soft.numpy().max(axis, keepdims=True))
+    assert_close(hard.numpy().mean(0 if axis else 1), [0.1, 0.2, 0.7], atol=0.02)  # six standard deviations
+    u = np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
+    for a, b in zip(grad(hard, x, u), grad(soft, x, u), strict=True):
+        assert np.array_equal(a.numpy(), b.numpy())
+
+
+def test_gumbel_noise_is_finite_for_a_uniform_number_of_zero(monkeypatch):
+    g = Generator(0)
+    monkeypatch.setattr(g, "uniform", lambda shape, device: np.array([0.0, 1 - 2**-24], np.float32))
+    assert np.isfinite(F.gumbel_softmax(Tensor([0.0, 0.0]), generator=g).numpy()).all()
+
+
+def test_a_divergence_of_a_probability_of_zero():
+    p = Tensor([[0.0, 1.0]], requires_grad=True)
+    y = F.kl_div(Tensor([[-1.0, -2.0]]), p, "sum")
+    assert y.item() == 2
+    assert np.isfinite(grad(y, p)[0].numpy()).all()
+
+
+def test_ignored_places_count_nothing_whatever_they_hold():
+    x = Tensor([[1.0, 2.0], [np.nan, 0.0]], requires_grad=True)
+    y = F.cross_entropy(x, [1, -100], ignore_index=-100)
+    assert y.item() == pytest.approx(np.log1p(np.exp(-1)))
+    assert grad(y, x)[0].numpy()[0].any()
+
+
+def test_demodulated_weights_keep_the_spread():
+    rng = np.random.default_rng(0)
+    x, w, s = (rng.standard_normal(n) for n in ((4, 32, 12, 12), (16, 32, 3, 3), (4, 32)))
+    for scale in (0.1, 10.0):
+        y = F.modulated_conv2d(Tensor(x), Tensor(w), Tensor(scale * s)).numpy()
+        assert y.std() == pytest.approx(1, abs=0.1)
+
+
+def test_a_blur_keeps_a_flat_image_inside_its_border_and_the_sum():
+    blurred = F.upfirdn2d(t(1, 2, 6, 6), [0.25, 0.5, 0.25], padding=1).numpy()
+    assert (blurred[:, :, 1:-1, 1:-1] == 1).all()
+    full = F.upfirdn2d(IMAGE, [0.25, 0.5, 0.25], padding=2)
+    assert full.shape == (2, 3, 7, 7)
+    assert full.sum().item() == pytest.approx(IMAGE.numpy().sum())
+
+
 def test_comparisons_are_constant_bools():
     x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     for found, expected in (
@@ -501,7 +786,7 @@ DEFAULTS = {
     "softmax": (F.softmax, lambda x: F.softmax(x, 1)),
     "log_softmax": (F.log_softmax, lambda x: F.log_softmax(x, 1)),
     "maxout": (lambda x: F.maxout(x, 2), lambda x: F.maxout(x, 2, 1)),
-    "pad": (lambda x: F.pad(x, (1, 1)), lambda x: F.pad(x, (1, 1), 0.0)),
+    "pad": (lambda x: F.pad(x, (1, 1)), lambda x: F.pad(x, (1, 1), "constant", 0.0)),
     "concat": (lambda x: F.concat([x, x]), lambda x: F.concat([x, x], 0)),
     "stack": (lambda x: F.stack([x, x]), lambda x: F.stack([x, x], 0)),
     "flatten": (F.flatten, lambda x: F.flatten(x, 0)),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minigan import Generator, Tensor, grad, nn
-from minigan.optim import SGD, Adam, ExponentialMovingAverage, RMSprop, lr_scheduler
+from minigan.optim import SGD, Adam, AdamW, ExponentialMovingAverage, RMSprop, lr_scheduler
 from minigan.testing import assert_close
 
 OPTIMISERS = {
@@ -18,6 +18,7 @@ OPTIMISERS = {
     "nesterov": lambda params, lr=0.1: SGD(params, lr, momentum=0.9, nesterov=True),
     "rmsprop": lambda params, lr=0.1: RMSprop(params, lr),
     "adam": lambda params, lr=0.1: Adam(params, lr, weight_decay=0.1),
+    "adamw": lambda params, lr=0.1: AdamW(params, lr, weight_decay=0.1),
 }
 each_optimiser = pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
 
@@ -308,6 +309,78 @@ def test_a_graph_that_saved_a_weight_goes_backward_after_another_optimiser_took_
     assert_equal([grad(y, [w])[0].numpy()], [[2, 4]])
 
 
+def values_of(*networks):
+    return [p.numpy().copy() for net in networks for p in net.parameters()]
+
+
+@each_optimiser
+def test_one_optimiser_of_two_networks_moves_as_two_would_and_goes_on_from_its_state(make):
+    """As InfoGAN's, over G and the head that reads the codes."""
+    together, apart, resumed = ([small_gan(), nn.Linear(3, 2, generator=Generator(5))] for _ in range(3))
+
+    def stepped(opts, networks, steps):
+        for step in steps:
+            rng = Generator(step)
+            given = [[Tensor(rng.normal(p.shape)) for p in net.parameters()] for net in networks]
+            for opt, part in zip(opts, given if len(opts) == 2 else [[*given[0], *given[1]]], strict=True):
+                opt.step(part)
+
+    opt = make([p for net in together for p in net.parameters()])
+    stepped([opt], together, range(2))
+    state, weights = saved(opt.state_dict()), [copy.deepcopy(net.state_dict()) for net in together]
+    stepped([opt], together, range(2, 4))
+    stepped([make(net.parameters()) for net in apart], apart, range(4))
+    for a, b in zip(values_of(*together), values_of(*apart), strict=True):
+        assert_close(
+            a, b, rtol=1e-6, atol=1e-7
+        )  # the split of a run moves which entries are fused by vectors
+
+    other = make([p for net in resumed for p in net.parameters()], 7.0)
+    for net, w in zip(resumed, weights, strict=True):
+        net.load_state_dict(w)
+    other.load_state_dict(state)
+    stepped([other], resumed, range(2, 4))
+    assert_equal(values_of(*resumed), values_of(*together))
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_clamp_holds_all_parameters_of_all_networks(steps):
+    params = parameters()
+    opt, before = Adam(params), values(params)
+    run(opt, range(steps))
+    before = values(params)
+    params[0].data = params[0].data.copy()  # taken in again
+    strides = [p.data.strides for p in params]
+    assert opt.clamp_(-0.1, 0.2) is None
+    assert_equal(values(params), [a.clip(np.float32(-0.1), np.float32(0.2)) for a in before])
+    assert [p.data.strides for p in params] == strides
+    run(opt, range(2, 3))
+    assert opt.steps == steps + 1
+
+
+def test_clamp_is_seen_by_a_graph_that_saved_the_weights():
+    w = nn.Parameter([1.0, 2.0])
+    y = (w * w).sum()
+    SGD([w], 0.1).clamp_(0, 1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((1, -1), "SGD.clamp_: need low <= high, got 1 and -1"),
+        ((None, 1), "SGD.clamp_: low must be a number, got None"),
+        ((-1, math.nan), "SGD.clamp_: high must be finite, got nan"),
+    ],
+)
+def test_bounds_that_are_none_are_refused(given, message):
+    p = nn.Parameter([2.0])
+    with pytest.raises((TypeError, ValueError), match=message):
+        SGD([p], 0.1).clamp_(*given)
+    assert p.item() == 2
+
+
 # Copies
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda parts: pickle.loads(pickle.dumps(parts))}
@@ -551,6 +624,76 @@ def test_a_state_of_another_optimiser_is_refused():
         SGD(parameters(), 0.1).load_state_dict(RMSprop(parameters()).state_dict())
 
 
+def averaged(updates, networks=2):
+    """An average of several networks, and the networks."""
+    parts = [small_gan() for _ in range(networks)]
+    net = nn.ModuleDict(dict(zip("FG", parts, strict=False)))
+    average = ExponentialMovingAverage(net, 0.9)
+    for n in range(updates):
+        follow(average, n)
+    return average
+
+
+def follow(average, n):
+    for p in average.network.parameters():
+        p.data += Generator(n).normal(p.shape)
+    average.update()
+
+
+def test_several_networks_are_averaged_together_as_each_would_be_alone():
+    together = averaged(3)
+    for name in "FG":
+        alone = ExponentialMovingAverage(small_gan(), 0.9)
+        for n in range(3):
+            follow(alone, n)
+        assert_equal(together.module[name].state_dict().values(), alone.module.state_dict().values())
+    names = set(small_gan().state_dict())
+    assert set(together.state_dict()) == {f"{net}.{name}" for net in "FG" for name in names} | {"updates"}
+
+
+def test_a_loaded_average_goes_on_to_the_same_bits(tmp_path):
+    straight, first, resumed = averaged(4), averaged(2), averaged(0)
+    np.savez(tmp_path / "average.npz", **first.state_dict())
+    resumed.network.load_state_dict(first.network.state_dict())
+    with np.load(tmp_path / "average.npz") as state:
+        resumed.load_state_dict(state)
+    assert resumed.updates == 2
+    assert type(resumed.updates) is int
+    for n in (2, 3):
+        follow(resumed, n)
+    assert_equal(resumed.state_dict().values(), straight.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"updates": None}, "updates must be an integer, got None"),
+        ({"updates": -1}, "updates must be at least 0, got -1"),
+        ({"F.0.bias": np.zeros(3)}, r"F.0.bias has shape \(3,\), expected \(4,\)"),
+        ({"F.0.bias": None}, "F.0.bias cannot be used"),
+        ({"F.9.bias": np.zeros(3)}, "F.9.bias is unexpected"),
+        ("updates", "updates is missing"),
+        ("G.1.running_var", "G.1.running_var is missing"),
+    ],
+)
+def test_an_average_refuses_a_state_that_does_not_fit(change, message):
+    average = averaged(2)
+    before, state = copy.deepcopy(average.state_dict()), averaged(3).state_dict()
+    state.update(change) if isinstance(change, dict) else state.pop(change)
+    with pytest.raises(ValueError, match=f"ExponentialMovingAverage: the state does not fit: {message}"):
+        average.load_state_dict(state)
+    assert_equal(average.state_dict().values(), before.values())
+    with pytest.raises(TypeError, match="ExponentialMovingAverage: a state is a dict"):
+        average.load_state_dict(None)
+
+
+def test_a_network_whose_tensor_is_called_as_the_count_is_refused():
+    net = nn.Module()
+    net.updates = nn.Parameter([1.0])
+    with pytest.raises(ValueError, match="calls a tensor 'updates'"):
+        ExponentialMovingAverage(net, 0.9)
+
+
 # What cannot be optimised
 
 
@@ -631,6 +774,22 @@ def test_a_loaded_schedule_goes_on_with_the_same_rates(make, expected):
     resumed = make(SGD(parameters(), 0.3))
     resumed.load_state_dict(schedule.state_dict())
     assert rates(resumed, len(expected) - 1) == pytest.approx(expected[1:], rel=1e-12)
+
+
+def test_a_linear_schedule_ends_in_its_last_factor_itself():
+    """0.1 + (0 - 0.1) · 3 / 3 is below 0, a rate that would not be loaded again."""
+    opt = SGD(parameters(), 1.0)
+    schedule = lr_scheduler.LinearLR(opt, 0.1, 0.0, 3)
+    assert rates(schedule, 5)[3:] == [0, 0]
+    opt.load_state_dict(opt.state_dict())
+
+
+@pytest.mark.parametrize("lr", ["0.1", None, True, math.nan, math.inf, -0.1, np.ones(1)])
+def test_a_rate_that_is_none_is_refused_when_it_is_set(lr):
+    opt = SGD(parameters(), 0.5)
+    with pytest.raises((TypeError, ValueError), match="SGD: lr must be "):
+        opt.lr = lr
+    assert opt.lr == 0.5
 
 
 def test_a_schedule_from_zero_stays_at_zero():

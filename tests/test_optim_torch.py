@@ -19,6 +19,8 @@ OPTIMISERS = [
     ("RMSprop", {"lr": 0.03, "alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1}),
     ("Adam", {}),
     ("Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+    ("AdamW", {}),
+    ("AdamW", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.3}),
     ("Adam", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
 ]
 
@@ -55,12 +57,12 @@ def test_ten_steps_agree(name, settings, dtype, rtol):
             assert_close(p, t.numpy(force=True), rtol=rtol, atol=rtol)
 
 
-@pytest.mark.parametrize("name", ["RMSprop", "Adam"])
+@pytest.mark.parametrize("name", ["RMSprop", "Adam", "AdamW"])
 def test_defaults_agree(name):
     p = np.zeros(1, np.float32)
     ours = getattr(optim, name)([nn.Parameter(p)]).settings()
     theirs = dict(getattr(torch.optim, name)([torch.nn.Parameter(torch.tensor(p))]).defaults)
-    if name == "Adam":
+    if name.startswith("Adam"):
         theirs["beta1"], theirs["beta2"] = theirs.pop("betas")
     assert ours == {key: theirs[key] for key in ours}
 
@@ -77,3 +79,17 @@ def test_twenty_rates_agree(name, args, settings):
         ours.step()
         their_opt.step()  # PyTorch warns of a schedule that is ahead of its optimiser
         theirs.step()
+
+
+@pytest.mark.parametrize("most", [0.7, 50.0])
+def test_clipped_gradients_agree(most):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape) for shape in SHAPES]
+    theirs = [torch.nn.Parameter(torch.tensor(a)) for a in arrays]
+    for t, a in zip(theirs, arrays, strict=True):
+        t.grad = torch.tensor(a)
+    expected = torch.nn.utils.clip_grad_norm_(theirs, most)
+    found, length = nn.utils.clip_grad_norm([Tensor(a) for a in arrays], most)
+    assert_close(length, expected.numpy(), rtol=1e-12)
+    for g, t in zip(found, theirs, strict=True):
+        assert_close(g, t.grad.numpy(), rtol=1e-12)

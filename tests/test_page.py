@@ -23,7 +23,7 @@ from minigan import nn, training
 from minigan.cli import main
 from minigan.data import load
 from minigan.errors import MiniganError, NonFiniteError
-from minigan.gans import cgan, dcgan, gan, wgan_gp
+from minigan.gans.noise import cgan, dcgan, gan, wgan_gp
 from minigan.metrics.divergence import Cells
 from minigan.report.page import Facts
 from minigan.report.page.charts import thinned
@@ -108,16 +108,16 @@ def test_a_run_ends_with_its_page(pristine):
 def test_the_numbers_in_the_page_are_those_of_the_files(images):
     data = data_of(write_page(images))["charts"]
     metrics, looks = images.metrics(), images.diagnostics()
-    for series in (*data["losses"]["series"], *data["means"]["series"]):
+    for series in (*data["losses"]["series"], *data["means-d"]["series"]):
         assert series["x"] == [record["step"] for record in metrics]
         assert series["faint"] == [record[series["name"]] for record in metrics]
-    real, fake = data["outputs"]["series"]
+    real, fake = data["outputs-d"]["series"]
     for series, kind in ((real, "real"), (fake, "fake")):
-        quantiles = [look["output"][kind] for look in looks]
+        quantiles = [look["judges"]["d"]["output"][kind] for look in looks]
         (low, high), (lower, upper) = series["bands"]
         assert [list(row) for row in zip(low, lower, series["y"], upper, high, strict=True)] == quantiles
     layers = {s["name"]: s["y"] for s in data["gradient_norm-G"]["series"]}
-    assert layers["1"] == [look["gradient_norm"]["generator"]["1.weight"] for look in looks]
+    assert layers["1"] == [look["gradient_norm"]["G"]["1.weight"] for look in looks]
     assert data["variety"]["series"][0]["y"] == [look["diversity"] for look in looks]
     assert data["modes"]["cells"] == [look["modes"] for look in looks]
 
@@ -224,7 +224,7 @@ def test_a_conditional_run_walks_from_class_to_class(tmp_path):
 
 def begun(path):
     session = Session("dcgan", OPTIONS, IMAGES)
-    return Run.create(path, "dcgan", OPTIONS.resolved(), session.cfg, session.shape)
+    return Run.create(path, session.model, session.options.resolved(), session.cfg, session.fields)
 
 
 def test_a_run_that_has_only_just_begun_has_a_page_that_says_so(tmp_path):
@@ -362,16 +362,16 @@ def test_a_frame_lies_beside_each_picture_of_a_run_in_the_plane(points):
 
 def test_the_frame_is_of_the_samples_and_of_d():
     session = Session("gan", replace(OPTIONS, data="ring8"), replace(POINTS, pack=1))
-    session.D = nn.Linear(2, 1)
-    session.D.weight.data[:], session.D.bias.data[:] = (3.0, -1.0), 0.5
+    session.parts["D"] = D = nn.Linear(2, 1)
+    D.weight.data[:], D.bias.data[:] = (3.0, -1.0), 0.5
     found = frame(session)
-    np.testing.assert_array_equal(found["points"], session.shown())
+    np.testing.assert_array_equal(found["points"], session.shown()["samples"])
     ticks = np.linspace(-found["extent"], found["extent"], SIDE)
     expected = 1 / (1 + np.exp(-(3 * ticks[None] - ticks[:, None] + 0.5)))
     np.testing.assert_allclose(found["surface"], expected, rtol=1e-4)
     np.testing.assert_array_equal(found["arrows"][:, :2], found["points"][:64])
     np.testing.assert_allclose(found["arrows"][:, 2:], [[3, -1]] * 64, rtol=1e-6)
-    corner = session.sampler.make(np.array([[2, -2]], np.float32))
+    corner = session.sampler.make({"z": np.array([[2, -2]], np.float32)})["samples"]
     np.testing.assert_allclose(found["grids"][0, 0, -1], corner[0], rtol=1e-6)
 
 

@@ -269,6 +269,41 @@ def test_a_state_that_is_none_is_refused_with_nothing_changed(state):
     assert rng.state == before
 
 
+@pytest.mark.parametrize("key", [7, 2**64 - 1])
+def test_a_stream_goes_on_from_a_saved_dict(key, tmp_path):
+    rng = Generator(key)
+    rng.normal(5)
+    np.savez(tmp_path / "rng.npz", **{k: np.uint64(v) for k, v in rng.state_dict().items()})
+    other = Generator(0)
+    with np.load(tmp_path / "rng.npz") as state:
+        other.load_state_dict(state)
+    assert other.state_dict() == rng.state_dict() == {"key": key, "counter": 2}
+    assert {type(n) for n in other.state} == {int}
+    np.testing.assert_array_equal(other.normal(9), rng.normal(9))
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (None, "Generator: a state is a dict"),
+        ([1, 2], "Generator: a state is a dict"),
+        ({}, "Generator: the state does not fit: key is missing; counter is missing"),
+        ({"key": 1, "counter": 0, "seed": 1}, "Generator: the state does not fit: seed is unexpected"),
+        ({"key": "1", "counter": 0}, "Generator: key must be an integer, got '1'"),
+        ({"key": 1, "counter": -1}, "Generator: counter must be at least 0, got -1"),
+        ({"key": 1, "counter": np.zeros(1, int)}, "Generator: counter must be an integer, got"),
+        ({"key": 2**64, "counter": 0}, "Generator: state must be two integers below"),
+    ],
+)
+def test_a_dict_that_is_no_state_is_refused_with_nothing_changed(state, message):
+    rng = Generator(3)
+    rng.normal(5)
+    before = rng.state
+    with pytest.raises((TypeError, ValueError), match=message):
+        rng.load_state_dict(state)
+    assert rng.state == before
+
+
 @pytest.mark.parametrize("seed", [None, 1.5, "3", True, np.nan])
 def test_a_seed_is_an_integer(seed):
     with pytest.raises(TypeError, match="seed must be an integer, got"):

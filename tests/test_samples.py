@@ -7,13 +7,13 @@ from scipy import stats
 
 from minigan import Generator, Tensor, cli, nn
 from minigan.errors import MiniganError
-from minigan.gans import cgan, gan
+from minigan.gans.noise import cgan, gan
+from minigan.gans.parts.latent import truncated
 from minigan.optim import ExponentialMovingAverage
 from minigan.training import Options, Run, Sampler, interpolate, resume, train
 from minigan.training.interpolate import path, slerp
-from minigan.training.sampler import truncated
 
-TINY = {"steps": 4, "batch_size": 8, "latent": 6}
+TINY = {"steps": 4, "batch_size": 8, "latent": 6, "lr": 2e-4, "lr_d": 2e-4}
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,16 @@ def test_many_samples_are_made_in_parts_that_make_no_difference(points, monkeypa
 
 def test_labels_are_what_was_asked_for_or_every_class_in_turn(labelled):
     sampler = Sampler.of(Run.open(labelled))
-    np.testing.assert_array_equal(sampler.labels(12), [*range(10), 0, 1])
-    np.testing.assert_array_equal(sampler.labels(3, 7), [7, 7, 7])
-    np.testing.assert_array_equal(sampler.labels(2, [4, 5]), [4, 5])
-    np.testing.assert_array_equal(sampler(2, labels=[4, 4]), sampler(2, labels=4))
-    assert not np.array_equal(sampler(2, labels=3), sampler(2, labels=4))
+    for n, asked, expected in (
+        (12, {}, [*range(10), 0, 1]),
+        (3, {"label": 7}, [7, 7, 7]),
+        (2, {"label": [4, 5]}, [4, 5]),
+    ):
+        np.testing.assert_array_equal(sampler.inputs(n, Generator(0), **asked)["labels"], expected)
+    np.testing.assert_array_equal(sampler(2, label=[4, 4]), sampler(2, label=4))
+    assert not np.array_equal(sampler(2, label=3), sampler(2, label=4))
     with pytest.raises(MiniganError, match="3 samples take one label or 3 of them, got 2"):
-        sampler.labels(3, [1, 2])
+        sampler(3, label=[1, 2])
 
 
 def test_truncated_noise_keeps_its_rank_and_its_distribution():
@@ -111,25 +114,27 @@ def test_a_walk_in_the_noise_ends_at_samples(points, kind):
 def test_a_walk_through_classes_keeps_the_noise(labelled):
     sampler = Sampler.of(Run.open(labelled))
     walks = interpolate(sampler, n=2, steps=3, seed=2, labels=[3, 8])
-    z = sampler.inputs(4, Generator(2))[0][:2]
+    z = sampler.inputs(4, Generator(2))["z"][:2]
     for i, label in ((0, 3), (-1, 8)):
-        expected = sampler.make(z, np.array([label, label]))
+        expected = sampler.make({"z": z, "labels": np.array([label, label])})["samples"]
         np.testing.assert_allclose(walks[:, i], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_without_labels_each_walk_keeps_a_class(labelled):
     sampler = Sampler.of(Run.open(labelled))
     walks = interpolate(sampler, n=2, steps=3, seed=2)
-    z = sampler.inputs(4, Generator(2))[0][:2]
-    np.testing.assert_allclose(walks[:, 0], sampler.make(z, np.array([0, 1])), rtol=1e-4, atol=1e-5)
+    z = sampler.inputs(4, Generator(2))["z"][:2]
+    expected = sampler.make({"z": z, "labels": np.array([0, 1])})["samples"]
+    np.testing.assert_allclose(walks[:, 0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_with_one_label_all_walks_are_of_that_class(labelled):
     sampler = Sampler.of(Run.open(labelled))
     walks = interpolate(sampler, n=2, steps=3, seed=2, labels=[7])
-    z, _ = sampler.inputs(4, Generator(2))
+    z = sampler.inputs(4, Generator(2))["z"]
     for i, ends in ((0, z[:2]), (-1, z[2:])):
-        np.testing.assert_allclose(walks[:, i], sampler.make(ends, np.array([7, 7])), rtol=1e-4, atol=1e-5)
+        expected = sampler.make({"z": ends, "labels": np.array([7, 7])})["samples"]
+        np.testing.assert_allclose(walks[:, i], expected, rtol=1e-4, atol=1e-5)
 
 
 # The average of the weights
@@ -212,8 +217,8 @@ def test_interpolate_writes_a_sheet_or_a_film(run, name, tmp_path, request):
         ("labelled", ["sample", "--label", 10], "label 10 is not one of the 10 classes, 0 to 9"),
         ("labelled", ["sample", "--label", -1], "label -1 is not one of the 10 classes, 0 to 9"),
         ("labelled", ["interpolate", "--label", "3,12"], "label 12 is not one of the 10 classes"),
-        ("points", ["sample", "--label", 0], "not conditional: it was trained without labels"),
-        ("points", ["interpolate", "--label", 0], "not conditional: it was trained without labels"),
+        ("points", ["sample", "--label", 0], "gan cannot be asked for a label: it takes truncation"),
+        ("points", ["interpolate", "--label", 0], "gan cannot be asked for a label: it takes truncation"),
         (
             "labelled",
             ["interpolate", "--label", "3,x"],

@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "states": BASE | {"autograd"},
     "graph": ENGINE,
     "__init__": ENGINE | {"graph"},
-    "testing": ENGINE | {"nn"},
+    "testing": ENGINE
+    | {"nn", "optim", "gans", "training", "export"},  # a model file is checked by a run of it
     "nn": ENGINE,
     "optim": ENGINE,
     "gans": ENGINE | {"graph", "nn", "optim"},
@@ -38,13 +39,25 @@ MAY_IMPORT = {
     "report": TRAINING | {"__init__", "data", "metrics"},
     "training": TRAINING | {"__init__", "data", "diagnostics", "extras", "metrics", "report"},
     "export": TRAINING | {"__init__", "extras", "training"},
-    "studies": {"__init__", "data", "doctor", "errors", "files", "gans", "metrics", "training"},
-    "doctor": BASE | {"__init__", "data"},
-    "bench": ENGINE | {"__init__", "nn", "optim", "gans", "doctor"},
+    "studies": {"__init__", "data", "environment", "errors", "files", "gans", "metrics", "training"},
+    "environment": BASE | {"__init__", "data"},
+    "bench": ENGINE | {"__init__", "nn", "optim", "gans", "data", "environment"},
     "cli": TRAINING
     | {"__init__", "data", "diagnostics", "export", "metrics", "report", "training", "studies", "testing"}
-    | {"doctor", "bench"},
+    | {"environment", "bench"},
     "__main__": {"cli"},
+}
+
+# The same within gans, where a model is a file in a folder.
+OF_A_MODEL = {"settings", "parts"}
+MAY_IMPORT_IN_GANS = {
+    "settings": set(),
+    "parts": set(),
+    "noise": OF_A_MODEL,
+    "codes": OF_A_MODEL,
+    "images": OF_A_MODEL,
+    "model": {"settings"},
+    "__init__": {"model", "settings"},  # models by name alone
 }
 
 
@@ -70,10 +83,14 @@ def imports(source, package):
                 origin = ".".join([*parents, *filter(None, [child.module])])
                 yield from ((f"{origin}.{alias.name}", at_load) for alias in child.names)
             else:
-                function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-                yield from walk(child, at_load and not function)
+                late = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_checkers(child)
+                yield from walk(child, at_load and not late)
 
     return list(walk(ast.parse(source), at_load=True))
+
+
+def _is_for_checkers(node):
+    return isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING"
 
 
 def imports_of(file):
@@ -106,6 +123,35 @@ def test_a_part_imports_only_what_it_may(part):
     assert used - {part} <= MAY_IMPORT[part]
 
 
+def test_no_module_is_loaded_in_a_circle():
+    modules = {module_name(file).removesuffix(".__init__"): file for file in files(MINIGAN)}
+
+    def module(name):
+        """The one that an imported name lies in."""
+        return name if name in modules else module(name.rpartition(".")[0])
+
+    TopologicalSorter(
+        {
+            of: {
+                module(name) for name, at_load in imports_of(file) if at_load and belongs_to(name, "minigan")
+            }
+            - {of}
+            for of, file in modules.items()
+        }
+    ).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT_IN_GANS)
+def test_a_part_of_gans_imports_only_what_it_may(part):
+    gans = MINIGAN / "gans"
+    assert {p.stem for p in gans.glob("*.py")} | {p.parent.name for p in gans.glob("*/*.py")} == (
+        MAY_IMPORT_IN_GANS.keys()
+    )
+    own = files(gans / part) or [gans / f"{part}.py"]
+    names = [name for file in own for name, _ in imports_of(file) if belongs_to(name, "minigan.gans")]
+    assert {name.split(".")[2] for name in names} - {part} <= MAY_IMPORT_IN_GANS[part]
+
+
 @pytest.mark.parametrize("file", files(KERNELS), ids=module_name)
 def test_kernels_know_nothing_of_minigan(file):
     assert [name for name, _ in imports_of(file) if belongs_to(name, "minigan")] == []
@@ -134,6 +180,8 @@ try:
     import cupy
 except ImportError:
     pass
+if TYPE_CHECKING:
+    from .function import Function
 class A:
     import json
     def f(self):
@@ -142,7 +190,7 @@ class A:
     assert imports(source, package="minigan.nn") == [
         *(("numpy", True), ("os.path", True), ("minigan.functional", True), ("minigan.nn.init", True)),
         *(("minigan.errors", True), ("minigan.autograd.tensor.Tensor", True), ("cupy", True)),
-        *(("json", True), ("numba.cuda", False)),
+        *(("minigan.nn.function.Function", False), ("json", True), ("numba.cuda", False)),
     ]
 
 

@@ -22,7 +22,7 @@ def test_both_sides_begin_with_the_same_networks_and_batches(model):
     z = np.random.default_rng(0).standard_normal((5, cfg.latent)).astype(np.float32)
     x = next(pytorch.tensors(dataset, cfg, seed=3))
     np.testing.assert_array_equal(x.numpy(), next(session.batches))
-    for own, its, given in zip((session.G, session.D), nets, (z, x.numpy()), strict=True):
+    for own, its, given in zip((session.parts["G"], session.parts["D"]), nets, (z, x.numpy()), strict=True):
         expected = its(torch.from_numpy(given)).detach().numpy()
         assert_close(own(Tensor(given)).numpy(), expected, rtol=1e-4, atol=1e-5)
 

@@ -15,7 +15,7 @@ import pytest
 
 from minigan.cli import main
 from minigan.errors import MiniganError
-from minigan.studies import Study, jobs, pool
+from minigan.studies import Study, jobs, workers
 from minigan.studies.results import mean_and_error, with_error
 
 pytestmark = pytest.mark.slow  # starts processes
@@ -94,7 +94,7 @@ latent = 20
 def study(tmp_path, monkeypatch):
     """A function that runs STUDY, or the text given, and returns the exit code."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pool, "LOOK_EVERY", 0.005)
+    monkeypatch.setattr(workers, "LOOK_EVERY", 0.005)
     Path("stand_in.py").write_text(STAND_IN, encoding="utf-8")
     monkeypatch.setattr(jobs, "MINIGAN", (sys.executable, "-S", "stand_in.py"))
 
@@ -488,3 +488,19 @@ def test_what_cannot_be_judged_is_told_before_anything_is_trained(change, messag
     assert main(["study", str(file), "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_pairs_are_judged_by_metrics_of_pairs(tmp_path):
+    def study(metric):
+        file = tmp_path / "pairs.toml"
+        file.write_text(
+            f'seeds = [0]\nmetrics = ["{metric}"]\n[[rows]]\nname = "houses"\nmodel = "pix2pix"\n',
+            encoding="utf-8",
+        )
+        return Study.read(file)
+
+    study("psnr").check_data()
+    with pytest.raises(MiniganError, match="unknown metric 'fcd' of pairs"):
+        study("fcd").check_data()
+    with pytest.raises(MiniganError, match="unknown metric 'psnrr'; did you mean 'psnr'"):
+        study("psnrr")

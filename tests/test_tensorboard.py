@@ -117,10 +117,9 @@ def test_a_run_that_was_killed_has_each_step_once_and_all_of_them(run):
     assert list(lines_of(check(run), "metrics")) == list(range(1, 11))
 
 
-def test_a_run_that_was_taken_back_has_each_step_once(run):
-    assert main(["rollback", "run", "--to=5"]) == 0
-    assert main(["train", "gan", "--resume=run"]) == 0
-    assert list(lines_of(check(run), "metrics")) == list(range(1, 11))
+def test_a_run_that_begins_where_another_was_has_each_step_once(run):
+    assert main(["train", "gan", "--from=run:5", "--out=new"]) == 0
+    assert list(lines_of(check(Run.open(Path("new"))), "metrics")) == list(range(1, 11))
 
 
 def test_an_open_page_forgets_the_steps_that_are_taken_again(run):

@@ -23,8 +23,8 @@ from safetensors.numpy import load_file
 
 from minigan import files, training
 from minigan.errors import MiniganError, NonFiniteError
-from minigan.gans import cgan, dcgan, gan, wgan_gp
-from minigan.training import Options, Run, runner
+from minigan.gans.noise import cgan, dcgan, gan, wgan_gp
+from minigan.training import Options, Run, lock, runner
 from minigan.training.checkpoint import checksum
 from minigan.training.config import settings_of
 
@@ -68,13 +68,13 @@ def test_a_run_folder_holds_all_that_was_promised(tmp_path):
     for picture in (run.losses, run.samples / "real.png", *run.sample_paths()):
         Image.open(picture).verify()
     weights = load_file(run.latest_checkpoint())
-    assert weights["generator.1.weight"].shape == (8, 8, 4, 4)
+    assert weights["G.1.weight"].shape == (8, 8, 4, 4)
     assert not list(run.path.rglob(".*")), "files written aside were left behind"
 
 
 def test_the_config_gives_back_what_the_run_was_told(tmp_path):
     run = Run.open(train(tmp_path / "run").path)
-    assert run.options() == OPTIONS.resolved()
+    assert run.options() == replace(OPTIONS, data="digits").resolved()
     assert run.hyperparameters() == replace(TINY, size=16)
 
 
@@ -226,12 +226,18 @@ def test_a_killed_run_keeps_its_last_checkpoint_and_goes_on(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="the system has no such locks")
-def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_path):
+@pytest.mark.parametrize("system", ["this", "one without fcntl"])
+def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_path, system, monkeypatch):
     """And a killed one blocks nobody."""
+    without = ""
+    if system != "this":
+        pytest.importorskip("filelock")
+        monkeypatch.setattr(lock, "fcntl", None)
+        without = "lock.fcntl = None; "
     program = (
-        "import sys, time; from pathlib import Path; from minigan.training import Run\n"
-        "with Run(Path(sys.argv[1]), {}).alone(print): print('inside', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from minigan.training import Run, lock\n"
+        f"{without}\n"
+        "with Run(Path(sys.argv[1]), {}).alone(): print('inside', flush=True); time.sleep(60)"
     )
     run = train(tmp_path / "run")
     command = [sys.executable, "-c", program, run.path]
@@ -242,13 +248,6 @@ def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_
         first.kill()
     training.resume(run.path, steps=8, console=quiet())
     assert run.checkpoint_steps()[-1] == 8
-
-
-def test_where_there_are_no_locks_it_is_said(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    console = quiet()
-    train(tmp_path / "run", console=console)
-    assert "this system has no file locks" in console.file.getvalue()
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
@@ -278,8 +277,8 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_op(tmp_path, monkeypatch):
     real_train = dcgan.train
 
-    def poisoned(G, D, opt_g, opt_d, data, rng, cfg):
-        for i, metrics in enumerate(real_train(G, D, opt_g, opt_d, data, rng, cfg), start=1):
+    def poisoned(data, rng, cfg, G, D, opt_g, opt_d):
+        for i, metrics in enumerate(real_train(data, rng, cfg, G, D, opt_g, opt_d), start=1):
             yield metrics
             if i == 4:
                 opt_d.params[0].data[...] = np.nan
@@ -365,11 +364,11 @@ def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch):
     run = train(tmp_path / "run", replace(TINY, size=16), replace(OPTIONS, data="folder:pictures"))
     monkeypatch.chdir("/")
     training.resume(run.path, steps=8, console=quiet())
-    assert run.config["shape"] == [3, 16, 16]
+    assert run.config["fields"]["image"]["shape"] == [3, 16, 16]
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(training.Session, "arrays", lambda self: {"generator.w": np.array([np.nan])})
+    monkeypatch.setattr(training.Session, "arrays", lambda self: {"G.w": np.array([np.nan])})
     with pytest.raises(NonFiniteError, match="step 2: the weights are not finite, so they are not saved"):
         train(tmp_path / "run")
     run = Run.open(tmp_path / "run")
@@ -381,8 +380,8 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
 def test_weights_that_are_not_finite_end_a_run_before_they_are_evaluated(tmp_path, monkeypatch):
     real_train = gan.train
 
-    def poisoned(G, D, opt_g, opt_d, data, rng, cfg):
-        for metrics in real_train(G, D, opt_g, opt_d, data, rng, cfg):
+    def poisoned(data, rng, cfg, G, D, opt_g, opt_d):
+        for metrics in real_train(data, rng, cfg, G, D, opt_g, opt_d):
             opt_g.params[0].data[...] = np.nan
             yield metrics
 

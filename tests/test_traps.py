@@ -30,16 +30,22 @@ import minigan_kernels as kernels
 from minigan import Generator, Tensor, grad, nn
 from minigan import functional as F
 from minigan.autograd import enable_grad
-from minigan.data import Dataset
-from minigan.gans import MODELS, gan, is_conditional, wgan_gp
+from minigan.data import Dataset, Field, Fields
+from minigan.gans import model_named
+from minigan.gans.model import networks
 from minigan.metrics import classifier
 from minigan.testing import assert_close, check_grads
+from minigan.training.session import numbers_of
+
+MODELS = {name: model_named(name) for name in ("gan", "dcgan", "cgan", "wgan-gp")}
+IMAGES = Fields({"image": Field("image", (1, 16, 16)), "label": Field("label", (), 2)})
+POINTS = Fields({"point": Field("point", (2,))})
 
 # Batch norm
 
 
-def networks_of(model, shape=(1, 16, 16), **settings):
-    return model.networks(model.Config(**settings).fitted(shape, classes=2), shape, Generator(0))
+def networks_of(model, fields=IMAGES, **settings):
+    return networks(model.parts(model.Config(**settings).fitted(fields), fields, Generator(0))).values()
 
 
 def networks_of_the_classifier():
@@ -49,7 +55,7 @@ def networks_of_the_classifier():
 
 WITH_BATCH_NORM = {
     **{name: partial(networks_of, model) for name, model in MODELS.items()},
-    "pacgan": partial(networks_of, gan, (2,), net="pacgan"),
+    "pacgan": partial(networks_of, MODELS["gan"], POINTS, net="pacgan"),
     "classifier": networks_of_the_classifier,
 }
 
@@ -109,14 +115,15 @@ def test_a_generator_learns_from_a_discriminator_that_is_sure(model):
     pays for the real ones has no limit."""
     losses, moved = a_step_with_a_sure_discriminator(model, model.Config(batch_size=4), -1e4)
     assert losses["g_loss"] == pytest.approx(1e4, rel=0.01)
-    if model is not wgan_gp:  # its critic's loss is a difference: what is added to both goes
+    if not model.critic:  # whose loss is a difference: what is added to both goes
         assert losses["d_loss"] == pytest.approx(1e4, rel=0.01)
     assert moved > 1e-5
 
 
 def test_the_minimax_loss_of_a_sure_discriminator_has_a_gradient():
     """D calls all real, to a probability of exactly 1 in float32, of which log(1 - D) would be -∞."""
-    losses, moved = a_step_with_a_sure_discriminator(gan, gan.Config(batch_size=4, loss="minimax"), 1e4)
+    cfg = MODELS["gan"].Config(batch_size=4, loss="minimax")
+    losses, moved = a_step_with_a_sure_discriminator(MODELS["gan"], cfg, 1e4)
     assert losses["g_loss"] == pytest.approx(-1e4, rel=0.01)
     assert losses["d_loss"] == pytest.approx(1e4, rel=0.01)
     assert moved > 1e-5
@@ -124,16 +131,16 @@ def test_the_minimax_loss_of_a_sure_discriminator_has_a_gradient():
 
 def a_step_with_a_sure_discriminator(model, cfg, logit):
     """(the losses, how far G's weights moved) where D's last bias is `logit`, and D does not learn."""
-    cfg = cfg.fitted((1, 16, 16), classes=2)
-    G, D = model.networks(cfg, (1, 16, 16), Generator(0))
-    opt_g, opt_d = model.optimizers(cfg, G, D)
+    cfg = cfg.fitted(IMAGES)
+    parts = model.parts(cfg, IMAGES, Generator(0))
+    G, D = parts["G"], parts["D"]
     last = [p for p in D.parameters() if p.shape == (1,)][-1]
     last.data[:] = logit
-    opt_d.lr = 0.0
+    parts["opt_d"].lr = 0.0
     before = [p.numpy().copy() for p in G.parameters()]
     real, labels = np.zeros((4, 1, 16, 16), np.float32), np.arange(4) % 2
-    data = itertools.repeat((real, labels) if is_conditional(model) else real)
-    losses = next(model.train(G, D, opt_g, opt_d, data, Generator(1), cfg))
+    data = itertools.repeat((real, labels) if model.labelled else real)
+    losses, _ = numbers_of(next(model.train(parts, data, Generator(1), cfg)), model.critic)
     assert all(np.isfinite(p.numpy()).all() for p in G.parameters())
     return losses, max(np.abs(p.numpy() - b).max() for p, b in zip(G.parameters(), before, strict=True))
 

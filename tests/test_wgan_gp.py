@@ -7,10 +7,12 @@ import pytest
 
 from minigan import Generator, Tensor, grad, nn
 from minigan import functional as F
-from minigan.gans import wgan_gp
-from minigan.gans.packing import packed
-from minigan.gans.wgan_gp import gradient_penalty
+from minigan.bench.steps import fields_of
+from minigan.gans.noise import wgan_gp
+from minigan.gans.parts.packing import packed
+from minigan.gans.parts.penalties import gradient_penalty
 from minigan.testing import assert_close
+from minigan.training.session import numbers_of
 
 SHAPES = [(2,), (1, 8, 8), (3, 16, 16)]
 
@@ -81,8 +83,8 @@ def test_a_critic_that_is_flat_has_a_penalty_with_a_gradient():
 @pytest.mark.parametrize("shape", [(2,), (1, 16, 16)], ids=str)
 def test_the_critic_judges_each_sample_by_itself(shape, norm):
     """Batch norm would let one sample change what is said of another, and the penalty would be of neither."""
-    cfg = wgan_gp.Config(latent=3, width=4, norm=norm).fitted(shape, 0)
-    _, D = wgan_gp.networks(cfg, shape, Generator(0))
+    cfg = wgan_gp.Config(latent=3, width=4, norm=norm).fitted(fields_of(shape))
+    D = wgan_gp.parts(cfg, fields_of(shape), Generator(0))["D"]
     assert not [layer for layer in D.modules() if isinstance(layer, nn.BatchNorm1d)]
     x = Generator(1).normal((4, *shape))
     before = D(Tensor(x)).numpy()
@@ -92,13 +94,13 @@ def test_the_critic_judges_each_sample_by_itself(shape, norm):
 
 def trained(penalty, steps=30):
     """The slopes, at the data, of a critic of points that was trained with a weight of the penalty."""
-    cfg = wgan_gp.Config(latent=2, batch_size=32, lr=2e-3, penalty=penalty).fitted((2,), 0)
+    cfg = wgan_gp.Config(latent=2, batch_size=32, lr=2e-3, penalty=penalty).fitted(fields_of((2,)))
     rng = Generator(0)
-    G, D = wgan_gp.networks(cfg, (2,), rng)
-    opt_g, opt_d = wgan_gp.optimizers(cfg, G, D)
-    opt_g.lr = 0.0
+    parts = wgan_gp.parts(cfg, fields_of((2,)), rng)
+    D, parts["opt_g"].lr = parts["D"], 0.0
     data = (rng.normal((32, 2)) + 4 for _ in range(steps * cfg.n_critic))
-    metrics = list(islice(wgan_gp.train(G, D, opt_g, opt_d, data, rng, cfg), steps))
+    loop = islice(wgan_gp.train(data, rng, cfg, **parts), steps)
+    metrics = [numbers_of(seen, critic=True)[0] for seen in loop]
     x = Tensor(rng.normal((64, 2)) + 2, requires_grad=True)
     (slope,) = grad(D(x).sum(), x)
     return np.linalg.norm(slope.numpy(), axis=1).mean(), metrics
@@ -120,10 +122,9 @@ def test_without_the_penalty_the_slope_grows():
 
 @pytest.mark.parametrize("n_critic", [1, 3])
 def test_there_are_n_critic_steps_of_d_to_one_of_g(n_critic):
-    cfg = wgan_gp.Config(latent=2, batch_size=4, n_critic=n_critic).fitted((2,), 0)
+    cfg = wgan_gp.Config(latent=2, batch_size=4, n_critic=n_critic).fitted(fields_of((2,)))
     rng = Generator(0)
-    G, D = wgan_gp.networks(cfg, (2,), rng)
-    opt_g, opt_d = wgan_gp.optimizers(cfg, G, D)
+    parts = wgan_gp.parts(cfg, fields_of((2,)), rng)
     data = (rng.normal((4, 2)) for _ in range(2 * n_critic))
-    assert len(list(wgan_gp.train(G, D, opt_g, opt_d, data, rng, cfg))) == 2
-    assert (opt_g.steps, opt_d.steps) == (2, 2 * n_critic)
+    assert len(list(wgan_gp.train(data, rng, cfg, **parts))) == 2
+    assert (parts["opt_g"].steps, parts["opt_d"].steps) == (2, 2 * n_critic)

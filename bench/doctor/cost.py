@@ -6,7 +6,7 @@ import numpy as np
 
 from minigan.diagnostics import Doctor, every_by_default
 from minigan.gans import model_named
-from minigan.training import Options, Sampler, Session
+from minigan.training import Options, Session
 
 RUNS = (
     ("gan", "ring8", {}),
@@ -23,7 +23,7 @@ STEPS = 5  # between two looks: they take turns, so that what else the machine d
 def cost(model: str, data: str, settings: dict) -> str:
     """A row: the time of a step, of what a look adds, and its share of a run's time."""
     session = Session(model, Options(data=data), model_named(model).Config(**settings))
-    doctor = Doctor(session, Sampler(session.model, session.cfg, session.G), every=10**9)
+    doctor = Doctor(session, session.sampler_of(session.parts), every=10**9)
     plain, looked = [], []
     doctor.due = lambda step: step % (STEPS + 1) == 0
     for kind in (plain, looked):  # warms up what either needs

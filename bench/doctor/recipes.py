@@ -73,7 +73,7 @@ RECIPES = (
         "digits",
         "the usual settings, narrow, of convolutions",
         in_balance,
-        {"steps": 400, "width": 8},
+        {"steps": 400, "width": 8, "batch_size": 64, "lr": 2e-4, "lr_d": 2e-4},
     ),
     Recipe(
         "packs of four",
@@ -109,7 +109,7 @@ RECIPES = (
         "digits",
         "the usual settings: a picture or two of each digit",
         lambda c: c["pixel_deviation"] < 0.25,
-        {"steps": 400, "size": 16, "net": "mlp"},
+        {"steps": 400, "size": 16, "net": "mlp", "batch_size": 64, "lr": 2e-4, "lr_d": 2e-4},
     ),
     Recipe(
         "strong D",
@@ -127,7 +127,7 @@ RECIPES = (
         "digits",
         "D learns 20 times as fast as G",
         lambda c: c["d_real"] > 0.98 and c["d_fake"] < 0.02,
-        {"steps": 300, "width": 8, "lr": 5e-5, "lr_d": 1e-3},
+        {"steps": 300, "width": 8, "batch_size": 64, "lr": 5e-5, "lr_d": 1e-3},
     ),
     Recipe(
         "minimax",

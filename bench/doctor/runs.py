@@ -9,7 +9,7 @@ from minigan.errors import NonFiniteError
 from minigan.gans import model_named
 from minigan.metrics import mixture_modes
 from minigan.metrics.distances import nearest
-from minigan.training import Options, Sampler, Session
+from minigan.training import Options, Session
 
 from .recipes import Recipe
 
@@ -19,10 +19,10 @@ def run(recipe: Recipe, seed: int) -> dict:
     cfg = model_named(recipe.model).Config(**recipe.settings)
     session = Session(recipe.model, Options(data=recipe.data, seed=seed), cfg)
     if recipe.images:
-        few = session.batches.dataset
+        few = session.dataset
         few.samples, few.labels = few.samples[: recipe.images], few.labels[: recipe.images]
         session.batches.load_state_dict({**session.batches.state_dict(), "samples": len(few)})
-    sampler = Sampler(session.model, session.cfg, session.G)
+    sampler = session.sampler_of(session.parts)
     doctor = Doctor(session, sampler, every_by_default(cfg.steps))
     metrics = []
     try:

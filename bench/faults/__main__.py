@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.machine import machine
 from minigan import __version__
-from minigan.gans import MODELS
 
 from . import __doc__ as description
 from .corrupt import corrupt
@@ -19,6 +18,7 @@ from .fuzz import LOADERS, fuzz
 from .kill import kill
 from .memory import FLAT, memory
 from .page import page
+from .runs import MODELS
 
 HERE = Path(__file__).parent
 

@@ -16,7 +16,7 @@ from .runs import Process, random_source, scratch, train_command, warm_up
 MODEL, AT, STEPS = "gan", 8, 12  # the run is damaged at step AT, to be resumed to STEPS
 FURTHEST = 40  # steps that a damaged config.toml may tell it to go
 SECONDS = 60  # that no command takes
-COMMANDS = "resume", "sample", "diagnose", "report", "rollback", "export"
+COMMANDS = "resume", "sample", "diagnose", "report", "branch", "export"
 
 
 def corrupt(n: int, seed: int = 0, say=print) -> list[dict]:
@@ -36,6 +36,7 @@ def corrupt(n: int, seed: int = 0, say=print) -> list[dict]:
             if outcome == "bad":
                 say(f"{way.__name__} of {file.relative_to(run)}, then {name}: {why}")
             shutil.rmtree(run)
+            shutil.rmtree(branch_of(run), ignore_errors=True)
     return [
         {
             "what": name,
@@ -79,7 +80,7 @@ class Known:
             "sample": ["sample", str(run), "--n=5", f"--out={self.out}"],
             "diagnose": ["diagnose", str(run)],
             "report": ["report", str(run)],
-            "rollback": ["rollback", str(run), "--to=4"],
+            "branch": ["train", MODEL, f"--from={run}:4", f"--out={branch_of(run)}"],
             "export": [
                 "export",
                 str(run),
@@ -107,8 +108,9 @@ class Known:
             made = np.load(self.out)["samples"]
             right = (self.samples[step] for step in range(2, AT + 1, 2))
             return "" if any(np.array_equal(made, samples) for samples in right) else "other samples"
-        if name not in ("resume", "rollback"):
+        if name not in ("resume", "branch"):
             return ""
+        run = run if name == "resume" else branch_of(run)
         found = Run.open(run).checkpoint(say=lambda text: None)
         right = self.checkpoints[found.step]
         if found.state != right.state or any(
@@ -125,3 +127,8 @@ class Known:
         if strange or (lines and steps != list(range(1, found.step + 1))):
             return f"other metrics: {strange[:1]}, steps {steps}"
         return ""
+
+
+def branch_of(run: Path) -> Path:
+    """The run that begins where this one was."""
+    return run.with_name(f"{run.name}-branch")

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import ROOT, results
 from bench.machine import machine
 from minigan import __version__, backend
-from minigan.doctor import processors
+from minigan.environment import processors
 
 from . import __doc__ as description
 from . import checks, kernels, page, steps

@@ -11,13 +11,12 @@ import minigan_kernels as kernels
 from minigan import Generator, Tensor, __version__, graph
 from minigan.backend import device
 from minigan.bench.minigan_side import channels_last, critic_step
-from minigan.gans import model_named, wgan_gp
+from minigan.bench.steps import fields_of
+from minigan.gans import model_named
+from minigan.gans.noise import wgan_gp
 from minigan.graph import graphs
-from minigan.optim import Adam
 
 DEVICE = "gpu"
-
-read = Tensor.item
 
 
 def about():
@@ -26,9 +25,6 @@ def about():
 
 def prepare(job):
     kernels.set_precision(job["precision"])
-    # The loops read the losses of every step, and so wait for it. Here they stay on the device until they
-    # are asked for, as PyTorch's do.
-    Tensor.item = Tensor.detach
     steps = critic_steps(job) if job["model"] == "wgan-gp" else gan_steps(job)
     for _ in job["noise"]:
         yield numbers(take(steps, job))
@@ -47,18 +43,19 @@ def gan_steps(job):
     model = model_named(job["model"])
     cfg = model.Config(**job["settings"])
     with kernels.engine("reference"):  # what happens on the CPU
-        G, D = model.networks(cfg, job["shape"], Generator())
-        nets = [placed(net, job["weights"][name]) for name, net in {"G": G, "D": D}.items()]
+        parts = model.parts(cfg, fields_of(job["shape"]), Generator())
+        for name, weights in job["weights"].items():
+            placed(parts[name], weights)
     data = itertools.cycle(batches(job, "data"))
-    rng = Generator(job["seed"], DEVICE)
-    return model.train(*nets, *model.optimizers(cfg, *nets), data, rng, cfg)
+    for seen in model.train(parts, data, Generator(job["seed"], DEVICE), cfg):
+        yield {name: seen[name] for name in ("d_loss", "g_loss")}
 
 
 def critic_steps(job):
     cfg = wgan_gp.Config(**job["settings"])
     with kernels.engine("reference"):
-        D = placed(wgan_gp.networks(cfg, job["shape"], Generator())[1], job["weights"]["D"])
-    opt = Adam(D.parameters(), cfg.rates[1], (cfg.beta1, cfg.beta2))
+        parts = wgan_gp.parts(cfg, fields_of(job["shape"]), Generator())
+        D, opt = placed(parts["D"], job["weights"]["D"]), parts["opt_d"]
     rng = Generator(job["seed"], DEVICE)
 
     @graph
@@ -80,4 +77,4 @@ def batches(job, name):
 
 
 def numbers(losses):
-    return {name: read(value) for name, value in losses.items()}
+    return {name: value.item() for name, value in losses.items()}

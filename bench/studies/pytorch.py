@@ -21,10 +21,11 @@ from cyclopts import App, Parameter
 
 from minigan import Generator, data
 from minigan.cli import call
-from minigan.doctor import processors
+from minigan.environment import processors
 from minigan.errors import MiniganError, did_you_mean
 from minigan.files import write_npz
-from minigan.gans import model_named, wgan_gp
+from minigan.gans import model_named
+from minigan.gans.parts.penalties import EPS
 
 os.environ.setdefault("OMP_NUM_THREADS", str(processors()))  # which `torch_side` asks for
 from minigan.bench import torch_side
@@ -69,20 +70,20 @@ def number(text):
 
 def prepared(model, name, data_dir, seed, settings):
     """The settings, the data and both networks, with the first weights of minigan's run of this seed."""
-    module = model_named(model)
-    known = [field.name for field in fields(module.Config) if field.name in SETTINGS]
+    minigans = model_named(model)
+    known = [field.name for field in fields(minigans.Config) if field.name in SETTINGS]
     for setting in settings:
         if setting not in known:
             raise MiniganError(f"{model} has no setting {setting!r} here; {did_you_mean(setting, known)}")
     dataset = data.load(name, None, data_dir)
-    cfg = module.Config(**settings).fitted(dataset.shape, dataset.classes)
+    cfg = minigans.Config(**settings).fitted(dataset.fields)
     dataset = dataset.to_size(cfg.size)
     weights_rng = Generator(seed).spawn()  # as a `Session` draws
-    first = module.networks(cfg, dataset.shape, weights_rng)
+    parts = minigans.parts(cfg, dataset.fields, weights_rng)
     job = {"shape": dataset.shape, "settings": {"width": cfg.width, "latent": cfg.latent}}
     norm = torch.nn.BatchNorm2d if model == "dcgan" else torch_side.instance_norm
     nets = torch_side.dcgan_generator(job), torch_side.dcgan_discriminator(job, norm)
-    for net, own in zip(nets, first, strict=True):
+    for net, own in zip(nets, (parts["G"], parts["D"]), strict=True):
         net.load_state_dict(
             {key: torch.from_numpy(a.copy()) for key, a in own.state_dict().items()}, strict=False
         )
@@ -107,7 +108,7 @@ def dcgan_loop(G, D, batches, cfg):
 
 def wgan_gp_loop(G, D, batches, cfg):
     opt_g, opt_d = (adam(*named, cfg) for named in (("G", G), ("D", D)))
-    job = {"settings": asdict(cfg), "eps": wgan_gp.EPS}
+    job = {"settings": asdict(cfg), "eps": EPS}
     for i, real in enumerate(batches, start=1):
         with torch.no_grad():
             fake = G(noise(cfg, len(real)))

@@ -478,7 +478,8 @@ def move_statistics(running_mean, running_var, mean, var, momentum, correction):
     engine_for(running_mean).move_statistics(running_mean, running_var, mean, var, momentum, correction)
 
 
-# Optimiser steps, in place over flat arrays.
+# Optimiser steps, in place over flat arrays. lr: a number, or on a GPU an array there of one float64, so that
+# a captured CUDA graph takes the rate of the day; both give the same bits.
 
 
 def sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first):

@@ -9,6 +9,12 @@ import contextlib
 import functools
 import inspect
 import types
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, ParamSpec, TypeVar
+
+F = TypeVar("F", bound=Callable)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Context:
@@ -17,10 +23,10 @@ class Context:
     TypeError for an asynchronous generator function, or what cannot be called.
     """
 
-    def again(self):
+    def again(self) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no again")
 
-    def __call__(self, function):
+    def __call__(self, function: F) -> F:
         if inspect.isasyncgenfunction(function):
             raise TypeError(
                 f"{function.__name__} is an asynchronous generator function, which this does not decorate: "
@@ -47,31 +53,31 @@ class Context:
         return functools.wraps(function)(wrapped)
 
 
-def context(make):
+def context(make: Callable[P, Iterator[T]]) -> Callable[P, "_Made[T]"]:
     """`contextlib.contextmanager`, of which a result may decorate a generator function too."""
 
     @functools.wraps(make)
-    def made(*args, **settings):
+    def made(*args: P.args, **settings: P.kwargs):
         return _Made(functools.partial(contextlib.contextmanager(make), *args, **settings))
 
     return made
 
 
-class _Made(Context):
-    def __init__(self, make):
+class _Made(Context, Generic[T]):
+    def __init__(self, make: Callable):
         self.make = make
         self.entered = []  # a stack: a block may lie within another of the same object
 
     def again(self):
         return _Made(self.make)
 
-    def __enter__(self):
+    def __enter__(self) -> T:
         manager = self.make()
         value = manager.__enter__()
         self.entered.append(manager)
         return value
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> bool | None:
         return self.entered.pop().__exit__(*error)
 
 

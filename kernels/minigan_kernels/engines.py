@@ -1,8 +1,9 @@
 """Which engine runs a kernel.
 
 An engine is a module that defines some of the kernel functions of this package under the same
-names. `reference` defines them all, in plain array code, and is the meaning of every kernel; any
-other engine leaves out what it has no better answer for, and `reference` runs that.
+names: the functions that its `__init__` imports, which are listed nowhere else. `reference` defines them
+all, in plain array code, and is the meaning of every kernel; any other engine leaves out what it has no
+better answer for, and `reference` runs that.
 
 | engine          | module       | its arrays                                                        |
 |-----------------|--------------|-------------------------------------------------------------------|
@@ -21,7 +22,8 @@ import functools
 import importlib.util
 import os
 import threading
-from types import SimpleNamespace
+from collections.abc import Callable
+from types import FunctionType, SimpleNamespace
 
 import numpy as np
 
@@ -163,7 +165,7 @@ def kernels_called():
     called, kernels_of = [], _kernels_of
 
     def noted(name):
-        own = importlib.import_module(f"{__package__}.{MODULES.get(name, name)}").__all__
+        own = kernels_in(importlib.import_module(f"{__package__}.{MODULES.get(name, name)}"))
         return _Noting(
             kernels_of(name), lambda kernel: called.append((name if kernel in own else "reference", kernel))
         )
@@ -193,9 +195,13 @@ def _kernels_of(name):
         raise ValueError(f"the engine {name!r} cannot run here: {reason}")
     kernels = {}
     for module in ("reference", MODULES.get(name, name)):
-        module = importlib.import_module(f"{__package__}.{module}")
-        kernels |= {kernel: getattr(module, kernel) for kernel in module.__all__}
+        kernels |= kernels_in(importlib.import_module(f"{__package__}.{module}"))
     return SimpleNamespace(**kernels)
+
+
+def kernels_in(module) -> dict[str, Callable]:
+    """The kernels of the engine `module`, by name."""
+    return {name: value for name, value in vars(module).items() if isinstance(value, FunctionType)}
 
 
 def requested_threads() -> int | None:

@@ -3,6 +3,7 @@
 import itertools
 import traceback
 from sys import modules
+from typing import Any
 
 import numpy as np
 
@@ -51,12 +52,13 @@ class Function:
     first_order = None
 
     parents = None  # the places in the graph of the inputs, None for a constant
-    hooks = None
+    hooks: list | None = None
     wanted = ()
     origin = None
 
-    def __call__(self, *inputs):
-        arrays, record = [], False
+    def __call__(self, *inputs: Any) -> Tensor:
+        arrays: list[Any] = []
+        record = False
         for x in inputs:
             if isinstance(x, Tensor):
                 if type(x.data) is not np.ndarray:
@@ -86,10 +88,13 @@ class Function:
             mode.trace(self, inputs, out)
         return out
 
-    def forward(self, *arrays):
+    def forward(self, *arrays: Any) -> Any:
+        """The output, one array, of the inputs' arrays. A subclass gives it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def backward(self, gy):
+    def backward(self, gy: Tensor) -> Any:
+        """One gradient, a Tensor or None, for each input, of the output's gradient. A subclass gives it,
+        written in differentiable ops."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def _record(self, inputs, out):
@@ -114,7 +119,7 @@ class Function:
             self._output = out.data, out._version, out._version[0]
 
     @property
-    def inputs(self):
+    def inputs(self) -> tuple[Any, ...]:
         """The inputs, as they were given to the op."""
         if "inputs" not in self.saves:
             raise RuntimeError(f"{describe(self)} uses its inputs: set saves = 'inputs'")
@@ -124,7 +129,7 @@ class Function:
         return self._inputs
 
     @property
-    def output(self):
+    def output(self) -> Tensor:
         """The output, as a tensor at this op's place in the graph."""
         return Tensor.made_by(self, *self._saved_output())
 
@@ -136,7 +141,7 @@ class Function:
             self._refuse("its output")
         return data, version
 
-    def saved_arrays(self):
+    def saved_arrays(self) -> list[np.ndarray]:
         """The arrays of what was saved: of the inputs, then of the output."""
         arrays = []
         if "inputs" in self.saves:
@@ -187,19 +192,20 @@ def version_of_view(y, inputs):
 # Telling the user which op is meant.
 
 
-def describe(node) -> str:
+def describe(node: Function) -> str:
     """The op's name, and where it was called if that was recorded (in anomaly mode)."""
     return type(node).__name__ + (f" (called at {node.origin})" if node.origin else "")
 
 
-def out_of_memory(what, arrays, error) -> str:
+def out_of_memory(what: str, arrays: list, error: MemoryError) -> str:
     """One sentence on an op that found no memory: its shapes, the bytes asked and, on a GPU, those free."""
     given = [a for a in arrays if backend.is_array(a)]
     shapes = ", ".join(str(a.shape) for a in given)
     return f"{what} of arrays of shape {shapes}: {error}{backend.one_device(what, given).memory()}"
 
 
-def is_finite(array) -> bool:
+def is_finite(array: Any) -> bool:
+    """Whether an array has neither NaN nor infinity; of integers and bools, always."""
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 

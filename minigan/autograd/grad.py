@@ -6,7 +6,7 @@ all its users: the walk is a loop over a sorted list, however deep the graph.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 from minigan import backend
@@ -15,10 +15,16 @@ from minigan_kernels import array_module
 
 from .function import as_array, describe, is_finite, out_of_memory, version_of_view
 from .modes import mode, no_grad, set_grad_enabled
-from .tensor import Tensor
+from .tensor import Operand, Tensor
 
 
-def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=False):
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Operand | Sequence[Operand] | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor, ...]:
     """The gradients of `outputs` in `inputs`: Σ grad_outputs · ∂outputs/∂inputs.
 
     outputs, inputs: a Tensor or a sequence of them. Inputs may stand anywhere in the graph; only
@@ -51,7 +57,7 @@ def grad(outputs, inputs, grad_outputs=None, create_graph=False, allow_unused=Fa
     return gradients
 
 
-def backward(self, gradient=None, create_graph=False):
+def backward(self: Tensor, gradient: Operand | None = None, create_graph: bool = False) -> None:
     """Add the gradient of this tensor in every leaf it depends on to that leaf's `grad`.
 
     gradient: what to start from, of this tensor's shape, cast to its dtype; None for a tensor of one element.
@@ -64,7 +70,7 @@ def backward(self, gradient=None, create_graph=False):
             leaf.grad = g * 1.0 if leaf.grad is None else leaf.grad + g
 
 
-Tensor.backward = backward
+Tensor.backward = backward  # type: ignore[method-assign, assignment]
 
 
 def _walk(outputs, seeds, wanted, create_graph):
@@ -224,7 +230,7 @@ def _sequence(tensors):
 # Finding the culprit.
 
 
-def blame(tensor) -> str:
+def blame(tensor: Tensor) -> str:
     """One sentence on the first op behind `tensor` that made a value that is not finite.
 
     The ops are looked at in the order in which they ran. One that saved its inputs is run again;
@@ -237,7 +243,7 @@ def blame(tensor) -> str:
         for parent, x in zip(node.parents, inputs, strict=True):
             given = parent if isinstance(parent, Tensor) else x if parent is None else None
             given = given.data if isinstance(given, Tensor) else given
-            if hasattr(given, "dtype") and not is_finite(given):
+            if given is not None and hasattr(given, "dtype") and not is_finite(given):
                 return (
                     f"a weight or input of shape {given.shape}, given to {describe(node)}, is not finite: "
                     f"an earlier update or the data spoiled it"

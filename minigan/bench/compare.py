@@ -136,10 +136,10 @@ class Measured:
     peak_memory: dict[str, int | None] = field(default_factory=dict)
     """Bytes, of a process that did nothing else."""
     memory_at_start: dict[str, int | None] = field(default_factory=dict)
-    """The same before the work, with the libraries imported."""
+    """The resident memory of a side before the work, with its libraries imported, in bytes."""
 
     def seconds(self, side: str) -> float:
-        """Of one step: the median of the turns."""
+        """The seconds of one step of `side`: the median of its turns."""
         return statistics.median(self.turns[side])
 
     @property

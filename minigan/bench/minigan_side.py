@@ -7,8 +7,10 @@ import numpy as np
 
 import minigan_kernels as kernels
 from minigan import Generator, Tensor, __version__, grad
-from minigan.gans import model_named, wgan_gp
-from minigan.optim import Adam
+from minigan.bench.steps import fields_of
+from minigan.gans import model_named
+from minigan.gans.model import numbers_of
+from minigan.gans.noise import wgan_gp
 
 
 def about():
@@ -23,23 +25,27 @@ def about():
 
 def prepare(job):
     """The steps of a job (see `steps.job`), each with its losses."""
-    if job["model"] == "wgan-gp":
-        return critic_steps(job)
+    return critic_steps(job) if job["model"] == "wgan-gp" else game_steps(job)
+
+
+def game_steps(job):
+    """Steps of both networks, each with the numbers that a run logs."""
     model = model_named(job["model"])
     cfg = model.Config(**job["settings"])
-    G, D = model.networks(cfg, job["shape"], Generator())
-    for name, net in {"G": G, "D": D}.items():
-        net.load_state_dict(job["weights"][name])
+    parts = model.parts(cfg, fields_of(job["shape"]), Generator())
+    for name, weights in job["weights"].items():
+        parts[name].load_state_dict(weights)
     data = itertools.cycle(map(channels_last, job["data"]))
-    return model.train(G, D, *model.optimizers(cfg, G, D), data, GivenFirst(job["noise"]), cfg)
+    for seen in model.train(parts, data, GivenFirst(job["noise"]), cfg):
+        yield numbers_of(seen, model.critic)[0]
 
 
 def critic_steps(job):
     """Steps of the critic alone."""
     cfg = wgan_gp.Config(**job["settings"])
-    _, D = wgan_gp.networks(cfg, job["shape"], Generator())
+    parts = wgan_gp.parts(cfg, fields_of(job["shape"]), Generator())
+    D, opt = parts["D"], parts["opt_d"]
     D.load_state_dict(job["weights"]["D"])
-    opt = Adam(D.parameters(), cfg.rates[1], (cfg.beta1, cfg.beta2))
     rng = GivenFirst(job["noise"])
 
     reals, fakes = (map(channels_last, job[name]) for name in ("data", "fakes"))

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
-from minigan.doctor import processors
+from minigan.environment import processors
 from minigan.errors import MiniganError, did_you_mean
 
 from .compare import EAGER, MINIGAN, Timing, measure

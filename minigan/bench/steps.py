@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from minigan import Generator
-from minigan.gans import model_named, wgan_gp
+from minigan.data import Field, Fields
+from minigan.gans import model_named
+from minigan.gans.model import networks
+from minigan.gans.parts.penalties import EPS
 
 from .compare import LOSSES
 
@@ -45,13 +48,13 @@ def job(step: Step, given: int = len(LOSSES), data: list[np.ndarray] | None = No
     its own noise, as in a run.
     """
     rng, model = np.random.default_rng(0), model_named(step.model)
-    cfg = model.Config(batch_size=step.batch_size, **step.settings).fitted(step.shape, classes=0)
+    cfg = model.Config(batch_size=step.batch_size, **step.settings).fitted(fields_of(step.shape))
     shape, is_critic = (step.batch_size, *step.shape), step.model == "wgan-gp"
     names = ("data", "fakes") if is_critic else ("data",)
     batches = {name: [rng.uniform(-1, 1, shape) for _ in range(BATCHES)] for name in names}
     if data is not None:
         batches["data"] = data
-    nets = dict(zip("GD", model.networks(cfg, step.shape, Generator(1)), strict=True))
+    nets = networks(model.parts(cfg, fields_of(step.shape), Generator(1)))
     if is_critic:
         del nets["G"]
         batches["noise"] = [rng.uniform(size=(step.batch_size, 1, 1, 1)) for _ in range(given)]
@@ -63,5 +66,11 @@ def job(step: Step, given: int = len(LOSSES), data: list[np.ndarray] | None = No
         "settings": asdict(cfg),
         "weights": {name: net.state_dict() for name, net in nets.items()},
         **{name: [a.astype(np.float32) for a in arrays] for name, arrays in batches.items()},
-        **({"eps": wgan_gp.EPS} if is_critic else {}),
+        **({"eps": EPS} if is_critic else {}),
     }
+
+
+def fields_of(shape) -> Fields:
+    """The fields of a dataset of images or points of one shape, (C, H, W) or (n,)."""
+    kind = "image" if len(shape) == 3 else "point"
+    return Fields({kind: Field(kind, tuple(shape))})

@@ -27,6 +27,9 @@ app = App(
 SEED = Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))]
 
 
+BEFORE = []  # what is called with the words of a command before it: it may add the command that they name
+
+
 def several(kind):
     """The type of a flag of several `kind`s: --flag A,B or --flag A --flag B."""
 
@@ -52,6 +55,8 @@ def call(app: App, tokens: list[str] | None) -> int:
     """Run `app`; what goes wrong by a mistake of the user's is told in one sentence."""
     try:
         _check_environment()
+        for prepare in BEFORE:
+            prepare(sys.argv[1:] if tokens is None else tokens)
         return app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
     except (CycloptsError, MiniganError) as error:
         message = " ".join(str(error).split())

@@ -11,7 +11,7 @@ def export(
     run: Path,
     *,
     to: Literal["onnx", "safetensors"],
-    part: Literal["generator", "discriminator", "both"] = "generator",
+    part: str = "samples",
     step: int | None = None,
     ema: bool = True,
     out: Path | None = None,
@@ -24,16 +24,18 @@ def export(
         A run folder.
     to
         onnx: a graph with its weights, for batches of any size, that is compared with minigan before it is
-        written; it takes z, or images (of a plane, points), and int64 labels if the model is conditional. Or
-        safetensors: the weights alone, under PyTorch's names and in its layouts.
+        written; it takes what samples are made of, or what is judged, by name. Or safetensors: the weights of
+        a network, under PyTorch's names and in its layouts.
     part
-        Which network, or both.
+        samples: what makes these. As a graph also judge, as weights any network by its name, such as D; or
+        all.
     step
         Take the checkpoint of this step; by default the newest.
     ema
-        Take the moving average of the generator's weights, if the run has one.
+        Take the moving average of the weights that make samples, if the run has one.
     out
-        The file to write, or a folder; by default the run folder, with a file generator.onnx, say.
+        The file to write, or a folder; by default the run folder, with a file samples.onnx or G.safetensors,
+        say.
     """
     from minigan.export import export
     from minigan.training import Run

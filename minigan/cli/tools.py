@@ -7,10 +7,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from minigan.gans import MODELS
+from minigan.gans import model_named, model_names
 
 from .app import app
-from .train import summary
 
 
 @app.command
@@ -83,10 +82,10 @@ def models():
     from minigan.data import NAMES
 
     console = Console(highlight=False, soft_wrap=True)
-    width = max(map(len, [*MODELS, *NAMES]))
+    width = max(map(len, [*model_names(), *NAMES]))
     console.print("Models: minigan train MODEL")
-    for name, module in MODELS.items():
-        console.print(f"  {name:{width}}  {summary(module)}")
+    for name in model_names():
+        console.print(f"  {name:{width}}  {model_named(name).summary}")
     console.print("\nData: --data NAME")
     for name, description in NAMES.items():
         console.print(f"  {name:{width}}  {description}")
@@ -95,7 +94,7 @@ def models():
 @app.command
 def doctor():
     """Say what minigan runs on: versions, engines, threads, GPU, data."""
-    from minigan.doctor import findings
+    from minigan.environment import findings
 
     rows = findings()
     width = max(len(name) for name, _ in rows)

@@ -6,10 +6,10 @@ from typing import Annotated
 from cyclopts import App, Parameter, Token
 
 from minigan.errors import MiniganError
-from minigan.gans import MODELS
+from minigan.gans import Model, model_named, model_names
 from minigan.training.options import Options
 
-from .app import app
+from .app import BEFORE, app
 
 
 def _note_given(app, commands, arguments):
@@ -22,34 +22,39 @@ def _note_given(app, commands, arguments):
 
 
 train_app = App(
-    name="train", help="Train a model; `minigan train MODEL --help` lists its flags.", config=_note_given
+    name="train",
+    help="Train a model; `minigan train MODEL --help` lists its flags. MODEL may be the path of a file.",
+    config=_note_given,
 )
 app.command(train_app)
 
 
-def summary(module) -> str:
-    """The first line of a model file."""
-    return module.__doc__.partition("\n")[0]
+def train_command(model: Model):
+    """The command that trains a model."""
 
-
-def _train_command(name, module):
     def train(
         *,
         options: Annotated[Options, Parameter(name="*", group="Run")] = Options(),  # noqa: B008
-        cfg: Annotated[module.Config, Parameter(name="*", group="Hyper-parameters")] = module.Config(),  # noqa: B008
+        cfg: Annotated[model.Config, Parameter(name="*", group="Hyper-parameters")] = model.Config(),  # noqa: B008
         out: Annotated[Path | None, OUT] = None,
         resume: Annotated[Path | None, RESUME] = None,
+        from_: Annotated[str | None, FROM] = None,
         given: Annotated[tuple[str, ...], Parameter(show=False)] = (),
     ):
         from minigan import training
 
-        if resume is None:
-            run = training.train(name, options, cfg, out)
+        if from_ is not None:
+            origin, step = _place(from_)
+            given = [flag for flag in given if flag not in ("--from", "--out")]
+            changes = _changes(model, origin, options, cfg, given)
+            run = training.resume(training.branch(origin, step, out).path, **changes)
+        elif resume is None:
+            run = training.train(model.source, options, cfg, out)
         else:
-            run = training.resume(resume, **_changes(name, resume, options, cfg, given))
+            run = training.resume(resume, **_changes(model, resume, options, cfg, given))
         return 3 if run.stopped_on else 0 if run.finished() else 130
 
-    train.__doc__ = summary(module)
+    train.__doc__ = model.summary
     return train
 
 
@@ -57,20 +62,32 @@ OUT = Parameter(group="Run", help="The run folder to make; by default runs/MODEL
 RESUME = Parameter(
     group="Run", help="Go on with the run in this folder. Of the other flags, only --steps and --device."
 )
+FROM = Parameter(
+    name="--from",
+    group="Run",
+    help="Begin a new run where another one was, RUN:STEP, or where it is now, RUN; that one stays. Of "
+    "the other flags, only --out, --steps and --device.",
+)
 
 
-def _changes(name, path, options, cfg, given):
+def _place(text) -> tuple[Path, int | None]:
+    """A run folder and a step of "RUN:STEP"; no step where only a folder is named."""
+    folder, colon, step = text.rpartition(":")
+    return (Path(folder), int(step)) if colon and step.isdecimal() else (Path(text), None)
+
+
+def _changes(model, path, options, cfg, given):
     """What a resumed run is to do otherwise: the --steps and the --device that were typed, None if they
     were not. MiniganError if any other setting was."""
     from minigan.training import Run
 
     run = Run.open(path)
-    if run.config["model"] != name:
-        raise MiniganError(f"{path} is a run of {run.config['model']}, not of {name}")
+    if run.config["model"] != model.source:
+        raise MiniganError(f"{path} is a run of {run.config['model']}, not of {model.source}")
     others = [flag for flag in given if flag not in ("--resume", "--steps", "--device")]
     if others:
         raise MiniganError(
-            f"a resumed run keeps its settings, only --steps and --device may be given; "
+            f"a run that goes on keeps its settings, only --steps and --device may be given; "
             f"got {', '.join(others)}"
         )
     return {
@@ -79,5 +96,17 @@ def _changes(name, path, options, cfg, given):
     }
 
 
-for _name, _module in MODELS.items():
-    train_app.command(_train_command(_name, _module), name=_name)
+for _name in model_names():
+    train_app.command(train_command(model_named(_name)), name=_name)
+
+
+def know_model_file(tokens: list[str]):
+    """Let `train path/to/model.py` be a command, too, where that is what is called."""
+    if tokens[:1] == ["train"] and len(tokens) > 1 and tokens[1].endswith(".py"):
+        command = train_command(model_named(tokens[1]))
+        if tokens[1] in train_app:  # as the file was before, in a process of several commands
+            del train_app[tokens[1]]
+        train_app.command(command, name=tokens[1])
+
+
+BEFORE.append(know_model_file)

@@ -1,31 +1,34 @@
 """What to do with a trained model: `minigan sample`, `interpolate`, `evaluate`."""
 
+import typing
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+import numpy as np
+from cyclopts import CoercionError, Parameter, convert
 from cyclopts.validators import Number
 from rich.console import Console
 
 from minigan.errors import MiniganError, writing
+from minigan.gans import Picture, model_named, model_names
+from minigan.gans.settings import literals
+from minigan.random import Generator
 
 from .app import SEED, app, several
 
 
-@app.command
 def sample(
     run: Path,
     *,
     n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
-    label: int | None = None,
     seed: SEED = 0,
-    truncation: float | None = None,
     step: int | None = None,
     ema: bool = True,
     device: str = "auto",
     out: Path | None = None,
+    **asked: str,
 ):
-    """Draw samples from a trained generator.
+    """Draw samples from a trained model.
 
     Parameters
     ----------
@@ -33,12 +36,8 @@ def sample(
         A run folder.
     n
         How many samples; by default 64, or a sheet with a column a class.
-    label
-        Of a conditional model: the class to make; by default every class in turn.
     seed
         Seed of the noise.
-    truncation
-        Keep the noise within this distance of 0: below 2, say, samples are better and less diverse.
     step
         Take the checkpoint of this step; by default the newest.
     ema
@@ -49,32 +48,68 @@ def sample(
         What to write: a .png, which is a sheet; a .npz of the array `samples`, float32 (n, *shape),
         images in [-1, 1], and of `labels`; or a folder, for a PNG each. By default samples-SEED.png in
         the run folder.
+    asked
+        What else the run's model can be asked for:
     """
     from minigan.training import Run, Sampler
 
     sampler = Sampler.of(Run.open(run), step, device, ema)
     out = out or run / f"samples-{seed}.png"
-    n = n or (sampler.sheet_size() if label is None else 64)
+    given = {name: _value_of(sampler, name, word) for name, word in asked.items()}
     with writing(out):
-        _save_drawn(out, sampler, n, seed, label, truncation)
+        _save_drawn(out, sampler, n, seed, given)
     print(out)
 
 
-def _save_drawn(out, sampler, n, seed, label, truncation):
+def _told_of_asked() -> str:
+    """A line for each thing that a model can be asked for."""
+    lines = {}
+    for name in model_names():
+        for asked in model_named(name).asks.values():
+            lines.setdefault((asked.name, asked.help), []).append(name)
+    return " ".join(f"--{name} ({', '.join(of)}): {told}." for (name, told), of in lines.items())
+
+
+sample.__doc__ = sample.__doc__.replace("can be asked for:", f"can be asked for. {_told_of_asked()}")
+app.command(sample)
+
+
+def _value_of(sampler, name, word):
+    """What was typed for something that the model can be asked for, as the type that it has there."""
+    name = name.replace("-", "_")
+    asked = sampler.model.asks.get(name)
+    if asked is None:
+        return word  # which the model refuses
+    kinds = [kind for kind in (typing.get_args(asked.kind) or (asked.kind,)) if kind is not type(None)]
+    if Picture in kinds:
+        return sampler.picture(Path(word))
+    try:
+        return convert(asked.kind, [word])
+    except CoercionError:
+        kind = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
+        wanted = " or ".join(map(repr, literals(asked.kind))) or f"a value of the kind {kind}"
+        raise MiniganError(f"--{name} takes {wanted}, got {word!r}") from None
+
+
+def _save_drawn(out, sampler, n, seed, asked):
     from minigan import report
     from minigan.files import write_npz
 
+    n = n or (64 if "label" in asked else sampler.sheet_size())
     kind = out.suffix.lower()
     if kind not in (".png", ".npz", ""):
         raise MiniganError(f"samples are written to a .png, a .npz or a folder, not to {out}")
     if not kind and out.is_dir() and any(out.glob("*.png")):
         raise MiniganError(f"{out} has pictures already, which the new ones would be mixed with")
-    samples = sampler(n, seed, label, truncation)
+    inputs = sampler.inputs(n, Generator(seed), **asked)
+    if kind == ".png":
+        columns = None if "label" in asked else sampler.columns()
+        report.save_shown(out, sampler.shown(inputs), columns=columns)
+        return
+    samples, *_ = sampler.make(inputs).values()
     if kind == ".npz":
-        labels = {"labels": sampler.labels(n, label)} if sampler.conditional else {}
-        write_npz(out, samples=samples, **labels)
-    elif kind == ".png":
-        report.save_samples(out, samples, columns=sampler.columns() if label is None else None)
+        labels = {"labels": inputs["labels"]} if sampler.conditional else {}
+        write_npz(out, samples=np.ascontiguousarray(samples), **labels)
     elif samples.ndim != 4:
         raise MiniganError(f"a point is no picture to put into a folder {out}; write a .png or a .npz")
     else:

@@ -1,11 +1,12 @@
 """Endless shuffled batches that can stop anywhere and go on with the very same samples."""
 
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from minigan import backend
+from minigan.backend import Device
 from minigan.checks import flag, integer, is_integer, shown
 from minigan.errors import MiniganError
 from minigan.random import Generator
@@ -15,13 +16,26 @@ from minigan.random import Generator
 class InOneOrder(Protocol):
     """What `Batches` need of a dataset. `Dataset` and `Pairs` have it."""
 
-    name: str
-    labels: np.ndarray | None
-    flip: bool
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """int64 (N,), or None where it has none."""
+        ...
+
+    @property
+    def flip(self) -> bool:
+        """Whether images come mirrored in half of the epochs."""
+        ...
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices) -> np.ndarray | tuple[np.ndarray, ...]: ...
+    def batch(self, indices: Any) -> np.ndarray | tuple[np.ndarray, ...]:
+        """The samples at `indices`, one array or several."""
+        ...
 
 
 class Batches(Iterator):
@@ -39,8 +53,13 @@ class Batches(Iterator):
     """
 
     def __init__(
-        self, dataset: InOneOrder, batch_size: int, seed: int = 0, labels: bool = False, device="cpu"
-    ):
+        self,
+        dataset: InOneOrder,
+        batch_size: int,
+        seed: int = 0,
+        labels: bool = False,
+        device: str | Device = "cpu",
+    ) -> None:
         if not isinstance(dataset, InOneOrder):
             raise TypeError(f"Batches: dataset must be a Dataset or Pairs, got {shown(dataset)}")
         integer("Batches", "batch_size", batch_size)
@@ -58,7 +77,7 @@ class Batches(Iterator):
         self.device = backend.device(device)
         self._start(epoch=0)
 
-    def __next__(self):
+    def __next__(self) -> Any:
         if self.position + self.batch_size > len(self.dataset):
             self._start(self.epoch + 1)
         indices = self._order[self.position : self.position + self.batch_size]
@@ -69,7 +88,7 @@ class Batches(Iterator):
             for images in arrays:
                 mirror(images, self._mirrored[indices])
         if self.labels:
-            arrays = (*arrays, self.dataset.labels[indices])
+            arrays = (*arrays, self.dataset.labels[indices])  # type: ignore[index]  # seen in __init__
         arrays = tuple(map(self.device.put, arrays))
         return arrays if len(arrays) > 1 else arrays[0]
 
@@ -82,7 +101,7 @@ class Batches(Iterator):
             "position": self.position,
         }
 
-    def load_state_dict(self, state: dict[str, int]):
+    def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from the place `state`. MiniganError when that was in a dataset of another length, or is no
         place in this one."""
         own = self.state_dict()
@@ -111,7 +130,7 @@ class Batches(Iterator):
         self.epoch, self.position = epoch, 0
 
 
-def as_seen(dataset: InOneOrder, indices, rng) -> np.ndarray | tuple[np.ndarray, ...]:
+def as_seen(dataset: InOneOrder, indices: Any, rng: Any) -> np.ndarray | tuple[np.ndarray, ...]:
     """The samples at `indices` as training may see them: of a dataset with `flip`, mirrored by chance."""
     samples = dataset.batch(indices)
     arrays = samples if isinstance(samples, tuple) else (samples,)
@@ -122,11 +141,11 @@ def as_seen(dataset: InOneOrder, indices, rng) -> np.ndarray | tuple[np.ndarray,
     return samples
 
 
-def coins(n: int, rng) -> np.ndarray:
+def coins(n: int, rng: Any) -> np.ndarray:
     """n Booleans, each true with probability 1/2."""
     return rng.integers(0, 2, n).astype(bool)
 
 
-def mirror(images: np.ndarray, which):
+def mirror(images: np.ndarray, which: np.ndarray) -> None:
     """Exchange left and right of images (N, C, H, W) at `which`, in place."""
     images[which] = images[which][..., ::-1]

@@ -1,12 +1,13 @@
 """A dataset: its samples, stored small, in memory or on disk, given out as the float32 batches a GAN eats."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from minigan.backend import plain
+from minigan.backend import Device, plain
 from minigan.checks import flag, integer, shown
 from minigan.data.batches import Batches
 from minigan.data.fields import Field, Fields
@@ -36,7 +37,7 @@ class Dataset:
     rows: np.ndarray | None = field(default=None, repr=False)
     flip: bool = field(default=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"Dataset: name must be a text, got {shown(self.name)}")
         flag("Dataset", "flip", self.flip)
@@ -68,7 +69,7 @@ class Dataset:
         if self.flip and not images:
             raise MiniganError(f"{self.name} is made of points, which have no mirror images")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.samples if self.rows is None else self.rows)
 
     @property
@@ -106,20 +107,25 @@ class Dataset:
                 break
         return lowest / 127.5 - 1
 
-    def batches(self, batch_size: int, seed: int = 0, labels: bool = False, device="cpu") -> Batches:
-        """Endless shuffled batches; the arguments and errors are those of `Batches`."""
+    def batches(
+        self, batch_size: int, seed: int = 0, labels: bool = False, device: str | Device = "cpu"
+    ) -> Batches:
+        """Endless shuffled batches, float32 (batch_size, *shape) arrays on `device`; with `labels`, pairs of
+        one and its labels. MiniganError for a batch size that does not fit, or labels it lacks; see
+        `Batches`."""
         return Batches(self, batch_size, seed, labels, device)
 
     def mirrored(self) -> "Dataset":
-        """The same images with `flip`. MiniganError for a dataset of points."""
+        """This dataset with `flip`: `Batches` mirror each image in half of the epochs. It shares the images.
+        MiniganError for a dataset of points."""
         return replace(self, flip=True)
 
-    def part(self, indices) -> "Dataset":
+    def part(self, indices: Any) -> "Dataset":
         """The dataset of the samples at `indices` alone; it has no copy of them."""
         rows = np.arange(len(self))[indices] if self.rows is None else self.rows[indices]
         return replace(self, rows=rows, labels=None if self.labels is None else self.labels[indices])
 
-    def stored(self, indices) -> np.ndarray:
+    def stored(self, indices: Any) -> np.ndarray:
         """The samples at `indices` as they are stored, read from where they are."""
         return self.samples[indices if self.rows is None else self.rows[indices]]
 
@@ -132,7 +138,7 @@ class Dataset:
         """All samples as they are stored, a slice at a time."""
         return map(self.stored, self.slices())
 
-    def batch(self, indices) -> np.ndarray:
+    def batch(self, indices: Any) -> np.ndarray:
         """The samples at `indices`, float32: images with 0..255 mapped to [-1, 1], points as they are.
 
         Images are channels-last in memory, the order that convolutions work in.
@@ -146,7 +152,7 @@ class Dataset:
         return pixels.transpose(0, 3, 1, 2)
 
     def to_size(self, size: int) -> "Dataset":
-        """The same images, `size` pixels high and wide.
+        """A dataset of these images, `size` pixels high and wide.
 
         Images at most 4 pixels too small get a black border, others are resized (bicubic).
         MiniganError for a size below 1, and for a dataset of points.
@@ -161,7 +167,23 @@ class Dataset:
         return replace(self, samples=_pad(self.samples, missing) if fits else _resize(self.samples, size))
 
 
-def check_size(size: int):
+@dataclass(eq=False)
+class Drawn(Dataset):
+    """Images that are drawn anew where another size is asked for, not resized.
+
+    draw(size): the samples at that size, uint8 (N, C, size, size).
+    """
+
+    draw: Callable[[int], np.ndarray] = field(kw_only=True, repr=False)
+
+    def to_size(self, size: int) -> "Drawn":
+        """A dataset of these images, drawn anew `size` pixels high and wide. MiniganError for a size they
+        cannot have."""
+        check_size(size)
+        return self if self.shape[1:] == (size, size) else replace(self, samples=self.draw(size))
+
+
+def check_size(size: int) -> None:
     """MiniganError unless an image can be `size` pixels wide."""
     if integer("to_size", "size", size) < 1:
         raise MiniganError(f"the size of an image must be at least 1 pixel, got {size}")

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from minigan.backend import Device
 from minigan.checks import flag, shown
 from minigan.data.dataset import Dataset
 from minigan.data.fields import Field, Fields
@@ -33,10 +34,10 @@ class Domains:
 
     kind: ClassVar[str] = "domains"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.name = two_of_images("Domains", self.x, self.y, self.name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return max(len(self.x), len(self.y))
 
     @property
@@ -54,30 +55,34 @@ class Domains:
         """0: domains have no labels."""
         return self.fields.classes
 
-    def part(self, indices) -> "Domains":
-        """Of each domain, the images at those of `indices` that it has: no image comes twice by itself, and
+    def part(self, indices: Any) -> "Domains":
+        """The images of each domain at those of `indices` that it has: no image comes twice by itself, and
         parts of different indices have none in common."""
         chosen = np.arange(len(self))[indices]
         x, y = (one.part(chosen[chosen < len(one)]) for one in (self.x, self.y))
         return replace(self, x=x, y=y)
 
-    def batch(self, indices) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """(x, y) at `indices`, each modulo the length of its domain: float32 (N, C, H, W) in [-1, 1],
         channels-last in memory."""
         chosen = np.arange(len(self))[indices]
         return self.x.batch(chosen % len(self.x)), self.y.batch(chosen % len(self.y))
 
-    def batches(self, batch_size: int, seed: int = 0, labels: bool = False, device="cpu") -> "DomainBatches":
-        """Endless shuffled batches (x, y); the arguments and errors are those of `Batches`, of either
-        domain."""
+    def batches(
+        self, batch_size: int, seed: int = 0, labels: bool = False, device: str | Device = "cpu"
+    ) -> "DomainBatches":
+        """Endless batches (x, y) on `device`, float32 (batch_size, C, H, W), each domain shuffled by itself.
+        MiniganError for a batch size that does not fit either domain, or for labels, which there are none
+        of."""
         return DomainBatches(self, batch_size, seed, labels, device)
 
     def mirrored(self) -> "Domains":
-        """The same with `flip` in both domains."""
+        """These domains with `flip` in both: `Batches` mirror each image in half of the epochs."""
         return replace(self, x=self.x.mirrored(), y=self.y.mirrored())
 
     def to_size(self, size: int) -> "Domains":
-        """The same, `size` pixels high and wide; see `Dataset.to_size`."""
+        """These domains with images `size` pixels high and wide, as `Dataset.to_size` makes them: small
+        borders are added, other sizes resized. MiniganError for a size below 1."""
         return replace(self, x=self.x.to_size(size), y=self.y.to_size(size))
 
 
@@ -88,21 +93,28 @@ class DomainBatches(Iterator):
     MiniganError, TypeError, ValueError: as of `Batches`, for either domain.
     """
 
-    def __init__(self, dataset: Domains, batch_size: int, seed: int = 0, labels: bool = False, device="cpu"):
+    def __init__(
+        self,
+        dataset: Domains,
+        batch_size: int,
+        seed: int = 0,
+        labels: bool = False,
+        device: str | Device = "cpu",
+    ) -> None:
         if flag("Batches", "labels", labels):
             raise MiniganError(f"{dataset.name} has no labels")
         self.dataset = dataset
         self.x = dataset.x.batches(batch_size, seed, device=device)
         self.y = dataset.y.batches(batch_size, Generator(seed).spawn().key, device=device)
 
-    def __next__(self):
+    def __next__(self) -> tuple[Any, Any]:
         return next(self.x), next(self.y)
 
     def state_dict(self) -> dict[str, dict[str, int]]:
         """The places in the two streams of batches."""
         return {"x": self.x.state_dict(), "y": self.y.state_dict()}
 
-    def load_state_dict(self, state: dict[str, dict[str, int]]):
+    def load_state_dict(self, state: dict[str, dict[str, int]]) -> None:
         """Go on from the place `state`. MiniganError when that is no place in these domains."""
         if not isinstance(state, dict) or state.keys() != {"x", "y"}:
             raise MiniganError(f"a place in two domains has x, y; got {shown(state)}")

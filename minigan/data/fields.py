@@ -22,7 +22,7 @@ class Field:
     shape: tuple[int, ...]
     classes: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.kind, str):
             raise TypeError(f"Field: kind must be a text, got {shown(self.kind)}")
         if self.kind not in KINDS:
@@ -55,7 +55,7 @@ class Field:
 class Fields(dict):
     """Fields by their names, in the order in which a batch holds them: a dict of `Field`."""
 
-    def __init__(self, fields: dict[str, Field]):
+    def __init__(self, fields: dict[str, Field]) -> None:
         if not isinstance(fields, dict) or not fields:
             raise TypeError(f"Fields: fields must be a dict of at least one Field, got {shown(fields)}")
         for name, field in fields.items():

@@ -2,10 +2,12 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from . import kept
 from .dataset import Dataset, check_size
 from .pictures import read_picture
 from .waiting import counted
-from .walk import walk
+from .walk import Found, walk
 
 SIZE = 64  # of pictures, by default
 KEPT_FROM = 8 << 20  # bytes of files that take about a second to decode: from there on the result is kept
@@ -36,26 +38,61 @@ def load_folder(path: str | Path, size: int | None = None, channels: int | None 
     MiniganError for a missing folder, one that cannot be read or has no images, damaged images, or a size
     below 1.
     """
-    size = SIZE if size is None else size
-    check_size(size)
-    if channels not in (None, 1, 3):
-        raise MiniganError(f"images have 1 channel, for grey, or 3, for colour; got channels = {channels}")
+    found = Pictures.below(existing(path))
+    return Dataset(f"folder:{path}", found.decoded(size, channels), _labels(found.pictures))
+
+
+def existing(path: str | Path) -> Path:
+    """The folder `path`. MiniganError if there is none."""
     root = Path(path).expanduser()
     if not root.is_dir():
         raise MiniganError(f"there is no folder {root}")
-    pictures, said = walk(root)
-    if not pictures:
-        raise MiniganError("; ".join([f"the folder {root} has no images", *said]))
-    decode = partial(_decoded, root, pictures, said, size, channels)
-    if _are_many(pictures):
-        samples = kept.decoded_once(root, pictures, size, channels, decode, _say)
-    else:
-        samples = kept.in_memory(decode(), len(pictures), channels)
-    return Dataset(f"folder:{path}", samples, _labels(pictures))
+    return root
 
 
-def _are_many(pictures):
-    return sum(picture.size for picture in pictures) >= KEPT_FROM
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures in the folder `root` and below it, and what is to be said of the others there.
+
+    read(file, size, channels): as `read_picture`; the picture, or what is taken of it.
+    part: a word for that in the names of the files that are kept.
+    """
+
+    root: Path
+    pictures: list[Found]
+    said: list[str]
+    read: Callable[..., tuple[np.ndarray, set[str]]] = read_picture
+    part: str = ""
+
+    @classmethod
+    def below(cls, root: Path) -> "Pictures":
+        """All of a folder. MiniganError if there are none, or it cannot be read."""
+        pictures, said = walk(root)
+        if not pictures:
+            raise MiniganError("; ".join([f"the folder {root} has no images", *said]))
+        return cls(root, pictures, said)
+
+    def file(self, picture: Found) -> Path:
+        """Where a picture is."""
+        return self.root.joinpath(*picture.parts)
+
+    def decoded(self, size: int | None = None, channels: int | None = None) -> np.ndarray:
+        """uint8 (N, C, size, size), as `load_folder` has them."""
+        size = SIZE if size is None else size
+        check_size(size)
+        if channels not in (None, 1, 3):
+            raise MiniganError(
+                f"images have 1 channel, for grey, or 3, for colour; got channels = {channels}"
+            )
+        decode = partial(_decoded, self, size, channels)
+        if not self.are_many:
+            return kept.in_memory(decode(), len(self.pictures), channels)
+        return kept.decoded_once(self.root, self.pictures, size, channels, self.part, decode, _say)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether they take long to decode."""
+        return sum(picture.size for picture in self.pictures) >= KEPT_FROM
 
 
 def _labels(pictures):
@@ -67,51 +104,54 @@ def _labels(pictures):
     return np.array([number[name] for name in names])
 
 
-def _decoded(root, pictures, said, size, channels) -> Iterator[np.ndarray]:
+def _decoded(found: Pictures, size: int, channels: int | None) -> Iterator[np.ndarray]:
     """The pictures in blocks (n, 3, size, size), grey ones in three equal channels; (n, 1, ...) for
     channels = 1. MiniganError at the end if some are damaged."""
-    damaged, noted = [], {}
+    pictures, damaged = found.pictures, []
+    noted: dict[str, Any] = {}
+    part = found.part and f", {found.part}"
 
     def decode(picture):
         try:
-            return read_picture(root.joinpath(*picture.parts), size, channels)
+            return found.read(found.file(picture), size, channels)
         except MiniganError as error:
             return error
 
     with (
         warnings.catch_warnings(),
         ThreadPoolExecutor(num_threads()) as pool,
-        counted(f"decoding the pictures in {root}", len(pictures), _are_many(pictures)) as report,
+        counted(f"decoding the pictures in {found.root}{part}", len(pictures), found.are_many) as report,
     ):
         warnings.simplefilter("ignore")  # Pillow's, of one picture in thousands, do not say which
         step = max(num_threads(), min(512, BLOCK // ((channels or 3) * size * size)))
         for start in range(0, len(pictures), step):
             block = np.empty((min(step, len(pictures) - start), channels or 3, size, size), np.uint8)
-            for i, found in enumerate(pool.map(decode, pictures[start : start + step])):
-                if isinstance(found, MiniganError):
-                    damaged.append((pictures[start + i], found))
+            for i, read in enumerate(pool.map(decode, pictures[start : start + step])):
+                if isinstance(read, MiniganError):
+                    damaged.append((pictures[start + i], read))
                     continue
-                block[i], notes = found
+                block[i], notes = read
                 for note in notes:
                     noted.setdefault(note, []).append(pictures[start + i])
             report(start + len(block))
             yield block
     if damaged:
-        raise MiniganError(_refusal(root, pictures, damaged))
-    for sentence in said:
+        raise MiniganError(_refusal(found, damaged))
+    for sentence in found.said:
         _say(sentence)
     for note, those in noted.items():
-        first = root.joinpath(*those[0].parts)
+        first = found.file(those[0])
         _say(f"{len(those):,} of the {len(pictures):,} pictures have {note}; the first is {first}")
 
 
-def _refusal(root, pictures, damaged):
+def _refusal(found, damaged):
     (_, first), *others = damaged
     if not others:
         return str(first)
-    names = ", ".join(str(root.joinpath(*picture.parts)) for picture, _ in others[:NAMED])
+    names = ", ".join(str(found.file(picture)) for picture, _ in others[:NAMED])
     more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
-    return f"{len(damaged):,} of the {len(pictures):,} pictures cannot be used: {first}; so are {names}{more}"
+    total = len(found.pictures)
+    return f"{len(damaged):,} of the {total:,} pictures cannot be used: {first}; so are {names}{more}"
 
 
 @cache

@@ -13,12 +13,15 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minigan.files import ASIDE, cache_folder, sync_folder
+
+from .walk import Found
 
 FORMAT = 1  # of the files, and of what `pictures` makes of a picture
 LIMIT = 20 << 30  # bytes
@@ -29,17 +32,23 @@ Blocks = Iterable[np.ndarray]
 
 
 def decoded_once(
-    root: Path, pictures, size: int, channels: int | None, decode: Callable[[], Blocks], say
+    root: Path,
+    pictures: Sequence[Found],
+    size: int,
+    channels: int | None,
+    part: str,
+    decode: Callable[[], Blocks],
+    say: Callable[[str], object],
 ) -> np.ndarray:
     """uint8 (N, C, size, size), read-only: the `pictures` below `root`, mapped from the cache. C is
-    `channels`, by default 1 when all are grey, else 3.
+    `channels`, by default 1 when all are grey, else 3. part: a word on what is taken of each, "" for all.
 
     decode(): all of them in blocks (n, `channels` or 3, size, size); called unless they are kept already.
     Where they cannot be kept, `say` is told why, and they are in memory.
     """
-    path, shape = _path(root, pictures, size, channels), (len(pictures), channels, size, size)
+    path, shape = _path(root, pictures, size, channels, part), (len(pictures), channels, size, size)
     # What was decoded without a word on the channels has as many as were asked for, perhaps.
-    for known in dict.fromkeys((path, _path(root, pictures, size, None))):
+    for known in dict.fromkeys((path, _path(root, pictures, size, None, part))):
         if (samples := _mapped(known, shape)) is not None:
             return samples
     try:
@@ -54,8 +63,10 @@ def decoded_once(
 
 
 def in_memory(blocks: Blocks, n: int, channels: int | None) -> np.ndarray:
-    """The same of n pictures, not kept."""
-    samples, done = None, 0
+    """uint8 (n, C, size, size) of n pictures in blocks (n, `channels` or 3, size, size): in memory, not on
+    disk. C is `channels`, by default 1 when all are grey."""
+    samples: Any = None
+    done = 0
     for block in blocks:
         samples = np.empty((n, *block.shape[1:]), np.uint8) if samples is None else samples
         samples[done : done + len(block)] = block
@@ -73,14 +84,14 @@ def kept_bytes() -> int:
     return sum(map(_bytes, pictures_folder().glob("*.npy")))
 
 
-def _path(root, pictures, size, channels):
+def _path(root, pictures, size, channels, part):
     """The file of what is decoded. Its name tells the folder, then its pictures, then what they become."""
     root = root.resolve()
     slug = re.sub("[^a-zA-Z0-9]+", "-", root.name)[:40].strip("-") or "folder"
     files = "\0".join(f"{'/'.join(parts)}\0{of} {changed}" for parts, of, changed in pictures)
     digest = hashlib.sha256(f"{FORMAT}\0{files}".encode("utf-8", "surrogatepass"))
     of_root = hashlib.sha256(os.fsencode(root)).hexdigest()
-    kind = {None: "auto", 1: "grey", 3: "colour"}[channels]
+    kind = {None: "auto", 1: "grey", 3: "colour"}[channels] + (part and f".{part}")
     return pictures_folder() / f"{slug}-{of_root[:8]}-{digest.hexdigest()[:16]}-{size}-{kind}.npy"
 
 
@@ -115,7 +126,7 @@ def _write_all(path, blocks, shape, may_be_grey):
 
 
 @contextlib.contextmanager
-def _aside(path) -> Iterator[Path]:
+def _aside(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield aside

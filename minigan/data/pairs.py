@@ -1,10 +1,11 @@
 """Pairs of images: what is given, and what is to be made of it."""
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from minigan.backend import Device
 from minigan.checks import shown
 from minigan.data.batches import Batches
 from minigan.data.dataset import Dataset
@@ -30,7 +31,7 @@ class Pairs:
     kind: ClassVar[str] = "pair"
     labels: ClassVar[None] = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.name = two_of_images("Pairs", self.x, self.y, self.name)
         if len(self.x) != len(self.y):
             raise MiniganError(
@@ -40,7 +41,7 @@ class Pairs:
         if self.x.flip != self.y.flip:
             raise MiniganError(f"{self.name}: the halves of pairs are mirrored together, or neither")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.x)
 
     @property
@@ -63,24 +64,29 @@ class Pairs:
         """Whether `Batches` have some mirrored; see `Dataset`."""
         return self.x.flip
 
-    def part(self, indices) -> "Pairs":
+    def part(self, indices: Any) -> "Pairs":
         """The pairs at `indices` alone, without a copy."""
         return replace(self, x=self.x.part(indices), y=self.y.part(indices))
 
-    def batch(self, indices) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, indices: Any) -> tuple[np.ndarray, np.ndarray]:
         """(x, y) at `indices`, each float32 (N, C, H, W) in [-1, 1], channels-last in memory."""
         return self.x.batch(indices), self.y.batch(indices)
 
-    def batches(self, batch_size: int, seed: int = 0, labels: bool = False, device="cpu") -> Batches:
-        """Endless shuffled batches (x, y); the arguments and errors are those of `Batches`."""
+    def batches(
+        self, batch_size: int, seed: int = 0, labels: bool = False, device: str | Device = "cpu"
+    ) -> Batches:
+        """Endless shuffled batches (x, y) on `device`, each float32 (batch_size, C, H, W). MiniganError for a
+        batch size that does not fit, or for labels, which there are none of; see `Batches`."""
         return Batches(self, batch_size, seed, labels, device)
 
     def mirrored(self) -> "Pairs":
-        """The same with `flip`."""
+        """These pairs with `flip`: `Batches` mirror both images of a pair, or neither, in half of the
+        epochs."""
         return replace(self, x=self.x.mirrored(), y=self.y.mirrored())
 
     def to_size(self, size: int) -> "Pairs":
-        """The same, `size` pixels high and wide; see `Dataset.to_size`."""
+        """These pairs with images `size` pixels high and wide, as `Dataset.to_size` makes them: small borders
+        are added, other sizes resized. MiniganError for a size below 1."""
         return replace(self, x=self.x.to_size(size), y=self.y.to_size(size))
 
 

@@ -30,6 +30,7 @@ UPRIGHT = {  # EXIF's orientation: what Pillow calls the way back
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
+LYING = {5, 6, 7, 8}  # those of which width and height are exchanged
 
 
 def has_picture_name(name: str) -> bool:
@@ -60,13 +61,17 @@ def _known():
     return endings, [kind for kind in kinds if Image.OPEN[kind][1]]
 
 
-def read_picture(file: Path, size: int, channels: int | None = None) -> tuple[np.ndarray, set[str]]:
+def read_picture(
+    file: Path, size: int, channels: int | None = None, half: str | None = None
+) -> tuple[np.ndarray, set[str]]:
     """(uint8 (C, size, size), what there is to say of it: TRANSPARENT, FRAMES) of the picture in `file`: its
     centred square, resized (Lanczos).
 
     channels: 1 for grey, 3 for colour; by default 1 if the picture is grey, else 3. A grey of colours is
     0.299 R + 0.587 G + 0.114 B.
-    MiniganError for a file that cannot be read as a picture, or numbers of unknown range.
+    half: "left" or "right", of two pictures side by side; by default there is one.
+    MiniganError for a file that cannot be read as a picture, numbers of unknown range, or a picture that is
+    no two side by side.
     """
     from PIL import Image, ImageOps
 
@@ -79,15 +84,14 @@ def read_picture(file: Path, size: int, channels: int | None = None) -> tuple[np
             image = _eight_bits(stored, notes)
             turn = UPRIGHT.get(_orientation(stored))
         image = image.transpose(Image.Transpose[turn]) if turn else image
+        image = _half(image, half) if half else image
         image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     except MemoryError:
         raise
-    except UnknownRange as error:
+    except Unfit as error:
         raise MiniganError(f"{file} {error}") from None
     except Exception as error:  # as above
-        if getattr(error, "errno", None):
-            raise MiniganError(f"{file} cannot be read: {error.strerror}") from error
-        raise MiniganError(f"{file} is not an image that Pillow can read ({error})") from error
+        raise _unreadable(file, error) from error
     if channels == 1:
         image = image.convert("L")
     pixels = np.asarray(image)
@@ -98,8 +102,36 @@ def read_picture(file: Path, size: int, channels: int | None = None) -> tuple[np
     return pixels.transpose(2, 0, 1), notes
 
 
-class UnknownRange(Exception):
-    """Numbers of which the file does not say which is white."""
+def picture_size(file: Path) -> tuple[int, int]:
+    """(width, height) of the upright picture in `file`. MiniganError for a file that has none."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as stored:
+            width, height = stored.size
+            return (height, width) if _orientation(stored) in LYING else (width, height)
+    except Exception as error:  # as above
+        raise _unreadable(file, error) from error
+
+
+class Unfit(Exception):
+    """A picture that cannot be used. The message goes on after its name."""
+
+
+def _unreadable(file, error):
+    if getattr(error, "errno", None):
+        return MiniganError(f"{file} cannot be read: {error.strerror}")
+    return MiniganError(f"{file} is not an image that Pillow can read ({error})")
+
+
+def _half(image, half):
+    width, height = image.size
+    if width % 2:
+        raise Unfit(f"has {width} pixels in a row, which make no two halves")
+    if width <= height:
+        raise Unfit(f"has {width}x{height} pixels; two pictures side by side are wider than high")
+    left = 0 if half == "left" else width // 2
+    return image.crop((left, 0, left + width // 2, height))
 
 
 def _eight_bits(image, notes):
@@ -128,7 +160,7 @@ def _grey(image):
     values, white = np.asarray(image), _white(image)
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= white):
-        raise UnknownRange(
+        raise Unfit(
             f"has floats from {low:.4g} to {high:.4g}, which should lie in [0, 1]: 0 is black and 1 white"
         )
     shares = values / white
@@ -147,7 +179,7 @@ def _white(image):
         return 2.0 ** image.tag_v2.get(258, (16,))[0] - 1
     if (image.mode.startswith("I;16") and image.format != "FITS") or image.format in ("PPM", "PNG"):
         return 65535.0  # to which Pillow scales those of a PGM
-    raise UnknownRange(
+    raise Unfit(
         "has signed numbers or such of 32 bits, and does not say which of them is white; save it with 8 or "
         "16 bits a pixel"
     )

@@ -5,6 +5,7 @@ Metz et al., "Unrolled generative adversarial networks", 2017, section 3.3.1; of
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,4 +30,5 @@ def load_stacked(
     if size is not None:
         digits = digits.to_size(size)  # before a digit is in several stacks
     chosen = Generator(SEED).integers(0, len(digits), (STACKS[split], 3))
-    return Dataset("stacked-mnist", digits.samples[chosen, 0], digits.labels[chosen] @ np.array([100, 10, 1]))
+    labels: Any = digits.labels
+    return Dataset("stacked-mnist", digits.samples[chosen, 0], labels[chosen] @ np.array([100, 10, 1]))

@@ -9,8 +9,11 @@ from minigan.checks import flag, integer, shown
 from minigan.data.dataset import Dataset
 from minigan.data.digits import load_digits
 from minigan.data.domains import Domains
-from minigan.data.download import URLS
+from minigan.data.edges import outlined
+from minigan.data.facades import load_facades
 from minigan.data.folder import load_folder
+from minigan.data.halves import domains_have_test, load_domains, load_pairs, pairs_have_test
+from minigan.data.held import hold_out
 from minigan.data.mixtures import load_mixture
 from minigan.data.mnist import load_mnist
 from minigan.data.pairs import Pairs
@@ -31,6 +34,7 @@ class Source:
     takes: which of `load`'s arguments it is told: size, data_dir, split, channels. Without size, the dataset
         is resized if another one is asked for.
     has_test: whether there is a test split, of what follows the colon; by default if it takes a split.
+    no_test: the reason that there is none, then.
     """
 
     about: str
@@ -38,8 +42,23 @@ class Source:
     load: Callable[..., Data]
     takes: tuple[str, ...] = ()
     has_test: Callable[[str], bool] | None = None
+    no_test: str = ""
 
 
+def _edges(outline, name, split, **how):
+    """Outlines and pictures of the images `name`. The test pictures are theirs; where they have none, every
+    fifth is held out of them."""
+    if kind_of(name) != "image":
+        these = ", ".join(datasets_of("image"))
+        raise MiniganError(f"outlines are drawn of images, which {name} has not; there are: {these}")
+    if has_test(name):
+        pictures = load(name, split=split, **how)
+    else:
+        pictures = dict(zip(("train", "test"), hold_out(load(name, **how)), strict=True))[split]
+    return outlined(pictures, outline)
+
+
+OF_IMAGES = "size", "data_dir", "split", "channels"
 SOURCES = {
     "digits": Source("1,797 handwritten digits of 8x8 pixels, part of scikit-learn", "image", load_digits),
     "mnist": Source(
@@ -66,15 +85,54 @@ SOURCES = {
     "grid25": Source(
         "25 Gaussians on a grid in the plane", "point", partial(load_mixture, "grid25"), ("split",)
     ),
+    "facades": Source(
+        "2,000 maps of houses and their pictures, drawn at any size from 32",
+        "pair",
+        load_facades,
+        ("size", "split"),
+    ),
+    "edges:NAME": Source(
+        "the images NAME, and thin outlines of them", "pair", partial(_edges, "thin"), OF_IMAGES
+    ),
+    "edges-thick:NAME": Source("the same, with thick outlines", "pair", partial(_edges, "thick"), OF_IMAGES),
+    "edges-dilated:NAME": Source(
+        "the same, with thin outlines grown by a pixel", "pair", partial(_edges, "dilated"), OF_IMAGES
+    ),
     "folder:PATH": Source(
         "the images in the folder PATH; its sub-folders are the classes",
         "image",
         load_folder,
         ("size", "channels"),
     ),
+    "pairs:PATH": Source(
+        "the pictures in the folder PATH, two side by side in each file; or its folders a and b",
+        "pair",
+        load_pairs,
+        ("size", "split", "channels"),
+        pairs_have_test,
+        "there is no folder test or val",
+    ),
+    "pairs-swapped:PATH": Source(
+        "the same, with the right ones, or b, for x",
+        "pair",
+        partial(load_pairs, swapped=True),
+        ("size", "split", "channels"),
+        pairs_have_test,
+        "there is no folder test or val",
+    ),
+    "domains:PATH": Source(
+        "the pictures in the folders trainA and trainB of PATH",
+        "domains",
+        load_domains,
+        ("size", "split", "channels"),
+        domains_have_test,
+        "there are no folders testA and testB",
+    ),
 }
 NAMES = {name: source.about for name, source in SOURCES.items()}
-FROM_FILES = *URLS, "stacked-mnist"  # those that are read from a data folder
+FROM_FILES = tuple(  # those that are read from a data folder
+    name for name, source in SOURCES.items() if "data_dir" in source.takes and ":" not in name
+)
 
 
 def load(
@@ -87,12 +145,12 @@ def load(
 ) -> Data:
     """The dataset `name`, one of NAMES: a `Dataset`, `Pairs` or `Domains`.
 
-    size: height and width of the images; by default their own, and 64 in a folder.
+    size: height and width of the images; by default their own, 32 of facades, and 64 in a folder.
     data_dir: the folder with the files of mnist or fashion-mnist; stacked-mnist is made of the former's,
-        the other datasets take none.
+        outlines are drawn of what is there, and the other datasets take none.
     split: "train" or "test"; `has_test` tells which have a test split.
     channels: of the images in a folder: 1 makes them grey, 3 colour; by default grey if all of them are.
-    flip: whether images come mirrored half of the time, see `Dataset`.
+    flip: whether images come mirrored half of the time, see `Dataset`; the two of a pair together.
     MiniganError for an unknown name or split, a size that cannot be, files that cannot be used, channels of
     other data than a folder, or mirrored points.
     """
@@ -106,6 +164,8 @@ def load(
     if split not in ("train", "test"):
         raise MiniganError(f"split must be 'train' or 'test', got {split!r}")
     if split == "test" and not has_test(name):
+        if source.has_test:
+            raise MiniganError(f"{name} has no test split: {source.no_test} in it")
         these = ", ".join(row for row, source in SOURCES.items() if "split" in source.takes)
         raise MiniganError(f"{name} has no test split; only {these} have one")
     if data_dir and "data_dir" not in source.takes:
@@ -134,7 +194,8 @@ def kind_of(name: str) -> str:
 
 
 def datasets_of(kind: str) -> list[str]:
-    """Those of NAMES that are of a kind: "image", "point", "pair" or "domains". MiniganError for another."""
+    """The names of all datasets of a kind: "image", "point", "pair" or "domains". MiniganError for another
+    kind."""
     kinds = sorted({source.kind for source in SOURCES.values()})
     if kind not in kinds:
         raise MiniganError(f"no dataset is of the kind {shown(kind)}; there are: {', '.join(kinds)}")

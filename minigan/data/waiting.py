@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 LINE_EVERY = 10.0  # seconds between two lines
 
@@ -22,14 +23,14 @@ def counted(what: str, total: int, shown: bool = True) -> Iterator[Callable[[int
 
 
 @contextmanager
-def bar(what: str, *columns):
+def bar(what: str, *columns: Any) -> Iterator[tuple[Any, Any]]:
     """(rich's Progress on the standard error, its only task): the name, a bar, `columns`, the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = [TextColumn(column) if isinstance(column, str) else column for column in columns]
-    columns = [TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(compact=True)]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    inner = [TextColumn(column) if isinstance(column, str) else column for column in columns]
+    row = [TextColumn("{task.description}"), BarColumn(), *inner, TimeRemainingColumn(compact=True)]
+    with Progress(*row, console=Console(stderr=True)) as progress:
         yield progress, progress.add_task(what, total=None)
 
 

@@ -29,7 +29,8 @@ def walk(root: Path) -> tuple[list[Found], list[str]]:
     MiniganError for a folder or a file that may not be read.
     """
     pictures, strange, twice = [], [], []
-    links, seen = [()], set()  # `root` itself is the first way that is followed
+    seen: set = set()
+    links: list[tuple[str, ...]] = [()]  # `root` itself is the first way that is followed
     while links:
         way = links.pop(0)
         if not _is_new(root.joinpath(*way), seen):

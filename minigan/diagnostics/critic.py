@@ -3,7 +3,7 @@
 import numpy as np
 
 from minigan.autograd import Tensor, enable_grad, grad
-from minigan.gans.packing import pack
+from minigan.gans.parts.packing import pack
 
 
 def steepest(D, real, fake, u, packs: int = 1) -> float:

@@ -6,13 +6,13 @@ from collections import deque
 import numpy as np
 
 from minigan.autograd import Tensor
-from minigan.gans import is_critic
+from minigan.gans.settings import packs_of
 from minigan.graph import graphs
 from minigan.random import Generator
 
 from .critic import steepest
-from .look import look, rounded
-from .samples import SAMPLES, Reference
+from .look import judged, look, rounded, total
+from .samples import KINDS, SAMPLES, Reference
 from .verdict import verdict
 
 LOOKS = 50  # of a run
@@ -29,10 +29,12 @@ def every_by_default(steps: int) -> int:
 class Doctor:
     """Looks at the training of a session now and then, and changes nothing.
 
-    session: a `training.Session`. sampler: a `training.Sampler` of its G, not of an average of it.
+    session: a `training.Session`. sampler: a `training.Sampler` of its parts, not of an average of them.
     every: steps from one look to the next.
 
-    Each step is taken within `watching()`, and `note` is called after it.
+    Each step is taken within `watching()`, and `note` is called after it. A look has what holds of any
+    network (see `look`), what judges said (see `judged`), and what samples show (see `Reference`) where they
+    are made from noise.
 
     Its random numbers are its own, and a function of the seed and the step alone, so that a resumed run sees
     the same.
@@ -40,16 +42,22 @@ class Doctor:
 
     def __init__(self, session, sampler, every: int):
         self.session, self.sampler, self.every = session, sampler, every
-        self.critic, self.seen = is_critic(session.model), None
         self.key = Generator(session.options.seed).spawn().spawn().key
-        self.dataset = session.batches.dataset
-        self.reference = Reference(self.dataset, self.random(0))
-        self.looks, self.losses = [], deque(maxlen=WINDOW * every)
+        self.dataset, self.seen = session.dataset, None
+        comparable = self.dataset.kind in KINDS and not sampler.from_data
+        self.reference = Reference(self.dataset, self.random(0)) if comparable else None
+        self.looks, self.losses = [], {}
 
     def remember(self, looks: list[dict], metrics: list[dict]):
         """Go on from what a run has recorded before."""
         self.looks = list(looks)
-        self.losses.extend(record["d_loss"] for record in metrics[-self.losses.maxlen :])
+        for record in metrics:  # all: a loss may be rare
+            self._remember(record)
+
+    def _remember(self, metrics):
+        for name, value in metrics.items():
+            if name.endswith("loss") and value is not None:
+                self.losses.setdefault(name, deque(maxlen=WINDOW * self.every)).append(value)
 
     def verdict(self) -> dict | None:
         """On all that was seen so far: see `verdict`."""
@@ -57,21 +65,25 @@ class Doctor:
 
     def note(self, metrics: dict) -> dict | None:
         """Take note of the step that was taken; the whole look, if it was looked at."""
-        self.losses.append(metrics["d_loss"])
+        self._remember(metrics)
         if self.seen is None:
             return None
-        since = min(self.every, len(self.losses))
-        loss = rounded(float(np.mean(np.abs(list(self.losses)[-since:]))))
-        step = {"step": self.session.step}
-        self.looks.append({**step, **self.seen, "loss": loss, "oscillation": self.oscillation()})
+        for judge, found in self.seen["judges"].items():
+            found["oscillation"] = self.oscillation(f"{judge}_loss")
+        losses = {name: self.size_of(name) for name in self.losses}
+        self.looks.append({"step": self.session.step, "losses": losses, **self.seen})
         return self.looks[-1]
 
-    def oscillation(self) -> float | None:
-        """The deviation of D's loss, averaged over blocks of a fiftieth of the window; None before that is
+    def size_of(self, loss: str) -> float | None:
+        """The mean |loss| of the last `every` that came."""
+        return rounded(float(np.mean(np.abs(list(self.losses[loss])[-self.every :]))))
+
+    def oscillation(self, loss: str) -> float | None:
+        """The deviation of a loss, averaged over blocks of a fiftieth of the window; None before that is
         full."""
-        if len(self.losses) < self.losses.maxlen:
+        x = np.array(self.losses.get(loss, ()))
+        if len(x) < WINDOW * self.every:
             return None
-        x = np.array(self.losses)
         blocks = min(BLOCKS, len(x))
         return rounded(float(x[: len(x) // blocks * blocks].reshape(blocks, -1).mean(axis=1).std()))
 
@@ -87,25 +99,40 @@ class Doctor:
             yield
             return
         with s.device.active():
-            with look(s.G, s.D, s.opt_g, s.opt_d, self.critic) as found, graphs(False):
+            with look(s.parts) as found, graphs(False):
                 yield
-            self.seen = found | self.at_samples()
+            norms = found["gradient_norm"]
+            makers = {name: total(norms[name]) for name in s.model.makers(s.parts) if name in norms}
+            judges = judged(s.said, s.critic)
+            self.seen = {"judges": judges, "makers": makers, **found, **self.at_samples()}
 
     def at_samples(self) -> dict:
-        """What the samples of G, as it is now, show; and how steep a critic is between them and real ones."""
+        """What the samples show that the networks make now; and how steep a critic is between them and real
+        ones."""
+        if self.reference is None:
+            return {}
         s, rng = self.session, self.random(self.session.step)
-        n = SAMPLES
-        chosen = rng.integers(0, len(self.dataset), n)
+        chosen = rng.integers(0, len(self.dataset), SAMPLES)
         labels = self.dataset.labels[chosen] if self.sampler.conditional else None
-        made = self.sampler.make(*self.sampler.inputs(n, rng, labels))
+        asked = {} if labels is None else {"label": labels}
+        made, *_ = self.sampler.make(self.sampler.inputs(SAMPLES, rng, **asked)).values()
         found = self.reference.examine(made, labels)
-        if self.critic:
-            packs = min(s.cfg.batch_size, n // s.cfg.pack)
-            n = packs * s.cfg.pack
-            real, fake = (Tensor(s.device.put(x)) for x in (self.dataset.batch(chosen[:n]), made[:n]))
-            u = rng.uniform((packs, *(1,) * (made.ndim - 1)))
-            found["lipschitz"] = rounded(steepest(s.D, real, fake, u, s.cfg.pack))
+        if s.model.slope and not self.sampler.conditional:
+            found["lipschitz"] = self.slope(made, chosen, rng)
         return found
+
+    def slope(self, made, chosen, rng) -> float | None:
+        """A lower bound of the critic's slope."""
+        s, pack = self.session, packs_of(self.session.cfg)
+        packs = min(s.cfg.batch_size, SAMPLES // pack)
+        n = packs * pack
+        real, fake = (Tensor(s.device.put(x)) for x in (self.dataset.batch(chosen[:n]), made[:n]))
+        u = rng.uniform((packs, *(1,) * (made.ndim - 1)))
+
+        def judge(x):
+            return s.model.call("judge", **s.parts, x=x, cfg=s.cfg)
+
+        return rounded(steepest(judge, real, fake, u, pack))
 
     def random(self, step):
         rng = Generator(self.key)

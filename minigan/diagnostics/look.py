@@ -12,6 +12,7 @@ import numpy as np
 
 from minigan import nn
 from minigan.backend import beside, to_numpy
+from minigan.gans.model import judges, networks, optimizers
 from minigan_kernels import row_norms
 
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
@@ -19,70 +20,59 @@ SWITCHES = nn.ReLU, nn.LeakyReLU  # activations whose units are on or off
 
 
 @contextlib.contextmanager
-def look(G, D, opt_g, opt_d, critic: bool = False):
+def look(parts: dict):
     """Inside the block one step of training is taken; the dict it gives is filled at the end of the block.
 
-    critic: D gives numbers, not the logits of being real. The dict is JSON-able:
+    parts: those of a model. The dict is JSON-able, each entry by network:
 
-    accuracy          share of the real and the generated samples that D is right on; not of a critic
-    output            QUANTILES of D's probability of being real, or of a critic's numbers
-    gradient_norm     by network and parameter, in the last step of each optimiser
+    gradient_norm     by parameter, in the last step of the network's optimiser
     update_ratio      |change of the parameter| / |parameter| in that step
     dead_units        share of the units that no sample of any batch turned on, of networks with SWITCHES
     batch_norm_drift  how far batches are from the running means, in standard deviations; of networks with
                       batch norm
 
+    of the networks that ran, and whose optimisers took a step.
+
     The step must run op by op: within `minigan.graphs(False)`, on a GPU.
     """
-    found = {}
-    networks = {"generator": G, "discriminator": D}
+    found, nets = {}, networks(parts)
     with contextlib.ExitStack() as hooks:
-        outputs = Outputs(G, D, hooks)
-        updates = {
-            name: Updates(networks[name], optimizer, hooks)
-            for name, optimizer in (("generator", opt_g), ("discriminator", opt_d))
-        }
-        switches = {name: Switches(network, hooks) for name, network in networks.items()}
-        drifts = {name: Drift(network, hooks) for name, network in networks.items()}
+        updates = [Updates(nets, optimizer, hooks) for optimizer in optimizers(parts).values()]
+        switches = {name: Switches(network, hooks) for name, network in nets.items()}
+        drifts = {name: Drift(network, hooks) for name, network in nets.items()}
         yield found
-    found |= outputs.found(critic)
-    found["gradient_norm"] = {name: update.gradients for name, update in updates.items()}
-    found["update_ratio"] = {name: update.ratios for name, update in updates.items()}
-    for key, parts in (("dead_units", switches), ("batch_norm_drift", drifts)):
-        known = {name: part.found() for name, part in parts.items() if part.layers}
+    for key in ("gradient_norm", "update_ratio"):
+        by_network = {name: {} for name in [*nets, "other"]}
+        for update in updates:
+            for (network, name), value in getattr(update, key).items():
+                by_network[network][name] = value
+        found[key] = {name: values for name, values in by_network.items() if values}
+    for key, watched in (("dead_units", switches), ("batch_norm_drift", drifts)):
+        known = {name: part.found() for name, part in watched.items() if part.ran}
         found |= {key: known} if known else {}
 
 
-class Outputs:
-    """What D says of the last real batch, and of the generated one that comes next.
+def judged(said: dict, critic: bool) -> dict:
+    """What judges said of real samples and of generated ones, by judge; `said` has it in arrays, as x_real
+    and x_fake. JSON-able:
 
-    A batch that G made is told by its array; one that carries a gradient, and is not G's, is neither.
+    accuracy   share of the real and the generated samples that the judge is right on; not of a critic
+    output     QUANTILES of its probability of being real, or of a critic's numbers
+    entropy    its cross-entropy on both, 2 log 2 for one that only guesses; not of a critic
     """
-
-    def __init__(self, G, D, hooks):
-        self.made, self.real, self.fake = None, None, None
-        hooks.callback(G.register_forward_hook(self.on_generator))
-        hooks.callback(D.register_forward_hook(self.on_discriminator))
-
-    def on_generator(self, G, inputs, output):
-        self.made = output.data
-
-    def on_discriminator(self, D, inputs, output):
-        x = inputs[0]
-        if x.data is self.made:
-            self.fake = output.data if self.fake is None else self.fake
-        elif not x.requires_grad:
-            self.real, self.fake = output.data, None
-
-    def found(self, critic):
-        kinds = {"real": to_numpy(self.real).ravel(), "fake": to_numpy(self.fake).ravel()}
+    found = {}
+    for judge in judges(said):
+        real, fake = (to_numpy(said[f"{judge}_{kind}"]).ravel() for kind in ("real", "fake"))
         if critic:
-            return {"output": {kind: quantiles(x) for kind, x in kinds.items()}}
-        right = {"real": kinds["real"] > 0, "fake": kinds["fake"] < 0}
-        return {
-            "accuracy": {kind: float(r.mean()) for kind, r in right.items()},
-            "output": {kind: quantiles(sigmoid(x)) for kind, x in kinds.items()},
+            found[judge] = {"output": {"real": quantiles(real), "fake": quantiles(fake)}}
+            continue
+        entropy = np.logaddexp(0, -real).mean() + np.logaddexp(0, fake).mean()
+        found[judge] = {
+            "accuracy": {"real": float((real > 0).mean()), "fake": float((fake < 0).mean())},
+            "output": {"real": quantiles(sigmoid(real)), "fake": quantiles(sigmoid(fake))},
+            "entropy": rounded(float(entropy)),
         }
+    return found
 
 
 def quantiles(x):
@@ -97,16 +87,20 @@ def sigmoid(x):
 class Updates:
     """The norm of each parameter's gradient in the last step of its optimiser, and of what that changed."""
 
-    def __init__(self, network, optimizer, hooks):
-        names = {id(p): name for name, p in network.named_parameters()}
-        self.names = [names[id(p)] for p in optimizer.params]
-        self.gradients, self.ratios = {}, {}
+    def __init__(self, networks, optimizer, hooks):
+        names = {
+            id(p): (network, name)
+            for network, module in networks.items()
+            for name, p in module.named_parameters()
+        }
+        self.names = [names.get(id(p), ("other", f"{i}")) for i, p in enumerate(optimizer.params)]
+        self.gradient_norm, self.update_ratio = {}, {}
         hooks.callback(optimizer.register_step_pre_hook(self.before_step))
         hooks.callback(optimizer.register_step_post_hook(self.after_step))
 
     def before_step(self, optimizer, gradients):
         self.before = [p.data.copy() for p in optimizer.params]
-        self.gradients = {
+        self.gradient_norm = {
             name: rounded(norm(g.data))
             for name, g in zip(self.names, gradients, strict=True)
             if g is not None
@@ -117,7 +111,7 @@ class Updates:
             size = norm(before)
             with beside(before):
                 before -= p.data
-            self.ratios[name] = rounded(norm(before) / size) if size else None  # biases begin at 0
+            self.update_ratio[name] = rounded(norm(before) / size) if size else None  # biases begin at 0
 
 
 class Switches:
@@ -143,6 +137,10 @@ class Switches:
 
     def on_network(self, network, inputs, output):
         self.next = 0
+
+    @property
+    def ran(self):
+        return bool(self.on)
 
     def found(self):
         on = np.concatenate([to_numpy(on) for on in self.on])
@@ -170,6 +168,10 @@ class Drift:
                 moved = (layer.running_mean.data - mean) / layer.momentum
                 self.squares[layer] = moved * moved / (var + layer.eps)
 
+    @property
+    def ran(self):
+        return bool(self.squares)
+
     def found(self):
         squares = np.concatenate([to_numpy(a) for a in self.squares.values()])
         return rounded(math.sqrt(squares.mean()))
@@ -179,6 +181,13 @@ def norm(array) -> float:
     """The square root of the sum of the squares of an array on any device."""
     with beside(array), np.errstate(over="ignore", invalid="ignore"):
         return float(row_norms(array.reshape(1, -1), 0.0)[0])
+
+
+def total(norms: dict) -> float | None:
+    """The norm of all parameters from those of each; None if one is not finite."""
+    if None in norms.values():
+        return None
+    return rounded(math.sqrt(sum(n * n for n in norms.values())))
 
 
 def rounded(x) -> float | None:

@@ -17,6 +17,7 @@ from minigan.metrics.distances import nearest, squared_distances
 
 from .look import rounded
 
+KINDS = "image", "point"  # of data that it can say something of
 SAMPLES = 128  # of a look
 REAL = 1000  # real ones to compare with, drawn once
 PIXELS = 16
@@ -28,14 +29,14 @@ class Reference:
     """Real samples of `dataset`, drawn by `rng`, and what they say of generated ones."""
 
     def __init__(self, dataset: Dataset, rng):
-        self.images, self.mixture = len(dataset.shape) == 3, MIXTURES.get(dataset.name)
+        self.images, self.mixture = dataset.kind == "image", MIXTURES.get(dataset.name)
         chosen = rng.permutation(len(dataset))[:REAL]
         self.real = rows_of(as_seen(dataset, chosen, rng))
         self.labels = None if dataset.labels is None else dataset.labels[chosen]
         self.classes = dataset.classes
 
     def examine(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict:
-        """Of samples (n, *shape), JSON-able; those that the data allow:
+        """What is measured of samples (n, *shape), JSON-able, as far as the data allow:
 
         diversity     the mean distance of two samples over that of two real ones; of samples that were made
                       to `labels`, of two with one label

@@ -1,22 +1,24 @@
 """From what the looks saw to a verdict: rules, their thresholds, and what to try.
 
-A rule is a sign that one look shows, a number against a threshold. It is a finding once the last PERSIST
-looks showed it, where one look in between that did not is passed over: a single look is of one batch and a
-handful of samples.
+A rule is a sign that one look shows, a number against a threshold: of the networks, of a judge, or of the
+samples. It is a finding once the last PERSIST looks showed it, where one look in between that did not is
+passed over: a single look is of one batch and a handful of samples.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 HEALTHY = "healthy"
 PERSIST = 5  # looks in a row that make a finding: a tenth of a run
 YOUNG = 10  # looks, before which G has learned too little for one mode to be a collapse
 
 # Thresholds. A discriminator that knows nothing has a loss of 2 log 2 = 1.39, and healthy runs stay below.
-LOSS = 5.0  # mean |loss of D| since the look before: it is sure of itself, and wrong
+LOSS = 5.0  # mean |loss of D| since the look before, and its cross-entropy: it is sure of itself, and wrong
 WILD = 1.0  # deviation of the smoothed loss of D: it is thrown from one extreme to the other
 SLOPE = 10.0  # of a critic that should have slope 1; healthy runs: below 3
 VANISHED = 0.1  # G's gradient over the largest it ever had, while D rejects what G makes
+EXPLODED = 10.0  # a loss over what it was at first
 SURE = 0.97  # accuracy on both kinds: two errors in a batch of 64
 REJECTED = 0.05  # D's probability for half of what G makes; of a game in balance it is 1/2
 SWINGS = 0.33  # deviation of the smoothed loss of D; healthy runs: below 0.26
@@ -38,11 +40,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """sign(look, looks before it): the evidence in that look, None if there is none."""
+    """sign(look, looks before it): the evidence in that look, None if there is none. With `of_judge` it is
+    sign(look, looks before it, judge), for each judge there is."""
 
     name: str
-    sign: Callable[[dict, Sequence[dict]], str | None]
+    sign: Callable[..., str | None]
     advice: str
+    of_judge: bool = False
 
 
 def verdict(looks: Sequence[dict]) -> dict | None:
@@ -52,7 +56,11 @@ def verdict(looks: Sequence[dict]) -> dict | None:
     """
     if len(looks) < PERSIST:
         return None
-    return report(looks[-1]["step"], [finding for rule in RULES if (finding := apply(rule, looks))])
+    findings = []
+    for rule in RULES:
+        if rule.name not in {finding.name for finding in findings}:
+            findings += found_by(rule, looks)
+    return report(looks[-1]["step"], findings)
 
 
 def diverged(step: int, why: str) -> dict:
@@ -67,6 +75,15 @@ def report(step: int, findings: Sequence[Finding]) -> dict:
         "verdict": findings[0].name if findings else HEALTHY,
         "findings": [asdict(finding) for finding in findings],
     }
+
+
+def found_by(rule: Rule, looks: Sequence[dict]) -> list[Finding]:
+    """What the rule finds in the looks up to now, of each judge that shows it."""
+    signs = [rule.sign]
+    if rule.of_judge:
+        signs = [partial(rule.sign, judge=judge) for judge in looks[-1].get("judges", {})]
+    found = [apply(replace(rule, sign=sign), looks) for sign in signs]
+    return [finding for finding in found if finding]
 
 
 def apply(rule: Rule, looks: Sequence[dict]) -> Finding | None:
@@ -84,43 +101,95 @@ def apply(rule: Rule, looks: Sequence[dict]) -> Finding | None:
     return Finding(rule.name, since, rule.sign(looks[-1], looks[:-1]), rule.advice)
 
 
-# Signs
+# Signs of any network
 
 
-def diverging(look, before):
-    if look.get("loss", 0.0) is None:
-        return "the loss of D is not finite"
-    if look.get("lipschitz", 0.0) is None or look.get("lipschitz", 0.0) > SLOPE:
-        return f"the critic's slope is {look['lipschitz']}, where 1 is wanted"
-    if "accuracy" in look and look.get("loss", 0.0) > LOSS:
-        return f"the loss of D is {look['loss']:.3g} on average, where one that only guesses has 1.39"
-    return swings_beyond(WILD, look)
-
-
-def vanished(look, before):
-    if "accuracy" not in look:  # a critic's gradient does not vanish as it gets better
-        return None
-    now = total(look["gradient_norm"]["generator"])
-    most = max((total(b["gradient_norm"]["generator"]) for b in before), default=0.0)
-    if now < VANISHED * most and rejected(look):
-        return f"the gradient of G has norm {now:.2g}, and had {most:.2g} once"
+def not_finite(look, before):
+    for network, norms in look["gradient_norm"].items():
+        if None in norms.values():
+            return f"a gradient of {network} is not finite"
+    for name, size in look.get("losses", {}).items():
+        if size is None:
+            return f"{name} is not finite"
     return None
 
 
-def too_strong(look, before):
-    accuracy = look.get("accuracy", {}).values()
+def exploding(look, before):
+    """Which loss of a model without judges is far beyond what it was at first; None if none is."""
+    if look.get("judges"):
+        return None
+    for name, now in look.get("losses", {}).items():
+        first = next(filter(None, (b.get("losses", {}).get(name) for b in before)), None)
+        if first and now and now > EXPLODED * first:
+            return f"{name} is {now:.3g} on average, and was {first:.3g} at first"
+    return None
+
+
+# Signs of a judge
+
+
+def diverging(look, before, judge):
+    seen, D = look["judges"].get(judge, {}), judge.upper()
+    if "accuracy" not in seen:  # a critic's loss has no scale
+        return None
+    loss = look.get("losses", {}).get(f"{judge}_loss") or 0.0
+    entropy = seen.get("entropy", loss)  # an earlier version saw the loss alone
+    if entropy is not None and min(loss, entropy) > LOSS:
+        return f"the loss of {D} is {loss:.3g} on average, where one that only guesses has 1.39"
+    return swings_beyond(WILD, seen, D)
+
+
+def too_steep(look, before):
+    slope = look.get("lipschitz", 0.0)
+    if slope is None or slope > SLOPE:
+        return f"the critic's slope is {slope}, where 1 is wanted"
+    return None
+
+
+def vanished(look, before, judge):
+    seen = look["judges"].get(judge, {})
+    if "accuracy" not in seen:  # a critic's gradient does not vanish as it gets better
+        return None
+    for maker, now in look.get("makers", {}).items():
+        known = (b.get("makers", {}).get(maker) for b in before)
+        most = max((norm for norm in known if norm is not None), default=0.0)
+        if now is not None and now < VANISHED * most and rejected(seen):
+            return f"the gradient of {maker} has norm {now:.2g}, and had {most:.2g} once"
+    return None
+
+
+def too_strong(look, before, judge):
+    seen = look["judges"].get(judge, {})
+    accuracy = seen.get("accuracy", {}).values()
     if not accuracy or None in accuracy:
         return None
-    sure, fake = min(accuracy), look["output"]["fake"][2]
-    if sure >= SURE and rejected(look):
-        return f"D is right on {sure:.0%} of both kinds, and gives half of the samples less than {fake:.2g}"
+    sure, fake = min(accuracy), seen["output"]["fake"][2]
+    if sure >= SURE and rejected(seen):
+        return (
+            f"{judge.upper()} is right on {sure:.0%} of both kinds, and gives half of the samples less than "
+            f"{fake:.2g}"
+        )
     return None
 
 
-def rejected(look) -> bool:
-    """Whether D takes at least half of what G makes for generated, without a doubt."""
-    median = look["output"]["fake"][2]
+def rejected(seen) -> bool:
+    """Whether a judge takes at least half of what is made for generated, without a doubt."""
+    median = seen["output"]["fake"][2]
     return median is not None and median < REJECTED
+
+
+def oscillating(look, before, judge):
+    return swings_beyond(SWINGS, look["judges"].get(judge, {}), judge.upper())
+
+
+def swings_beyond(limit, seen, D):
+    swings = seen.get("oscillation")
+    if "accuracy" in seen and swings is not None and swings > limit:  # a critic's loss has no scale
+        return f"the smoothed loss of {D} swings by {swings:.2g}, where one that only guesses is at 1.39"
+    return None
+
+
+# Signs of the samples
 
 
 def memorising(look, before):
@@ -130,17 +199,6 @@ def memorising(look, before):
             f"samples are {novelty:.2f} times as far from the nearest training image as training images are "
             "from each other"
         )
-    return None
-
-
-def oscillating(look, before):
-    return swings_beyond(SWINGS, look)
-
-
-def swings_beyond(limit, look):
-    swings = look.get("oscillation")
-    if "accuracy" in look and swings is not None and swings > limit:  # a critic's loss has no scale
-        return f"the smoothed loss of D swings by {swings:.2g}, where one that only guesses is at 1.39"
     return None
 
 
@@ -157,31 +215,31 @@ def collapsed(look, before):
     return None
 
 
-def total(norms: dict) -> float:
-    """The norm of all parameters from those of each; infinite if one is not finite."""
-    if None in norms.values():
-        return float("inf")
-    return sum(n * n for n in norms.values()) ** 0.5
-
-
+LOWER = "Lower --lr, and begin again: a run hardly comes back from here. A critic needs its penalty."
 RULES = (
-    Rule(
-        "diverging",
-        diverging,
-        "Lower --lr, and begin again: a run hardly comes back from here. A critic needs its penalty.",
-    ),
+    Rule("diverging", not_finite, LOWER),
+    Rule("diverging", exploding, LOWER),
+    Rule("diverging", too_steep, LOWER),
+    Rule("diverging", diverging, LOWER, of_judge=True),
     Rule(
         "generator gradient vanished",
         vanished,
         "Use --loss non-saturating, whose gradient stays while D wins, or wgan-gp.",
+        of_judge=True,
     ),
     Rule("memorising", memorising, "Take more data, or a smaller network, or stop earlier."),
     Rule(
         "discriminator too strong",
         too_strong,
         "Lower the learning rate of D, make D smaller or G larger, or use wgan-gp: its critic may be strong.",
+        of_judge=True,
     ),
-    Rule("oscillating", oscillating, "Lower --lr and --beta1; a moving average (--ema 0.999) helps samples."),
+    Rule(
+        "oscillating",
+        oscillating,
+        "Lower --lr and --beta1; a moving average (--ema 0.999) helps samples.",
+        of_judge=True,
+    ),
     Rule(
         "mode collapse",
         collapsed,

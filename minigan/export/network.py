@@ -1,5 +1,6 @@
-"""A trained network, with what goes into it and comes out of it."""
+"""What a run can be asked to compute elsewhere: its samples, or what its judge says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -7,22 +8,29 @@ import numpy as np
 import minigan_kernels as kernels
 from minigan import __version__
 from minigan.autograd import Tensor, no_grad
-from minigan.gans import is_critic
+from minigan.errors import MiniganError
+from minigan.gans.model import networks
+from minigan.gans.settings import packs_of
 from minigan.nn import Module
+from minigan.random import Generator
 from minigan.training import Run, Sampler
 
-PARTS = "generator", "discriminator"
+PARTS = "samples", "judge"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """One network of a run, in evaluation mode on the CPU.
+    """A model's `make` or `judge`, with networks in evaluation mode on the CPU.
 
-    output: what it makes: "images", "points" of the plane, "logits" of being real, or the "scores" of a
-    critic. shape: of one sample. classes: of its labels; 0 if it takes none. pack: inputs of one output.
+    part: one of PARTS. output: what it makes: "images", "points" of the plane, "logits" of being real, or the
+    "scores" of a critic. networks: those it uses, by name. function: of Tensors by name. given: (n, seed) ->
+    arrays by name, inputs of n outputs. shape: of one sample of the data. classes: of its labels; 0 if it
+    takes none. pack: inputs of one output.
     """
 
-    module: Module
+    function: Callable[..., Tensor]
+    networks: dict[str, Module]
+    given: Callable[[int, int], dict[str, np.ndarray]]
     part: str
     output: str
     model: str
@@ -30,54 +38,76 @@ class Network:
     step: int
     ema: bool
     shape: tuple[int, ...]
-    latent: int
     classes: int
     pack: int
 
     @classmethod
     def of(cls, run: Run, part: str, sampler: Sampler, average=True) -> "Network":
-        """The one called `part`, of a sampler of the run; average: as that was made with."""
-        options = run.options()
-        shape = tuple(run.config["shape"])
-        if part == "generator":
-            module, pack, ema, output = sampler.G, 1, bool(average and options.ema), _samples(shape)
+        """The samples of a sampler of the run, or its judge; average: as that was made with. MiniganError for
+        a model without a judge."""
+        model, options, shape = sampler.model, run.options(), run.fields().shape
+        nets = networks(sampler.parts)
+        if part == "samples":
+            names, pack, output = model.makers(sampler.parts), 1, "images" if len(shape) == 3 else "points"
+
+            def function(**inputs):
+                return next(iter(model.make(inputs, sampler.parts, sampler.cfg).values()))
+        elif not model.has("judge"):
+            raise MiniganError(f"{model.name} has no function judge that could be exported")
         else:
-            module, pack, ema = sampler.D, sampler.cfg.pack, False
-            output = "scores" if is_critic(sampler.model) else "logits"
+            names = [name for name in model.names("judge") if name in nets]
+            pack, output = packs_of(sampler.cfg), "scores" if model.is_critic(sampler.cfg) else "logits"
+
+            def function(**inputs):
+                return model.call("judge", **sampler.parts, **inputs, cfg=sampler.cfg)
+
+        def given(n, seed):
+            return _samples_of(sampler, n, seed) if part == "samples" else _judged(sampler, n * pack, seed)
+
         return cls(
-            module=module.eval(),
+            function=function,
+            networks={name: nets[name].eval() for name in names},
+            given=given,
             part=part,
             output=output,
-            model=run.config["model"],
+            model=model.name,
             data=options.data,
             step=sampler.step,
-            ema=ema,
+            ema=bool(part == "samples" and average and options.ema),
             shape=shape,
-            latent=sampler.cfg.latent,
             classes=sampler.classes,
             pack=pack,
         )
 
     def facts(self) -> dict:
         """What there is to know of it but the weights, for JSON."""
-        return {"minigan": __version__} | {
-            field.name: getattr(self, field.name) for field in fields(self) if field.name != "module"
+        told = [f.name for f in fields(self) if f.name not in ("function", "networks", "given")]
+        return {"minigan": __version__, "networks": [*self.networks]} | {
+            name: getattr(self, name) for name in told
         }
-
-    def inputs(self, n: int, seed: int) -> dict[str, np.ndarray]:
-        """Random inputs for n outputs, by their names: noise or samples, and the int64 labels of classes."""
-        rng, n = np.random.default_rng(seed), n * self.pack
-        if self.part == "generator":
-            given = {"z": rng.standard_normal((n, self.latent), np.float32)}
-        else:
-            given = {_samples(self.shape): rng.uniform(-1, 1, (n, *self.shape)).astype(np.float32)}
-        return given | ({"labels": rng.integers(self.classes, size=n)} if self.classes else {})
 
     def __call__(self, **inputs: np.ndarray) -> np.ndarray:
         """What minigan's `reference` engine makes of them."""
         with no_grad(), kernels.engine("reference"):
-            return self.module(*map(Tensor, inputs.values())).numpy()
+            return self.function(**{name: Tensor(a) for name, a in inputs.items()}).numpy()
 
 
-def _samples(shape):
-    return "images" if len(shape) == 3 else "points"
+def _samples_of(sampler, n, seed):
+    """Random inputs of `make`, by name; images of the data as noise."""
+    rng, wanted = np.random.default_rng(seed), sampler.model.names("make")
+    images = {
+        name: field for name, field in sampler.fields.items() if name in wanted and field.kind == "image"
+    }
+    drawn = {k: rng.uniform(-1, 1, (n, *f.shape)).astype(np.float32) for k, f in images.items()}
+    if not {*wanted} - {*drawn} - {*sampler.parts}:
+        return drawn
+    asked = {"label": rng.integers(sampler.classes, size=n)} if sampler.conditional else {}
+    found = sampler.inputs(n, Generator(seed), **asked)
+    return {name: array for name, array in found.items() if name in wanted} | drawn
+
+
+def _judged(sampler, n, seed):
+    """Random inputs of `judge`, by name."""
+    rng = np.random.default_rng(seed)
+    x = {"x": rng.uniform(-1, 1, (n, *sampler.fields.shape)).astype(np.float32)}
+    return x | ({"labels": rng.integers(sampler.classes, size=n)} if sampler.classes else {})

@@ -24,18 +24,21 @@ def onnx_model(network: Network):
     """
     import onnx
 
-    first, second = (network.inputs(n, seed) for seed, n in enumerate(TRACED))
+    first, second = (network.given(n, seed) for seed, n in enumerate(TRACED))
     sizes = tuple(n * network.pack for n in TRACED)
     graph = Graph([Value(name, (Share(1), *a.shape[1:]), a.dtype) for name, a in first.items()])
-    values, batches = list(graph.inputs), [list(given.values()) for given in (first, second)]
-    if network.classes:
-        values[-1] = graph.one_hot(values[-1], network.classes)
-        for arrays in batches:
-            arrays[-1] = np.eye(network.classes, dtype=np.float32)[arrays[-1]]
-    module = network.module
-    weights = {name: t.data for name, t in [*module.named_parameters(), *module.named_buffers()]}
+    values = {value.name: value for value in graph.inputs}
+    if "labels" in first:
+        values["labels"] = graph.one_hot(values["labels"], network.classes)
+        for given in (first, second):
+            given["labels"] = np.eye(network.classes, dtype=np.float32)[given["labels"]]
+    batches = [list(given.values()) for given in (first, second)]
+
+    def function(*tensors):
+        return network.function(**dict(zip(first, tensors, strict=True)))
+
     with kernels.engine("reference"):
-        output = graph.follow(module, values, batches, sizes, weights)
+        output = graph.follow(function, [*values.values()], batches, sizes, _tensors(network))
     metadata = {key: v if isinstance(v, str) else json.dumps(v) for key, v in network.facts().items()}
     model = graph.model(output, network.output, "batch" if network.pack == 1 else "packs", metadata)
     onnx.checker.check_model(model, full_check=True)
@@ -51,7 +54,7 @@ def difference(model, network: Network) -> tuple[float, str]:
     run, runner = _session(model)
     differences = []
     for seed, n in enumerate(COMPARED):
-        inputs = network.inputs(n, 100 + seed)
+        inputs = network.given(n, 100 + seed)
         (found,), expected = run(None, inputs), network(**inputs)
         if found.shape != expected.shape:
             raise MiniganError(
@@ -65,6 +68,16 @@ def difference(model, network: Network) -> tuple[float, str]:
             f"{TOLERANCE:g} is allowed: nothing was written"
         )
     return worst, runner
+
+
+def _tensors(network):
+    """The arrays that the networks compute with, by the names of `weights`."""
+    several = len(network.networks) > 1
+    return {
+        f"{prefix}.{name}" if several else name: t.data
+        for prefix, module in network.networks.items()
+        for name, t in [*module.named_parameters(), *module.named_buffers()]
+    }
 
 
 def _session(model):

@@ -130,9 +130,31 @@ def upsample(g, op, x):
     return g.add("Resize", x, None, scales, **how)
 
 
+def upfirdn(g, op, x):
+    """Zeros between the pixels by a transposed convolution with a pixel of 1, then a convolution: of images
+    of one channel, one for each."""
+    (H, W), taps = x.shape[2:], op.taps
+    y = g.add("Reshape", x, g.integers([-1, 1, H, W]))
+    if op.up > 1:
+        one, between = g.constant(np.ones((1, 1, 1, 1), x.dtype)), [op.up - 1] * 2
+        y = g.add("ConvTranspose", y, one, None, strides=[op.up] * 2, output_padding=between)
+    ends = [
+        (m - 1) * op.down + len(t) - n * op.up - before
+        for n, m, t, before in zip((H, W), op.size, taps, op.before, strict=True)
+    ]
+    y = g.add("Pad", y, g.integers([0, 0, *op.before, 0, 0, *ends]), g.number(0, x))
+    filters = np.outer(*taps).astype(x.dtype)[None, None]
+    return g.reshape(g.add("Conv", y, g.constant(filters), None, strides=[op.down] * 2), op.out)
+
+
 def pad(g, op, x):
     before, after = zip(*op.widths, strict=True)
-    return g.add("Pad", x, g.integers([*before, *after]), g.number(op.value, x))
+    mode = "edge" if op.mode == "replicate" else op.mode
+    return g.add("Pad", x, g.integers([*before, *after]), g.number(op.value, x), mode=mode)
+
+
+def cumulative_sum(g, op, x):
+    return g.add("CumSum", x, g.constant(np.asarray(op.axis, np.int64)), reverse=int(op.from_end))
 
 
 def embedding(g, op, weight):

@@ -1,12 +1,14 @@
 """Each op in ONNX: the name of an operator that takes the same inputs, or a form as those of `onnx_forms`."""
 
 from minigan.functional.activation import ELU, LogSoftmax, Sigmoid, Softmax, Softplus, Tanh
+from minigan.functional.border import Pad
 from minigan.functional.conv import Conv2d, ConvTranspose2d
 from minigan.functional.elementwise import (
     Abs,
     Add,
     Cast,
     Clip,
+    Cos,
     Div,
     Erf,
     Exp,
@@ -17,18 +19,20 @@ from minigan.functional.elementwise import (
     Neg,
     Power,
     PowerByNumber,
+    Sin,
     Sqrt,
     Sub,
     Where,
 )
+from minigan.functional.filters import UpFirDn
 from minigan.functional.index import Embedding, Index
 from minigan.functional.leaky import LeakyReLU
 from minigan.functional.matmul import Linear, MatMul
 from minigan.functional.norm import Normalize
 from minigan.functional.pool import AvgPool2d, MaxPool2d
-from minigan.functional.reduce import Expand, Extreme, RowNorms, Sum, SumTo
+from minigan.functional.reduce import CumSum, Expand, Extreme, RowNorms, Sum, SumTo
 from minigan.functional.resample import Upsample
-from minigan.functional.shape import Concat, Pad, Permute, Reshape
+from minigan.functional.shape import Clone, Concat, Permute, Reshape
 
 from . import onnx_forms as forms
 
@@ -45,12 +49,15 @@ TABLE = {
     Exp: "Exp",
     Log: "Log",
     Sqrt: "Sqrt",
+    Sin: "Sin",
+    Cos: "Cos",
     Erf: "Erf",
     Extremum: forms.extremum,
     Clip: forms.clip,
     Where: lambda g, op, a, b: g.add("Where", g.constant(op.mask), a, b),
     Cast: lambda g, op, x: g.add("Cast", x, to=op.dtype),
     Move: "Identity",
+    Clone: "Identity",
     # activations
     LeakyReLU: forms.leaky_relu,
     ELU: lambda g, op, x: g.add("Elu", x, alpha=op.alpha),
@@ -64,6 +71,7 @@ TABLE = {
     Extreme: forms.extreme,
     RowNorms: forms.row_norms,
     SumTo: forms.sum_to,
+    CumSum: forms.cumulative_sum,
     Expand: forms.expand,
     Normalize: forms.activated(forms.normalize),
     # products
@@ -75,6 +83,7 @@ TABLE = {
     MaxPool2d: forms.pool("MaxPool"),
     AvgPool2d: forms.pool("AveragePool", count_include_pad=1),
     Upsample: forms.upsample,
+    UpFirDn: forms.upfirdn,
     # shapes
     Reshape: lambda g, op, x: g.reshape(x, op.out),
     Permute: lambda g, op, x: g.add("Transpose", x, perm=[a % len(x.shape) for a in op.axes] or None),

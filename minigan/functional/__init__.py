@@ -5,9 +5,17 @@ derivatives of every order. Names and argument orders are PyTorch's; axes are ca
 a slope or an axis, are constants: a tensor that requires a gradient is refused there, with TypeError.
 """
 
+from minigan.arguments import CLASSES as _CLASSES
+from minigan.arguments import FLOATS as _FLOATS
 from minigan.arguments import INTEGERS as _INTEGERS
+from minigan.arguments import NUMBER as _NUMBER
 from minigan.arguments import OPERAND as _OPERAND
+from minigan.arguments import Kind as _Kind
 from minigan.arguments import explained as _explained
+from minigan.arguments import integer as _integer
+from minigan.arguments import one_of as _one_of
+from minigan.arguments import window as _window
+from minigan.checks import is_integer as _is_integer
 
 from . import methods as _methods  # noqa: F401  (gives Tensor its operators)
 from . import numpy_calls as _numpy_calls  # noqa: F401  (and NumPy's functions)
@@ -15,64 +23,116 @@ from .activation import (
     dropout,
     elu,
     gelu,
+    glu,
     leaky_relu,
     log_softmax,
+    logsigmoid,
     maxout,
+    prelu,
     relu,
     selu,
     sigmoid,
+    silu,
     softmax,
     softplus,
     tanh,
 )
+from .border import pad
+from .choices import gumbel_softmax, straight_through
+from .clips import avg_pool3d, conv3d, conv3d_weight, conv_transpose3d, max_pool3d
 from .conv import conv2d, conv2d_weight, conv_transpose2d
 from .elementwise import (
     abs,
     add,
     cast,
     clip,
+    cos,
     div,
     erf,
     exp,
     log,
+    masked_fill,
     maximum,
     minimum,
     mul,
     neg,
     pow,
+    sin,
     sqrt,
+    square,
     sub,
     where,
 )
-from .index import embedding, gather, index, one_hot
+from .filters import upfirdn2d
+from .index import argsort, embedding, gather, index, index_select, one_hot, sort, topk
 from .loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     hinge_loss,
+    kl_div,
     l1_loss,
     mse_loss,
+    smooth_l1_loss,
 )
 from .matmul import einsum, linear, matmul
-from .norm import batch_norm, group_norm, instance_norm, layer_norm
-from .pool import avg_pool2d, max_pool2d
-from .reduce import expand, logsumexp, max, mean, min, norm, row_norms, sum, sum_to, var
-from .resample import interpolate, pixel_shuffle
+from .modulated import modulated_conv2d
+from .norm import batch_norm, cosine_similarity, group_norm, instance_norm, layer_norm, normalize
+from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool2d, max_pool2d, min_pool2d
+from .reduce import cumsum, expand, logsumexp, max, mean, min, norm, row_norms, std, sum, sum_to, var
+from .resample import interpolate, pixel_shuffle, pixel_unshuffle
+from .sequences import avg_pool1d, conv1d, conv1d_weight, conv_transpose1d, max_pool1d
 from .settings import refusal as _refusal
-from .shape import concat, flatten, flip, pad, permute, reshape, squeeze, stack, transpose, unsqueeze
+from .shape import (
+    chunk,
+    clone,
+    concat,
+    flatten,
+    flip,
+    narrow,
+    permute,
+    repeat,
+    repeat_interleave,
+    reshape,
+    roll,
+    split,
+    squeeze,
+    stack,
+    tile,
+    transpose,
+    unbind,
+    unflatten,
+    unsqueeze,
+)
 
 __all__ = [
     "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
     "add",
+    "argsort",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
     "cast",
+    "chunk",
     "clip",
+    "clone",
     "concat",
+    "conv1d",
+    "conv1d_weight",
     "conv2d",
     "conv2d_weight",
+    "conv3d",
+    "conv3d_weight",
+    "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
+    "cos",
+    "cosine_similarity",
     "cross_entropy",
+    "cumsum",
     "div",
     "dropout",
     "einsum",
@@ -85,60 +145,113 @@ __all__ = [
     "flip",
     "gather",
     "gelu",
+    "glu",
     "group_norm",
+    "gumbel_softmax",
     "hinge_loss",
     "index",
+    "index_select",
     "instance_norm",
     "interpolate",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
     "log",
     "log_softmax",
+    "logsigmoid",
     "logsumexp",
+    "masked_fill",
     "matmul",
     "max",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
     "maximum",
     "maxout",
     "mean",
     "min",
+    "min_pool2d",
     "minimum",
+    "modulated_conv2d",
     "mse_loss",
     "mul",
+    "narrow",
     "neg",
     "norm",
+    "normalize",
     "one_hot",
     "pad",
     "permute",
     "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
+    "prelu",
     "relu",
+    "repeat",
+    "repeat_interleave",
     "reshape",
+    "roll",
     "row_norms",
     "selu",
     "sigmoid",
+    "silu",
+    "sin",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
+    "sort",
+    "split",
     "sqrt",
+    "square",
     "squeeze",
     "stack",
+    "std",
+    "straight_through",
     "sub",
     "sum",
     "sum_to",
     "tanh",
+    "tile",
+    "topk",
     "transpose",
+    "unbind",
+    "unflatten",
     "unsqueeze",
+    "upfirdn2d",
     "var",
     "where",
 ]
+
+
+def _is_padding(value):
+    return _is_integer(value) or (
+        isinstance(value, (tuple, list)) and len(value) == 4 and all(map(_is_integer, value))
+    )
+
 
 _BINARY = ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "where", "matmul")
 _OWN = {  # arguments whose names mean something else here than in other ops
     **{name: {"b": _OPERAND} for name in _BINARY},
     "embedding": {"input": _INTEGERS},
-    "cross_entropy": {"target": _INTEGERS},
+    **{
+        name: _window(1)
+        for name in ("conv1d", "conv1d_weight", "conv_transpose1d", "max_pool1d", "avg_pool1d")
+    },
+    **{
+        name: _window(3)
+        for name in ("conv3d", "conv3d_weight", "conv_transpose3d", "max_pool3d", "avg_pool3d")
+    },
+    "adaptive_avg_pool1d": {"output_size": _integer(1)},
+    "pad": {"mode": _one_of("constant", "reflect", "replicate")},
+    "cross_entropy": {"target": _CLASSES},
+    "kl_div": {"reduction": _one_of("mean", "sum", "none", "batchmean")},
+    "straight_through": {"hard": _FLOATS},
+    "upfirdn2d": {
+        "padding": _Kind("an integer, or (left, right, top, bottom)", _is_padding),
+        "gain": _NUMBER,
+    },
 }
 for _name in __all__:
     _op = globals()[_name]

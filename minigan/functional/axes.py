@@ -1,11 +1,12 @@
 """How ops name the axes of a tensor, take shapes, and keep the order of images in memory."""
 
 from numbers import Integral
+from typing import Any
 
 from minigan.checks import shown
 
 
-def axes_of(axis, ndim, name="axis") -> tuple[int, ...]:
+def axes_of(axis: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
     """`axis` as a sorted tuple of axes counted from the front: an integer, a tuple, or None for all.
 
     ValueError for an axis that is not there, or named twice.
@@ -23,12 +24,12 @@ def axes_of(axis, ndim, name="axis") -> tuple[int, ...]:
     return axes
 
 
-def flat(args) -> tuple:
+def flat(args: Any) -> tuple[int, ...]:
     """The numbers that were given one by one, or as one tuple or list."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
 
 
-def memory_order(array) -> tuple[int, ...]:
+def memory_order(array: Any) -> tuple[int, ...]:
     """The axes from the slowest in memory to the quickest: images (N, C, H, W) may lie channels-last,
     and those of one channel do."""
     images = array.ndim == 4 and (array.shape[1] == 1 or array.strides[1] < array.strides[3])

@@ -11,17 +11,27 @@ pair, rows first. Dumoulin, Visin, "A guide to convolution arithmetic for deep l
 from dataclasses import dataclass
 from numbers import Integral
 from operator import index
+from typing import Any
 
 import minigan_kernels as kernels
-from minigan.autograd import Function
-from minigan.checks import integer
+from minigan.autograd import Function, Tensor
+from minigan.checks import integer, shown
 
+from .border import pad
 from .leaky import Activated, slope_of
 from .reduce import channel_sums
-from .shape import pad
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, negative_slope=None):
+def conv2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    negative_slope: float | None = None,
+) -> Tensor:
     """Cross-correlation: x (N, C, H, W), w (O, C/groups, KH, KW), b (O,) -> (N, O, OH, OW).
 
     OH = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1. float32 or float64.
@@ -29,13 +39,21 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, negative_slo
     ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
     geometry = _geometry("conv2d", stride, padding, dilation, groups)
-    _check_bias("conv2d", b, w.shape[:1])
+    check_bias("conv2d", b, w.shape[:1])
     return Conv2d(geometry, slope_of("conv2d", negative_slope))(x, w, b)
 
 
 def conv_transpose2d(
-    x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1, negative_slope=None
-):
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    output_padding: int | tuple[int, int] = 0,
+    groups: int = 1,
+    dilation: int | tuple[int, int] = 1,
+    negative_slope: float | None = None,
+) -> Tensor:
     """The x-adjoint of `conv2d`: x (N, O, H, W), w (O, C/groups, KH, KW), b (C,) -> (N, C, OH, OW).
 
     OH = (H - 1)·stride - 2·padding + dilation·(KH - 1) + output_padding + 1. Slope and errors as in `conv2d`;
@@ -43,24 +61,33 @@ def conv_transpose2d(
     """
     geometry = _geometry("conv_transpose2d", stride, padding, dilation, groups)
     extra = pair(output_padding)
-    if any(not 0 <= e < max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation, strict=True)):
-        raise ValueError(f"conv_transpose2d: output_padding {extra} must be below the stride or the dilation")
+    check_extra("conv_transpose2d", extra, geometry.stride, geometry.dilation)
     if x.ndim != 4 or w.ndim != 4:
         raise ValueError(f"conv_transpose2d: x and w need 4 axes, got shapes {x.shape} and {w.shape}")
     if x.shape[1] != w.shape[0]:
         raise ValueError(f"conv_transpose2d: x has {x.shape[1]} channels, w expects {w.shape[0]}")
-    size = kernels.transposed_size(x.shape[2:], w.shape[2:], *geometry.window, extra)
+    size = kernels.transposed_size(
+        x.shape[2:], w.shape[2:], geometry.stride, geometry.padding, geometry.dilation, extra
+    )
     if min(size) < 1:
         given = f"an image of {x.shape[2:]} and a kernel of {w.shape[2:]}, stride={geometry.stride}"
         raise ValueError(f"conv_transpose2d: {given} and padding={geometry.padding} would give one of {size}")
     # Where a dilation allows whole strides of output_padding, conv2d would see more pixels: zeros.
     rows, columns = (e // s for e, s in zip(extra, geometry.stride, strict=True))
     x = pad(x, (0, columns, 0, rows)) if rows or columns else x
-    _check_bias("conv_transpose2d", b, (w.shape[1] * groups,))
+    check_bias("conv_transpose2d", b, (w.shape[1] * groups,))
     return ConvTranspose2d(geometry, size, slope_of("conv_transpose2d", negative_slope))(x, w, b)
 
 
-def conv2d_weight(x, gy, kernel_size, stride=1, padding=0, dilation=1, groups=1):
+def conv2d_weight(
+    x: Tensor,
+    gy: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Tensor:
     """The w-adjoint of `conv2d`: x (N, C, H, W), gy (N, O, OH, OW) -> (O, C/groups, KH, KW).
 
     Errors as `conv2d`.
@@ -77,11 +104,57 @@ def pair(n):
     return index(rows), index(columns)
 
 
+def several(n: Any, count: int) -> Any:
+    """An integer for each of `count` axes, or as many as they are. ValueError for another number of them."""
+    numbers = (n,) * count if isinstance(n, Integral) else tuple(n)
+    if len(numbers) != count:
+        raise ValueError(f"expected an integer for each of {count} axes, got {shown(n)}")
+    return tuple(map(index, numbers))
+
+
+def check_axes(name, axes, **tensors):
+    """ValueError unless each has as many axes as `axes` has letters, those of the first one's shape."""
+    for argument, tensor in tensors.items():
+        if tensor.ndim != len(axes):
+            needed = f"have shape ({', '.join(axes)})" if argument == "x" else f"have {len(axes)} axes"
+            raise ValueError(f"{name}: {argument} must {needed}, got {tensor.shape}")
+
+
+def check_fit(name, size, kernel, stride, padding, dilation=None):
+    """The size of what a window makes of `size`, with any number of axes. ValueError where it is nothing."""
+    dilation = dilation or (1,) * len(kernel)
+    check_numbers(name, kernel, stride, padding, dilation)
+    out = kernels.out_size(size, kernel, stride, padding, dilation)
+    if min(out) < 1:
+        span = "x".join(str(d * (k - 1) + 1) for k, d in zip(kernel, dilation, strict=True))
+        given = "x".join(map(str, size))
+        raise ValueError(f"{name}: a kernel that spans {span} does not fit {given} with padding {padding}")
+    return out
+
+
+def check_numbers(name, kernel, stride, padding, dilation):
+    """ValueError for one that no window can have."""
+    for what, numbers, least in (
+        ("kernel_size", kernel, 1),
+        ("stride", stride, 1),
+        ("padding", padding, 0),
+        ("dilation", dilation, 1),
+    ):
+        if min(numbers) < least:
+            raise ValueError(f"{name}: {what} must be at least {least}, got {numbers}")
+
+
+def check_extra(name, extra, stride, dilation):
+    """ValueError for an output_padding that an input could not have lost."""
+    if any(not 0 <= e < max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ValueError(f"{name}: output_padding {extra} must be below the stride or the dilation")
+
+
 def _geometry(name, stride, padding, dilation, groups):
     return Geometry(pair(stride), pair(padding), pair(dilation), integer(name, "groups", groups, 1))
 
 
-def _check_bias(name, b, shape):
+def check_bias(name, b, shape):
     if b is not None and b.shape != shape:
         raise ValueError(f"{name}: the bias has shape {b.shape}, expected {shape}")
 
@@ -97,6 +170,8 @@ def _finished(y, b, slope):
 
 @dataclass(frozen=True)
 class Geometry:
+    """How the window of a convolution moves: pairs, rows first."""
+
     stride: tuple
     padding: tuple
     dilation: tuple
@@ -112,6 +187,8 @@ class Geometry:
 
 
 class Conv2d(Activated):
+    """Cross-correlation of images x by filters w, plus a bias b: bilinear in x and w."""
+
     def __init__(self, geometry, slope=None):
         super().__init__(slope)
         self.geometry = geometry
@@ -135,6 +212,8 @@ class Conv2d(Activated):
 
 
 class ConvTranspose2d(Activated):
+    """The x-adjoint of `Conv2d`, to images of `size`, plus a bias b: bilinear in x and w."""
+
     def __init__(self, geometry, size, slope=None):
         super().__init__(slope)
         self.geometry, self.size = geometry, size
@@ -158,6 +237,8 @@ class ConvTranspose2d(Activated):
 
 
 class Conv2dWeight(Function):
+    """The w-adjoint of `Conv2d`, for filters of `kernel_size`: bilinear in x and gy."""
+
     def __init__(self, geometry, kernel_size):
         self.geometry, self.kernel_size = geometry, kernel_size
 

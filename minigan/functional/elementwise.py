@@ -5,79 +5,98 @@ operand. At a kink (abs at 0, a tie of maximum, an end of clip) the gradient is 
 the same as PyTorch's.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from minigan import backend
-from minigan.autograd import Function, Tensor
+from minigan.autograd import Function, Operand, Tensor
+from minigan.checks import is_number, shown
 
 
-def add(a, b):
+def add(a: Operand, b: Operand) -> Tensor:
     """a + b."""
     return Add()(operand(a), operand(b))
 
 
-def sub(a, b):
+def sub(a: Operand, b: Operand) -> Tensor:
     """a - b."""
     return Sub()(operand(a), operand(b))
 
 
-def mul(a, b):
+def mul(a: Operand, b: Operand) -> Tensor:
     """a · b."""
     return Mul()(operand(a), operand(b))
 
 
-def div(a, b):
+def div(a: Operand, b: Operand) -> Tensor:
     """a / b."""
     return Div()(operand(a), operand(b))
 
 
-def neg(x):
+def neg(x: Tensor) -> Tensor:
     """-x."""
     return Neg()(x)
 
 
-def pow(a, b):
+def pow(a: Operand, b: Operand) -> Tensor:
     """a ** b, by a number or by a tensor. The gradient in b is 0 where a is 0."""
     a, b = operand(a), operand(b)
     return PowerByNumber(b)(a) if isinstance(b, (int, float)) else Power()(a, b)
 
 
-def abs(x):
+def abs(x: Tensor) -> Tensor:
     """|x|, with gradient 0 at 0."""
     return Abs()(x)
 
 
-def exp(x):
+def exp(x: Tensor) -> Tensor:
     """e ** x."""
     return Exp()(x)
 
 
-def log(x):
+def log(x: Tensor) -> Tensor:
     """The natural logarithm."""
     return Log()(x)
 
 
-def sqrt(x):
+def sqrt(x: Tensor) -> Tensor:
     """The square root. Its gradient at 0 is infinite; `norm` has a finite one."""
     return Sqrt()(x)
 
 
-def erf(x):
+def square(x: Tensor) -> Tensor:
+    """x · x."""
+    return Mul()(x, x)
+
+
+def sin(x: Tensor) -> Tensor:
+    """The sine, of radians."""
+    return Sin()(x)
+
+
+def cos(x: Tensor) -> Tensor:
+    """The cosine, of radians."""
+    return Cos()(x)
+
+
+def erf(x: Tensor) -> Tensor:
     """The error function, 2/√π ∫₀ˣ exp(-t²) dt."""
     return Erf()(x)
 
 
-def maximum(a, b):
+def maximum(a: Operand, b: Operand) -> Tensor:
     """The larger of a and b; of a tie, each gets half the gradient."""
     return Extremum(np.maximum, np.greater)(operand(a), operand(b))
 
 
-def minimum(a, b):
+def minimum(a: Operand, b: Operand) -> Tensor:
     """The smaller of a and b; of a tie, each gets half the gradient."""
     return Extremum(np.minimum, np.less)(operand(a), operand(b))
 
 
-def clip(x, min=None, max=None):
+def clip(x: Tensor, min: Operand | None = None, max: Operand | None = None) -> Tensor:
     """x limited to [min, max], numbers, arrays or tensors, which broadcast, or None for no limit.
 
     The gradient goes to x inside and at the ends, else to the end that is taken: max, where min is above it.
@@ -87,7 +106,7 @@ def clip(x, min=None, max=None):
     return Clip()(x, operand(min), operand(max))
 
 
-def where(condition, a, b):
+def where(condition: Tensor | np.ndarray, a: Operand, b: Operand) -> Tensor:
     """a where `condition` (a bool tensor or array) holds, else b."""
     mask = condition.data if isinstance(condition, Tensor) else backend.as_array(condition)
     if mask.dtype != bool:
@@ -103,7 +122,15 @@ def where(condition, a, b):
     return Where(mask)(operand(a), operand(b))
 
 
-def cast(x, dtype):
+def masked_fill(x: Tensor, mask: Tensor | np.ndarray, value: float) -> Tensor:
+    """x, with the number `value` where `mask` (a bool tensor or array, broadcast to x) holds."""
+    value = operand(value)
+    if not is_number(value):
+        raise TypeError(f"masked_fill: value must be a number, got {shown(value)}")
+    return where(mask, value, x)
+
+
+def cast(x: Tensor, dtype: npt.DTypeLike) -> Tensor:
     """x in another dtype. Its gradient comes back in the dtype of x."""
     if dtype is None:  # NumPy's name for float64
         raise TypeError("cast: dtype must be a dtype, got None")
@@ -114,11 +141,12 @@ def cast(x, dtype):
     return x if x.dtype == dtype else Cast(dtype)(x)
 
 
-def to(x, where):
+def to(x: Tensor, where: str | backend.Device | npt.DTypeLike) -> Tensor:
     """x on another device, such as "gpu" or "cpu", or in another dtype. Its gradient comes back to x's."""
-    if not backend.names_device(where):
-        return cast(x, where)
-    place = backend.device(where)
+    place: Any = where
+    if not backend.names_device(place):
+        return cast(x, place)
+    place = backend.device(place)
     return x if x.device == place else Move(place)(x)
 
 
@@ -255,6 +283,24 @@ class Sqrt(Function):
         return 0.5 * gy / self.output
 
 
+class Sin(Function):
+    def forward(self, x):
+        return np.sin(x)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return gy * cos(x)
+
+
+class Cos(Function):
+    def forward(self, x):
+        return np.cos(x)
+
+    def backward(self, gy):
+        (x,) = self.inputs
+        return -gy * sin(x)
+
+
 class Erf(Function):
     def forward(self, x):
         return backend.erf(x)
@@ -316,7 +362,7 @@ class Cast(Function):
 
 
 class Move(Function):
-    """The same values on another device."""
+    """x on another device; its gradient comes back to where x lies."""
 
     saves = ""
 

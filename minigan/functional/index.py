@@ -1,6 +1,10 @@
 """Picking entries by position, and the tables that are read so. Linear: every derivative order is exact."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 import minigan_kernels as kernels
 from minigan import backend
@@ -12,7 +16,7 @@ from minigan_kernels.arrays import wide
 from .axes import axes_of, in_order, memory_order
 
 
-def index(x, key):
+def index(x: Tensor, key: Any) -> Tensor:
     """x[key], for any key that NumPy takes: integers, slices, `...`, None, arrays of integers or bools."""
     if backend.gpu_in_use():
         backend.one_device("index", (x.data, *map(_array, key if isinstance(key, tuple) else (key,))))
@@ -25,22 +29,68 @@ def index(x, key):
         ) from None
 
 
-def gather(x, axis, index):
+def gather(x: Tensor, axis: int, index: Tensor | np.ndarray | Sequence | int) -> Tensor:
     """y[i, j, k] = x[index[i, j, k], j, k] for axis 0, and so on. x and index have equally many axes.
 
     ValueError if they do not, IndexError for an index out of range.
     """
-    index, (axis,) = _array(index), axes_of(axis, x.ndim)
-    if index.ndim != x.ndim:
-        raise ValueError(f"gather: index has {index.ndim} axes, x has {x.ndim}")
+    places, (axis,) = _array(index), axes_of(axis, x.ndim)
+    if places.ndim != x.ndim:
+        raise ValueError(f"gather: index has {places.ndim} axes, x has {x.ndim}")
     with backend.beside(x.data):
         xp = array_module(x.data)
-        key = [xp.arange(n).reshape(-1, *(1,) * (x.ndim - 1 - i)) for i, n in enumerate(index.shape)]
-    key[axis] = index
+        key = [xp.arange(n).reshape(-1, *(1,) * (x.ndim - 1 - i)) for i, n in enumerate(places.shape)]
+    key[axis] = places
     return x[tuple(key)]
 
 
-def embedding(input, weight):
+def index_select(x: Tensor, axis: int, index: Tensor | np.ndarray | Sequence | int) -> Tensor:
+    """The entries of an axis that `index`, a row of integers, names, in its order. IndexError beyond it."""
+    index, (axis,) = _array(index), axes_of(axis, x.ndim)
+    if getattr(index, "ndim", None) != 1 and not isinstance(index, list):
+        raise ValueError(f"index_select: index must be a row of integers, got {shown(index)}")
+    return along(x, axis, index)
+
+
+def along(x, axis, key):
+    """x[:, ..., :, key], the key for the axis of that number."""
+    return index(x, (*(slice(None),) * axis, key))
+
+
+# In the order of the values. Which entry is which is a constant, the values have their gradient.
+
+
+def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
+    """The positions along an axis, in the order of their values, smallest first: integers, a constant.
+    Equal ones keep their order."""
+    (axis,) = axes_of(axis, x.ndim)
+    with backend.beside(x.data):
+        turned = (*(slice(None),) * axis, slice(None, None, -1))
+        if not descending:
+            return Tensor(x.data.argsort(axis=axis, kind="stable"))
+        found = x.data[turned].argsort(axis=axis, kind="stable")[turned]
+        return Tensor(x.shape[axis] - 1 - found)
+
+
+def sort(x: Tensor, axis: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
+    """(the values along an axis in order, the positions they stood at): `argsort`, and what it names."""
+    order = argsort(x, axis, descending)
+    return gather(x, axis, order), order
+
+
+def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """(the k largest values along an axis, the largest first, their positions); or the k smallest.
+
+    ValueError for more than there are.
+    """
+    (axis,) = axes_of(axis, x.ndim)
+    if integer("topk", "k", k, 1) > x.shape[axis]:
+        raise ValueError(f"topk: k={k} is more than the {x.shape[axis]} entries of axis {axis}")
+    order = along(argsort(x, axis, bool(largest)), axis, slice(0, k))
+    return gather(x, axis, order), order
+
+
+def embedding(input: Tensor | np.ndarray | Sequence | int, weight: Tensor) -> Tensor:
     """Rows of a table: input, integers of any shape (...), weight (V, D) -> (..., D).
 
     Raises TypeError for an input that is not integers, ValueError for one out of range.
@@ -53,15 +103,17 @@ def embedding(input, weight):
     return Embedding(rows)(weight)
 
 
-def one_hot(labels, num_classes, dtype=np.float32):
+def one_hot(
+    labels: Tensor | np.ndarray | Sequence | int, num_classes: int, dtype: npt.DTypeLike = np.float32
+) -> Tensor:
     """Integers of any shape (...) -> (..., num_classes), 1 at the label and 0 elsewhere: a constant."""
-    labels = integers(
+    classes = integers(
         "one_hot", "labels", labels, integer("one_hot", "num_classes", num_classes, 1), "classes"
     )
     if dtype is None:  # NumPy's name for float64
         raise TypeError("one_hot: dtype must be a dtype, got None")
-    with backend.beside(labels):
-        return Tensor((labels[..., None] == array_module(labels).arange(num_classes)).astype(dtype))
+    with backend.beside(classes):
+        return Tensor((classes[..., None] == array_module(classes).arange(num_classes)).astype(dtype))
 
 
 def integers(name, argument, labels, n, what, device=backend.CPU):
@@ -69,15 +121,26 @@ def integers(name, argument, labels, n, what, device=backend.CPU):
 
     On a GPU the check waits for the device, so it is left out where a graph is captured.
     """
+    labels = as_integers(name, argument, labels, device)
+    check_range(name, labels, n, what)
+    return labels
+
+
+def as_integers(name, argument, labels, device):
+    """`labels` as an array of integers, beside which nothing is checked."""
     labels = _array(labels)
     labels = device.put(np.asarray(labels)) if isinstance(labels, (int, list, tuple)) else labels
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, but {argument} has {labels.dtype}")
+    return labels
+
+
+def check_range(name, labels, n, what):
+    """ValueError for an integer out of [0, n)."""
     with backend.beside(labels):
         if labels.size and not backend.capturing() and (labels.min() < 0 or labels.max() >= n):
             bad = labels[(labels < 0) | (labels >= n)][0]
             raise ValueError(f"{name}: label {bad} is out of range for {n} {what}")
-    return labels
 
 
 def _array(key):

@@ -56,8 +56,8 @@ class Activated(Function):
         return gy if self.slope is None else LeakyReLUGradient(self.slope)(gy, self.output.detach())
 
     def arrays_before(self, gy, y):
-        """The same of arrays, y being the output if there is an activation; and the gradient of the bias, if
-        that is wanted."""
+        """The gradient before the activation, of the array gy of the one after it, y being the output if
+        there is an activation; and the gradient of the bias, if that is wanted."""
         if self.slope is None:
             return gy, kernels.channel_sums(gy) if self.wanted[2] else None
         if self.wanted[2]:

@@ -1,17 +1,23 @@
 """Losses. Each takes `reduction`: "mean" over all entries, "sum" or "none". Differentiable to any order."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
 import minigan_kernels as kernels
 from minigan import backend
-from minigan.autograd import Function, Tensor
-from minigan.checks import shown
+from minigan.autograd import Function, Operand, Tensor
+from minigan.checks import integer, shown
 
-from .activation import relu, sigmoid, softmax, softplus
-from .elementwise import operand
-from .index import integers, one_hot
+from .activation import log_softmax, relu, sigmoid, softmax, softplus
+from .elementwise import log, operand, where
+from .index import as_integers, check_range, index, one_hot
 from .reduce import count
 
 
-def binary_cross_entropy_with_logits(input, target, reduction="mean"):
+def binary_cross_entropy_with_logits(input: Tensor, target: Operand, reduction: str = "mean") -> Tensor:
     """-t log σ(x) - (1 - t) log(1 - σ(x)) = softplus(x) - t x, on logits of any size.
 
     target: of input's shape, or a number for all entries; in [0, 1].
@@ -23,40 +29,133 @@ def binary_cross_entropy_with_logits(input, target, reduction="mean"):
     return _reduced(softplus(input) - target * input, reduction)
 
 
-def mse_loss(input, target, reduction="mean"):
+def mse_loss(input: Tensor, target: Operand, reduction: str = "mean") -> Tensor:
     """(x - t)²."""
     _check_shapes("mse_loss", input, target)
     difference = input - target
     return _reduced(difference * difference, reduction)
 
 
-def l1_loss(input, target, reduction="mean"):
+def l1_loss(input: Tensor, target: Operand, reduction: str = "mean") -> Tensor:
     """|x - t|."""
     _check_shapes("l1_loss", input, target)
     return _reduced((input - target).abs(), reduction)
 
 
-def cross_entropy(input, target, reduction="mean"):
-    """-log softmax(x)[t]: logits (N, C), integer labels (N,) in [0, C).
+def smooth_l1_loss(input: Tensor, target: Operand, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """|x - t| - beta / 2, but where |x - t| < beta: (x - t)² / (2 beta), without a kink. Girshick 2015.
 
+    beta: above 0. ValueError otherwise.
+    """
+    _check_shapes("smooth_l1_loss", input, target)
+    if not 0 < beta < math.inf:
+        raise ValueError(f"smooth_l1_loss: beta must be above 0, got {beta}")
+    distance = (input - target).abs()
+    near = distance.clip(max=float(beta))
+    return _reduced(near * (distance - 0.5 * near) / float(beta), reduction)
+
+
+def kl_div(input: Tensor, target: Operand, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """t · (log t - x), 0 where t is 0: the Kullback-Leibler divergence from exp x to t, entry by entry.
+
+    input: log-probabilities. target: probabilities of the same shape, or with log_target their logarithms.
+    reduction: also "batchmean", the sum over the first axis' size, which the divergence of each sample is the
+    mean of.
+    """
+    _check_shapes("kl_div", input, target)
+    target = target if isinstance(target, Tensor) else Tensor(target, dtype=input.dtype, device=input.device)
+    log_t, t = (target, target.exp()) if log_target else (log(target + (target == 0)), target)
+    losses = t * (log_t - input)
+    if reduction == "batchmean":
+        return losses.sum() / len(input)
+    return _reduced(losses, reduction)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor | np.ndarray | Sequence,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(x)[t]: logits (N, C) or (N, C, ...), integer labels (N,) or (N, ...) in [0, C).
+
+    target: the labels; or probabilities of the classes, of input's shape, for -Σ t · log softmax(x).
+    weight: a factor for each class, (C,); the mean is then that by their sum.
+    ignore_index: a label whose places count nothing, such as that of padding. None for none.
+    label_smoothing: the share of the target, in [0, 1], that is spread evenly over all classes.
     ValueError for other shapes or a label out of range, TypeError for labels that are not integers.
     """
-    if input.ndim != 2:
-        raise ValueError(f"cross_entropy: logits must have shape (N, C), got {input.shape}")
-    labels = integers("cross_entropy", "target", target, input.shape[1], "classes", input.device)
-    if labels.shape != input.shape[:1]:
-        raise ValueError(
-            f"cross_entropy: {input.shape[0]} rows of logits, but labels of shape {labels.shape}"
-        )
+    if input.ndim < 2:
+        raise ValueError(f"cross_entropy: logits must have shape (N, C) or (N, C, ...), got {input.shape}")
+    C, places = input.shape[1], (input.shape[0], *input.shape[2:])
+    if ignore_index is not None:
+        integer("cross_entropy", "ignore_index", ignore_index)
+    if weight is not None and weight.shape != (C,):
+        raise ValueError(f"cross_entropy: weight must have shape ({C},), got {weight.shape}")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
+    rows = _classes_last(input)
+    given: Any = target
+    if getattr(given, "shape", None) == input.shape and given.dtype.kind == "f":
+        if ignore_index is not None:
+            raise ValueError("cross_entropy: ignore_index is one of labels, but target holds probabilities")
+        shares = _classes_last(given if isinstance(given, Tensor) else Tensor(given))
+        losses = _spread(rows, weight, (1 - label_smoothing) * shares + label_smoothing / C)
+        return _in_places(_reduced(losses, reduction), places)
+
+    labels, kept = _labels(target, places, C, ignore_index, input.device)
+    losses, weights = CrossEntropy(labels)(rows), None
+    if weight is not None:
+        weights = index(weight, labels)
+        losses = losses * weights
+    if label_smoothing:
+        losses = (1 - label_smoothing) * losses + label_smoothing / C * _spread(rows, weight, 1.0)
+    if kept is not None:
+        losses = where(kept, losses, 0.0)
+        weights = Tensor(kept).to(losses.dtype) if weights is None else where(kept, weights, 0.0)
+    if reduction == "mean" and weights is not None:
+        return losses.sum() / weights.sum()
+    return _in_places(_reduced(losses, reduction), places)
+
+
+def _classes_last(x):
+    """(N, C, ...) as rows of C."""
+    return x if x.ndim == 2 else x.permute(0, *range(2, x.ndim), 1).reshape(-1, x.shape[1])
+
+
+def _in_places(losses, places):
+    """Losses of rows where the rows stood; a single number as it is."""
+    return losses.reshape(places) if losses.ndim and len(places) > 1 else losses
+
+
+def _spread(rows, weight, target):
+    """-Σ target · log softmax(x) over the classes, each by its weight."""
+    y = target * -log_softmax(rows, 1)
+    return (y if weight is None else y * weight).sum(1)
+
+
+def _labels(target, places, C, ignore_index, device):
+    """The labels as one row, 0 where they are ignored, and a mask of those that are not, or None."""
+    kept = None
+    labels = as_integers("cross_entropy", "target", target, device)
+    if labels.shape != places:
+        given = f"{places[0]} rows of logits" if len(places) == 1 else f"logits for places of shape {places}"
+        raise ValueError(f"cross_entropy: {given}, but labels of shape {labels.shape}")
     with backend.beside(labels):
-        labels = labels.copy()  # the gradient must not see later changes
-    return _reduced(CrossEntropy(labels)(input), reduction)
+        labels = labels.reshape(-1)
+        if ignore_index is not None:
+            kept = labels != ignore_index
+            labels = np.where(kept, labels, 0)
+        check_range("cross_entropy", labels, C, "classes")
+        return labels.copy(), kept  # the gradient must not see later changes
 
 
-def hinge_loss(input, target, reduction="mean"):
+def hinge_loss(input: Tensor, target: Operand, reduction: str = "mean") -> Tensor:
     """max(0, 1 - t x), with targets of +1 and -1: of input's shape, or one number for all entries."""
     _check_shapes("hinge_loss", input, target)
-    return _reduced(relu(1.0 - target * input), reduction)
+    return _reduced(relu(1.0 - operand(target) * input), reduction)
 
 
 def _check_shapes(name, input, target):
@@ -67,7 +166,7 @@ def _check_shapes(name, input, target):
         raise ValueError(f"{name}: input has shape {input.shape}, target {shape}")
 
 
-def _reduced(x: Tensor, reduction):
+def _reduced(x, reduction):
     if reduction == "mean":
         return x.mean()
     if reduction == "sum":

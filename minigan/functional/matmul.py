@@ -3,6 +3,8 @@
 import math
 import string
 
+import numpy as np
+
 import minigan_kernels as kernels
 from minigan.autograd import Function, Tensor
 from minigan.checks import shown
@@ -11,7 +13,7 @@ from .leaky import Activated, slope_of
 from .reduce import channel_sums
 
 
-def matmul(a, b):
+def matmul(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> Tensor:
     """a @ b: (..., M, K) @ (..., K, N) -> (..., M, N), broadcasting the leading axes.
 
     A vector stands for a row on the left, a column on the right. ValueError if K differs.
@@ -30,7 +32,9 @@ def matmul(a, b):
     return MatMul()(a, b)
 
 
-def linear(x, weight, bias=None, negative_slope=None):
+def linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, negative_slope: float | None = None
+) -> Tensor:
     """x Wᵀ + b: x (..., in), weight (out, in), bias (out,) -> (..., out).
 
     negative_slope: that of a `leaky_relu` of it, in the same pass over memory; None for none.
@@ -44,13 +48,13 @@ def linear(x, weight, bias=None, negative_slope=None):
     return Linear(slope_of("linear", negative_slope))(x, weight, bias)
 
 
-def einsum(equation, *operands):
+def einsum(equation: str, *operands: Tensor) -> Tensor:
     """Sums of products named by letters, as "bij,bjk->bik". No ellipsis, no letter twice in one term.
 
     One operand at a time is joined to the product so far: broadcast, multiplied, summed.
     """
-    terms, _, out = equation.replace(" ", "").partition("->")
-    terms = terms.split(",")
+    left, _, out = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
     if "->" not in equation or len(terms) != len(operands) or "." in equation:
         raise ValueError(
             f"einsum: the equation {equation!r} does not name {len(operands)} operands and an output"

@@ -13,20 +13,22 @@ from minigan import backend
 from minigan.autograd import Function, Tensor
 from minigan.checks import integer
 
+from .elementwise import maximum
 from .leaky import LeakyReLU, LeakyReLUGradient, slope_of
+from .reduce import norm
 
 
 def batch_norm(
-    x,
-    running_mean=None,
-    running_var=None,
-    weight=None,
-    bias=None,
-    training=False,
-    momentum=0.1,
-    eps=1e-5,
-    negative_slope=None,
-):
+    x: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    negative_slope: float | None = None,
+) -> Tensor:
     """Normalise each channel over the batch: x (N, C) or (N, C, ...), the others (C,) or None.
 
     training: use the batch's own statistics, and move the running ones by `momentum` towards them,
@@ -53,7 +55,7 @@ def batch_norm(
     ):
         if t is not None and t.shape != (C,):
             raise ValueError(f"batch_norm: x has {C} channels, but {name} has shape {t.shape}")
-    if running_mean is not None and not training:
+    if running_mean is not None and running_var is not None and not training:
         channel = _channel(x)
         weight, bias = _reshaped(weight, channel), _reshaped(bias, channel)
         centred = x - running_mean.detach().reshape(channel)
@@ -65,7 +67,7 @@ def batch_norm(
         raise ValueError(f"batch_norm: needs more than one value per channel in training, x is {x.shape}")
     op = Normalize((0, *range(2, x.ndim)), eps, _channel(x), slope)
     y = op(x, weight, bias)
-    if running_mean is not None:
+    if running_mean is not None and running_var is not None:
         with backend.beside(running_mean.data):
             kernels.move_statistics(
                 running_mean.data, running_var.data, op.mean, op.var, momentum, n / (n - 1)
@@ -75,7 +77,13 @@ def batch_norm(
     return y
 
 
-def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+def layer_norm(
+    x: Tensor,
+    normalized_shape: int | tuple[int, ...],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
     """Normalise over the last axes, whose shape is `normalized_shape`; weight and bias are of it.
 
     Ba, Kiros, Hinton, "Layer normalization", 2016. ValueError for shapes that do not fit.
@@ -90,7 +98,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     return Normalize(tuple(range(x.ndim - len(shape), x.ndim)), eps, shape)(x, weight, bias)
 
 
-def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+def group_norm(
+    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
     """Normalise each group of neighbouring channels of each sample: x (N, C, ...), weight and bias (C,).
 
     Wu, He, "Group normalization", 2018. One group is layer norm over all of a sample, with a weight a
@@ -110,7 +120,9 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     return y.reshape(x.shape)
 
 
-def instance_norm(x, weight=None, bias=None, eps=1e-5):
+def instance_norm(
+    x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
     """Normalise each channel of each image over its pixels: x (N, C, ...), weight and bias (C,).
 
     Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016. ValueError for shapes that do not
@@ -123,6 +135,19 @@ def instance_norm(x, weight=None, bias=None, eps=1e-5):
         if t is not None and t.shape != (x.shape[1],):
             raise ValueError(f"instance_norm: x has {x.shape[1]} channels, but {name} has shape {t.shape}")
     return Normalize(tuple(range(2, x.ndim)), eps, _channel(x))(x, weight, bias)
+
+
+def normalize(x: Tensor, axis: int = 1, eps: float = 1e-12) -> Tensor:
+    """x over its Euclidean norm along `axis`, or over eps where that is larger: unit vectors."""
+    _check_eps("normalize", eps)
+    return x / maximum(norm(x, axis, keepdims=True), eps)
+
+
+def cosine_similarity(a: Tensor, b: Tensor, axis: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between a and b along `axis`, which broadcast; each norm is eps at least."""
+    _check_eps("cosine_similarity", eps)
+    norms = maximum(norm(a, axis), eps) * maximum(norm(b, axis), eps)
+    return (a * b).sum(axis) / norms
 
 
 def _check_eps(name, eps):
@@ -197,7 +222,8 @@ class NormalizeGradient(Function):
         return kernels.normalize_backward(gy, x, w, None, self.mean, self.var, self.axes, self.eps)[0]
 
     def backward(self, ggx):
-        """As in `reference`, where it is explained."""
+        """The gradients in gy, x and weight, by the formulas that `normalize_double_backward` of
+        `minigan_kernels.reference` explains."""
 
         def mean(t):
             return t.mean(self.axes, keepdims=True)

@@ -12,12 +12,29 @@ import numpy as np
 from minigan.autograd import Tensor, is_grad_enabled, no_grad
 
 from .activation import tanh
-from .elementwise import abs, add, compare, div, exp, log, maximum, minimum, mul, neg, pow, sqrt, sub
+from .elementwise import (
+    abs,
+    add,
+    compare,
+    cos,
+    div,
+    exp,
+    log,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    pow,
+    sin,
+    sqrt,
+    square,
+    sub,
+)
 from .matmul import matmul
 
 UFUNCS = {np.add: add, np.subtract: sub, np.multiply: mul, np.divide: div, np.power: pow, np.matmul: matmul}
 UFUNCS |= {np.negative: neg, np.absolute: abs, np.exp: exp, np.log: log, np.sqrt: sqrt, np.tanh: tanh}
-UFUNCS |= {np.maximum: maximum, np.minimum: minimum}
+UFUNCS |= {np.maximum: maximum, np.minimum: minimum, np.square: square, np.sin: sin, np.cos: cos}
 
 
 # The op to call in the place of a function, where it has another name.
@@ -33,8 +50,7 @@ NAMES |= {
     "inner": "einsum",
     "outer": "einsum",
     "ravel": "flatten",
-    "square": "pow",
-    "std": "var",
+    "repeat": "repeat_interleave",
     "swapaxes": "transpose",
     "take": "index",
     "tensordot": "einsum",

@@ -5,28 +5,32 @@
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 import minigan_kernels as kernels
 from minigan import backend
-from minigan.autograd import Function
+from minigan.autograd import Function, Tensor
 from minigan.checks import integer
+from minigan_kernels.arrays import wide
 
 from .axes import axes_of, flat
 
 
-def sum(x, axis=None, keepdims=False):
+def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """Σ x over `axis`."""
     return Sum(axes_of(axis, x.ndim), keepdims)(x)
 
 
-def mean(x, axis=None, keepdims=False):
+def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The mean of x over `axis`. ValueError if there is nothing to average."""
     return Sum(axes_of(axis, x.ndim), keepdims, 1 / count(x, axis, "mean"))(x)
 
 
-def var(x, axis=None, keepdims=False, correction=1):
+def var(
+    x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, correction: int = 1
+) -> Tensor:
     """The variance of x over `axis`: squared deviations over n - correction, as in PyTorch."""
     n = count(x, axis, "var") - integer("var", "correction", correction, 0)
     if n <= 0:
@@ -35,19 +39,35 @@ def var(x, axis=None, keepdims=False, correction=1):
     return Sum(axes_of(axis, x.ndim), keepdims, 1 / n)(deviation * deviation)
 
 
-def max(x, axis=None, keepdims=False):
+def std(
+    x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, correction: int = 1
+) -> Tensor:
+    """The square root of `var`. Where that is 0, its gradient is infinite."""
+    n = count(x, axis, "std") - integer("std", "correction", correction, 0)
+    if n <= 0:
+        raise ValueError(f"std: {n + correction} values are too few for correction={correction}")
+    return var(x, axis, keepdims, correction).sqrt()
+
+
+def cumsum(x: Tensor, axis: int) -> Tensor:
+    """The sums of the first entries along an axis: y[i] = x[0] + ... + x[i]."""
+    (axis,) = axes_of(axis, x.ndim)
+    return CumSum(axis)(x)
+
+
+def max(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The largest value over `axis`; equal ones share the gradient, as in PyTorch's `amax`."""
     count(x, axis, "max")
     return Extreme("max", axes_of(axis, x.ndim), keepdims)(x)
 
 
-def min(x, axis=None, keepdims=False):
+def min(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The smallest value over `axis`; equal ones share the gradient."""
     count(x, axis, "min")
     return Extreme("min", axes_of(axis, x.ndim), keepdims)(x)
 
 
-def logsumexp(x, axis=None, keepdims=False):
+def logsumexp(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """log Σ exp x over `axis`, without overflow. Of nothing but -∞ it is -∞."""
     count(x, axis, "logsumexp")
     axes = axes_of(axis, x.ndim)
@@ -58,7 +78,7 @@ def logsumexp(x, axis=None, keepdims=False):
     return y if keepdims else y.reshape(_dropped(x.shape, axes))
 
 
-def norm(x, axis=None, keepdims=False):
+def norm(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The Euclidean norm √Σx² over `axis`, with gradient 0 where it is 0.
 
     Where all x are 0 the norm has no derivative. There Σx² is replaced by the constant 1 + Σx², and
@@ -72,7 +92,7 @@ def norm(x, axis=None, keepdims=False):
     return (squares + zero).sqrt() - zero
 
 
-def row_norms(x, eps=0.0):
+def row_norms(x: Tensor, eps: float = 0.0) -> Tensor:
     """√(Σ x[n]² + eps) of each entry x[n] of the first axis: x (N, ...) -> (N,).
 
     The norm in a gradient penalty: with an eps above 0 it has finite derivatives also where x[n] is 0.
@@ -83,7 +103,7 @@ def row_norms(x, eps=0.0):
     return RowNorms(float(eps))(x)
 
 
-def expand(x, *shape):
+def expand(x: Tensor, *shape: int | Sequence[int]) -> Tensor:
     """x broadcast to a shape, where -1 keeps an axis as it is. ValueError where that cannot be."""
     shape = flat(shape)
     lead = len(shape) - x.ndim
@@ -91,12 +111,12 @@ def expand(x, *shape):
     return Expand(shape)(x)
 
 
-def sum_to(x, shape):
+def sum_to(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """x summed down to `shape`: the adjoint of `expand`."""
     return SumTo(flat((shape,)))(x)
 
 
-def channel_sums(x):
+def channel_sums(x: Tensor) -> Tensor:
     """Σ x over all axes but the second: x (N, C, ...) -> (C,), the gradient of a bias."""
     return ChannelSums()(x)
 
@@ -133,6 +153,24 @@ class Sum(Function):
         gy = gy if self.scale is None else gy * self.scale
         gy = gy if gy.ndim in (0, len(shape)) else gy.reshape(_kept(shape, self.axes))
         return Expand(shape)(gy)
+
+
+class CumSum(Function):
+    """Sums from the front; or, its adjoint, from the end."""
+
+    saves = ""
+
+    def __init__(self, axis, from_end=False):
+        self.axis, self.from_end = axis, from_end
+
+    def forward(self, x):
+        turned = (*(slice(None),) * self.axis, slice(None, None, -1))
+        x = x[turned] if self.from_end else x
+        y = x.cumsum(axis=self.axis, dtype=wide(x.dtype, x.shape[self.axis])).astype(x.dtype, copy=False)
+        return y[turned] if self.from_end else y
+
+    def backward(self, gy):
+        return CumSum(self.axis, not self.from_end)(gy)
 
 
 class ChannelSums(Function):

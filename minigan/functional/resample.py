@@ -1,43 +1,70 @@
 """Images of another size. Made of differentiable ops, so differentiable to every order."""
 
+from functools import lru_cache, partial
+from typing import Any
+
 import numpy as np
 
 import minigan_kernels as kernels
 from minigan.autograd import Function, Tensor
-from minigan.checks import integer
+from minigan.checks import integer, is_integer, is_number, shown
 
-from .conv import pair
+from .clips import along_the_depth, in_planes
+from .conv import several
+from .shape import squeeze, unsqueeze
+
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}  # of sequences, images and clips
 
 
-def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=False):
-    """x (N, C, H, W) -> (N, C, OH, OW), of `size` or of `scale_factor` times its own, rounded down.
+def interpolate(
+    x: Tensor,
+    size: int | tuple[int, ...] | None = None,
+    scale_factor: float | tuple[float, ...] | None = None,
+    mode: str = "nearest",
+    align_corners: bool = False,
+) -> Tensor:
+    """x (N, C, H, W) -> (N, C, OH, OW), of `size` or of `scale_factor` times its own, rounded down; so also
+    sequences (N, C, L) and clips (N, C, D, H, W).
 
-    mode: "nearest" or "bilinear". With align_corners the corner pixels keep their values, else
-    pixels are areas. As in PyTorch, a scale_factor is also the distance between samples, where the
-    rounded size would give another. ValueError for any other mode, or unless exactly one of size
-    and scale_factor is given.
+    mode: "nearest", or "linear" for sequences, "bilinear" for images, "trilinear" for clips. With
+    align_corners the corner pixels keep their values, else pixels are areas. As in PyTorch, a scale_factor is
+    also the distance between samples, where the rounded size would give another. ValueError for any other
+    mode, or unless exactly one of size and scale_factor is given.
     """
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
-    if x.ndim != 4:
-        raise ValueError(f"interpolate: x must have shape (N, C, H, W), got {x.shape}")
+    axes = x.ndim - 2
+    if axes not in LINEAR:
+        raise ValueError(
+            f"interpolate: x must have shape (N, C, H, W), (N, C, L) or (N, C, D, H, W), got {x.shape}"
+        )
+    factors: Any = scale_factor
+    pixels: Any = size
     if size is None:
-        factors = (scale_factor,) * 2 if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
-        if len(factors) != 2:
-            raise ValueError(f"interpolate: scale_factor must be a number or two, got {factors}")
-        size = tuple(int(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
+        factors = (factors,) * axes if is_number(factors) else tuple(factors)
+        if len(factors) != axes:
+            number = ("one", "two", "three")[axes - 1]
+            raise ValueError(f"interpolate: scale_factor must be a number or {number}, got {factors}")
+        pixels = tuple(int(n * f) for n, f in zip(x.shape[2:], factors, strict=True))
     else:
-        size, factors = pair(size), (None, None)
-    if min(size) < 1:
-        raise ValueError(f"interpolate: size or scale_factor would give images of {size}")
-    if mode == "nearest":
-        return _nearest(x, size, factors)
-    if mode == "bilinear":
-        return _bilinear(x, size, factors, align_corners)
-    raise ValueError(f"interpolate: mode must be 'nearest' or 'bilinear', got {mode!r}")
+        if not is_integer(pixels) and len(pixels) != axes:
+            raise ValueError(f"interpolate: size must be an integer or {axes}, got {shown(pixels)}")
+        pixels, factors = several(pixels, axes), (None,) * axes
+    if min(pixels) < 1:
+        raise ValueError(f"interpolate: size or scale_factor would give images of {pixels}")
+    if mode not in ("nearest", LINEAR[axes]):
+        known = f"'nearest' or {LINEAR[axes]!r} for x of shape {x.shape}"
+        raise ValueError(f"interpolate: mode must be {known}, got {mode!r}")
+    resized = _nearest if mode == "nearest" else partial(_linear, align_corners=align_corners)
+    if axes == 1:
+        return squeeze(resized(unsqueeze(x, 2), (1, *pixels), (None, *factors)), 2)
+    if axes == 2:
+        return resized(x, pixels, factors)
+    y = in_planes(lambda frames: resized(frames, pixels[1:], factors[1:]), x)
+    return along_the_depth(lambda rows: resized(rows, (pixels[0], rows.shape[3]), (factors[0], None)), y)
 
 
-def pixel_shuffle(x, upscale_factor):
+def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     """(N, C·r², H, W) -> (N, C, H·r, W·r): each r² channels become an r by r block of pixels.
 
     Shi et al., "Real-time single image and video super-resolution", 2016, equation 4.
@@ -52,6 +79,19 @@ def pixel_shuffle(x, upscale_factor):
     return blocks.reshape(N, C // (r * r), H * r, W * r)
 
 
+def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    """(N, C, H·r, W·r) -> (N, C·r², H, W): each r by r block of pixels becomes r² channels. It undoes
+    `pixel_shuffle`. ValueError for sizes that are no multiples of r."""
+    if x.ndim != 4:
+        raise ValueError(f"pixel_unshuffle: x must have shape (N, C, H, W), got {x.shape}")
+    N, C, H, W = x.shape
+    r = integer("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
+    if H % r or W % r:
+        raise ValueError(f"pixel_unshuffle: images of {H}x{W} are no multiple of downscale_factor {r}")
+    blocks = x.reshape(N, C, H // r, r, W // r, r).permute(0, 1, 3, 5, 2, 4)
+    return blocks.reshape(N, C * r * r, H // r, W // r)
+
+
 def _nearest(x, size, factors):
     (H, W), (OH, OW) = x.shape[2:], size
     rows, cols = _nearest_pixels(H, OH, factors[0]), _nearest_pixels(W, OW, factors[1])
@@ -59,8 +99,17 @@ def _nearest(x, size, factors):
         cols, np.repeat(np.arange(W), OW // W)
     ):  # each pixel becomes a block: no need to gather
         return Upsample((OH // H, OW // W))(x)
-    rows, cols = x.device.put(rows), x.device.put(cols)
+    rows, cols = (
+        _there(x.device, _nearest_pixels, n, m, factor)
+        for n, m, factor in zip((H, W), size, factors, strict=True)
+    )
     return x[:, :, rows][:, :, :, cols]
+
+
+@lru_cache(64)
+def _there(device, make, *arguments):
+    """make(*arguments), an array, on a device. It is kept there: a step that is captured must not copy it."""
+    return device.put(make(*arguments))
 
 
 class Upsample(Function):
@@ -96,16 +145,18 @@ def _nearest_pixels(n, m, factor):
     return np.minimum((np.arange(m) / factor).astype(int), n - 1)
 
 
-def _bilinear(x, size, factors, align_corners):
-    """Along each axis a product with a matrix that has two weights a row."""
-    rows, cols = (
-        Tensor(_weights(n, m, n / m if f is None else 1 / f, align_corners), dtype=x.dtype, device=x.device)
-        for n, m, f in zip(x.shape[2:], size, factors, strict=True)
-    )
-    return rows @ x @ cols.T
+def _linear(x, size, factors, align_corners):
+    """Along each axis that changes a product with a matrix that has two weights a row."""
+    for axis, (n, m, f) in enumerate(zip(x.shape[2:], size, factors, strict=True)):
+        if n == m and f in (None, 1):
+            continue
+        step = n / m if f is None else 1 / f
+        matrix = Tensor(_there(x.device, _weights, n, m, step, bool(align_corners), x.dtype))
+        x = x @ matrix.T if axis else matrix @ x
+    return x
 
 
-def _weights(n, m, step, align_corners):
+def _weights(n, m, step, align_corners, dtype):
     """(m, n): output pixel i as a mean of the two input pixels it lies between."""
     if align_corners:
         at = np.arange(m) * ((n - 1) / max(m - 1, 1))
@@ -116,4 +167,4 @@ def _weights(n, m, step, align_corners):
     weights = np.zeros((m, n))
     np.add.at(weights, (np.arange(m), low), 1 - (at - low))
     np.add.at(weights, (np.arange(m), high), at - low)
-    return weights
+    return weights.astype(dtype)

@@ -8,7 +8,8 @@ from minigan.autograd import Tensor, is_grad_enabled
 # The arguments of ops that are recorded, or that are integers and masks, which have no gradient. All other
 # arguments, and so those of an op that is still to be written, are settings.
 RECORDED = {"a", "b", "x", "gy", "w", "weight", "bias", "min", "max", "tensors", "operands"}
-RECORDED |= {"input", "target", "condition", "index", "key", "labels"}
+RECORDED |= {"input", "target", "condition", "index", "key", "labels", "mask"}
+RECORDED |= {"logits", "styles", "hard", "soft"}
 
 
 def refusal(op):

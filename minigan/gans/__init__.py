@@ -1,40 +1,64 @@
-"""The models, a file each. All have the same public parts:
+"""The models, a file each, in folders by what they make samples from. All have the same public parts:
 
+TAKES               what a batch holds: ("image",), ("image or point", "label"), ("pair",), ("domains",)
 Config              the hyper-parameters, a dataclass that the command line is made from
-networks(cfg, shape, rng)   -> G, D
-optimizers(cfg, G, D)       -> opt_g, opt_d
-noise(cfg, n, rng)          -> n latent vectors, the input of G
-train(G, D, opt_g, opt_d, data, rng, cfg)   the loop: a generator function, one `next` is one step
+parts(cfg, data, rng)   all that learns or remembers, by name: networks, optimisers, pools
+inputs(n, rng, cfg)     what n samples are made of, arrays by name; further keywords are what a user may ask
+                        for, flags of `minigan sample`
+make(z, G)              the samples: a Tensor, or several by name
+train(data, rng, cfg, G, D, opt_g, opt_d)   the loop: a generator function, one `next` is one step, that
+                        yields what it saw by name: numbers, or what judge X said as x_real and x_fake
 
-A conditional model's networks take labels as a second input, and its loop batches with labels. Batches
-have `cfg.batch_size * cfg.pack` samples.
+and, if they like, DATA = "facades" (what it learns from by default), CRITIC = True (what a judge says are
+numbers, not logits), SLOPE = 1 (what is wanted of the judge's gradient), MAKES = {"G(x)": "y"} (which
+input a sample is compared with), judge(x, D) (for the picture of the plane), pictures(show, ...) (their own
+exhibits) and numbers(data, ...) (their own metrics).
+
+Each function gets by name what it names: inputs, parts, `cfg`, `data`, `rng`. `Model` is such a file as the
+rest of minigan uses it, and `minigan.testing.check_model` holds a file to all this.
 """
 
-from dataclasses import fields
-from types import ModuleType
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
 
 from minigan.errors import MiniganError, did_you_mean
 
-from . import cgan, dcgan, gan, wgan_gp
+from .model import Model
+from .settings import Picture
 
-MODELS = {"gan": gan, "dcgan": dcgan, "cgan": cgan, "wgan-gp": wgan_gp}
-
-
-def model_named(name: str) -> ModuleType:
-    """The module of the model `name`. MiniganError with the nearest name for an unknown one."""
-    if name not in MODELS:
-        raise MiniganError(f"unknown model {name!r}; {did_you_mean(name, MODELS)}")
-    return MODELS[name]
-
-
-def is_conditional(model: ModuleType) -> bool:
-    """Whether the model's networks take labels."""
-    return any(field.name == "classes" for field in fields(model.Config))
+FILES = {
+    "gan": "noise.gan",
+    "dcgan": "noise.dcgan",
+    "cgan": "noise.cgan",
+    "wgan-gp": "noise.wgan_gp",
+    "vae": "codes.vae",
+    "pix2pix": "images.pix2pix",
+}
+GROUP = "minigan.models"  # the entry points of other packages' models
 
 
-def is_critic(model: ModuleType) -> bool:
-    """Whether the model's D is a critic: it gives numbers, not the logits of being real."""
-    return any(field.name == "penalty" for field in fields(model.Config))
+def model_names() -> list[str]:
+    """The names of all installed models: minigan's, then those of other packages."""
+    return [*FILES, *sorted({point.name for point in entry_points(group=GROUP)} - {*FILES})]
 
 
-__all__ = ["MODELS", "cgan", "dcgan", "gan", "is_conditional", "is_critic", "model_named", "wgan_gp"]
+def model_named(name: str | Model) -> Model:
+    """The model of that name, or in the file of that path: "dcgan", "path/to/model.py"; a Model is itself.
+
+    MiniganError with the nearest name for an unknown one, and for a file that keeps not to the contract.
+    """
+    if isinstance(name, Model):
+        return name
+    if name in FILES:
+        return Model(name, import_module(f"{__name__}.{FILES[name]}"))
+    for point in entry_points(group=GROUP, name=name):
+        return Model(name, point.load())
+    if name.endswith(".py"):
+        return Model.read(Path(name))
+    raise MiniganError(
+        f"unknown model {name!r}; {did_you_mean(name, model_names())}; one of your own is named by its file"
+    )
+
+
+__all__ = ["Model", "Picture", "model_named", "model_names"]

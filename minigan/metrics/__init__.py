@@ -1,6 +1,8 @@
 """How good is a generator? Numbers that know their protocol, their error and what real data would get."""
 
-from .cache import classifier_for, hold_out, splits
+from minigan.data.held import hold_out
+
+from .cache import classifier_for, splits
 from .classifier import Classifier, Settings, train_classifier
 from .evaluate import COLUMNS, counts_of, evaluate, metrics_for, table
 from .evaluation_data import EvaluationData, Samples
@@ -17,7 +19,9 @@ from .neighbours import (
     nearest_neighbour_accuracy,
     support,
 )
+from .paired import evaluate_pairs, names_for
 from .parzen import ParzenScore, kmeans_centres, log_densities, log_density, parzen_score
+from .pictures import psnr, ssim
 from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "counts_of",
     "diversity",
     "evaluate",
+    "evaluate_pairs",
     "frechet_distance",
     "hold_out",
     "kernel_distance",
@@ -51,12 +56,15 @@ __all__ = [
     "metrics_for",
     "mixture_modes",
     "modes_present",
+    "names_for",
     "near_duplicate_distance",
     "nearest_neighbour_accuracy",
     "parzen_score",
     "prdc",
+    "psnr",
     "splits",
     "squared_mmd",
+    "ssim",
     "stacked_labels",
     "stacked_modes",
     "support",

@@ -12,8 +12,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from minigan.data import FROM_FILES, Dataset, load
-from minigan.errors import MiniganError
+from minigan.data import Dataset, has_test, load
+from minigan.data.held import hold_out
 from minigan.files import cache_folder, write_atomically
 
 from .classifier import SETTINGS, Classifier, Settings, build, description, train_classifier
@@ -83,17 +83,9 @@ def digest(data: Dataset) -> str:
 def splits(name: str, size: int | None = None, data_dir=None, **how) -> tuple[Dataset, Dataset]:
     """(train, test) of the dataset `name`; where it has no test split, every fifth sample is held out.
     how: the other arguments of `minigan.data.load`."""
-    if name in FROM_FILES:
+    if has_test(name):
         return load(name, size, data_dir, **how), load(name, size, data_dir, split="test", **how)
     return hold_out(load(name, size, data_dir, **how))
-
-
-def hold_out(data: Dataset, every: int = 5) -> tuple[Dataset, Dataset]:
-    """The data without every fifth sample, and those. MiniganError for fewer than five samples."""
-    if len(data) < every:
-        raise MiniganError(f"{data.name} has {len(data)} samples; to hold some out takes at least {every}")
-    held = np.arange(len(data)) % every == every - 1
-    return data.part(~held), data.part(held)
 
 
 def _write(path, classifier, facts):

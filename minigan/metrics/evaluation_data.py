@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from minigan.data import FROM_FILES, Dataset
+from minigan.data import Dataset, has_test
 from minigan.data.batches import as_seen
 from minigan.errors import MiniganError
 
@@ -50,7 +50,7 @@ class EvaluationData:
         train, test = splits(name, size, data_dir, channels=channels, flip=flip)
         # MNIST at the same size labels the channels of stacked digits.
         digits = splits("mnist", train.shape[-1], data_dir) if name == "stacked-mnist" else None
-        return cls(train, test, conditional, name in FROM_FILES, digits=digits, say=say)
+        return cls(train, test, conditional, has_test(name), digits=digits, say=say)
 
     @property
     def name(self) -> str:
@@ -63,7 +63,8 @@ class EvaluationData:
 
     @cached_property
     def classifier(self) -> Classifier:
-        """Of the data; of stacked digits, that of MNIST, for one channel."""
+        """A classifier of the data, trained or read from the cache; for stacked digits that of MNIST, for one
+        channel."""
         return self.given_classifier or classifier_for(
             *(self.digits or (self.train, self.test)), say=self.say
         )

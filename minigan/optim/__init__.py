@@ -3,6 +3,6 @@
 from . import lr_scheduler
 from .average import ExponentialMovingAverage
 from .optimizer import Optimizer
-from .optimizers import SGD, Adam, RMSprop
+from .optimizers import SGD, Adam, AdamW, RMSprop
 
-__all__ = ["SGD", "Adam", "ExponentialMovingAverage", "Optimizer", "RMSprop", "lr_scheduler"]
+__all__ = ["SGD", "Adam", "AdamW", "ExponentialMovingAverage", "Optimizer", "RMSprop", "lr_scheduler"]

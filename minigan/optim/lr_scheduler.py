@@ -3,14 +3,13 @@
 import math
 from collections.abc import Callable
 
-from minigan import states
-from minigan.arguments import checked, instance
-from minigan.checks import integer, number
+from minigan.arguments import Kind, checked, instance
+from minigan.checks import integer, mapping, names_that_differ, number, read_back
 
 from .optimizer import Optimizer
 
 OPTIMIZER = instance(Optimizer, "an optimiser")
-FUNCTION = instance(Callable, "a function of the number of steps")
+FUNCTION = Kind("a function of the number of steps", callable)
 
 
 class Schedule:
@@ -18,33 +17,34 @@ class Schedule:
 
     `base` is the optimiser's rate at the start. `state_dict` saves base and n.
 
-    A step that was captured as a CUDA graph holds the rate it was captured with: once the schedule changes
-    it, the step raises MiniganError. Run such a step within `minigan.graph.graphs(False)`.
+    A step that was captured as a CUDA graph takes the rate of the day, if `step` is called outside it.
     """
 
     @checked(optimizer=OPTIMIZER)
-    def __init__(self, optimizer: Optimizer):
+    def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer, self.base, self.n = optimizer, optimizer.lr, 0
         self._set()
 
     def rate(self, n: int) -> float:
+        """The rate after n steps of the schedule. A subclass gives it."""
         raise NotImplementedError
 
-    def step(self):
+    def step(self) -> None:
         """Go on to the next rate."""
         self.n += 1
         self._set()
 
     def state_dict(self) -> dict[str, float]:
+        """The rate at the start, and how many steps were taken."""
         return {"base": self.base, "n": self.n}
 
-    def load_state_dict(self, state: dict[str, float]):
+    def load_state_dict(self, state: dict[str, float]) -> None:
         """Go on from a `state_dict`. ValueError or TypeError, with nothing changed, if it does not fit."""
         who = type(self).__name__
-        states.check_mapping(who, state)
-        if problems := states.names_that_differ(state, self.state_dict()):
+        mapping(who, state)
+        if problems := names_that_differ(state, self.state_dict()):
             raise ValueError(f"{who}: the state does not fit: {'; '.join(problems)}")
-        base, n = number(who, "base", state["base"]), integer(who, "n", state["n"], 0)
+        base, n = number(who, "base", read_back(state["base"])), integer(who, "n", read_back(state["n"]), 0)
         self.base, self.n = base, n
         self._set()
 
@@ -56,11 +56,11 @@ class LambdaLR(Schedule):
     """base · lr_lambda(n)."""
 
     @checked(optimizer=OPTIMIZER, lr_lambda=FUNCTION)
-    def __init__(self, optimizer, lr_lambda: Callable[[int], float]):
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
         self.lr_lambda = lr_lambda
         super().__init__(optimizer)
 
-    def rate(self, n):
+    def rate(self, n: int) -> float:
         return self.base * self.lr_lambda(n)
 
 
@@ -68,11 +68,11 @@ class StepLR(Schedule):
     """Multiplied by gamma every step_size steps."""
 
     @checked(optimizer=OPTIMIZER)
-    def __init__(self, optimizer, step_size: int, gamma: float = 0.1):
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
-    def rate(self, n):
+    def rate(self, n: int) -> float:
         return self.base * self.gamma ** (n // self.step_size)
 
 
@@ -80,11 +80,11 @@ class ExponentialLR(Schedule):
     """Multiplied by gamma every step."""
 
     @checked(optimizer=OPTIMIZER)
-    def __init__(self, optimizer, gamma: float):
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         self.gamma = gamma
         super().__init__(optimizer)
 
-    def rate(self, n):
+    def rate(self, n: int) -> float:
         return self.base * self.gamma**n
 
 
@@ -92,12 +92,16 @@ class LinearLR(Schedule):
     """From start_factor to end_factor, linearly over total_iters steps, constant from then on."""
 
     @checked(optimizer=OPTIMIZER)
-    def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
+    def __init__(
+        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
+    ) -> None:
         self.start, self.end, self.total = start_factor, end_factor, total_iters
         super().__init__(optimizer)
 
-    def rate(self, n):
-        return self.base * (self.start + (self.end - self.start) * min(n, self.total) / self.total)
+    def rate(self, n: int) -> float:
+        if n >= self.total:  # end_factor itself: by the line below, a factor of 0 may come out as -1e-17
+            return self.base * self.end
+        return self.base * (self.start + (self.end - self.start) * n / self.total)
 
 
 class CosineAnnealingLR(Schedule):
@@ -107,9 +111,9 @@ class CosineAnnealingLR(Schedule):
     """
 
     @checked(optimizer=OPTIMIZER)
-    def __init__(self, optimizer, T_max: int, eta_min: float = 0.0):
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer)
 
-    def rate(self, n):
+    def rate(self, n: int) -> float:
         return self.eta_min + (self.base - self.eta_min) * (1 + math.cos(math.pi * n / self.T_max)) / 2

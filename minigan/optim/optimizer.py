@@ -1,13 +1,13 @@
 """What the optimisers share: one flat buffer for all parameters, so that a step is a few kernel calls."""
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import backend, states
 from minigan.autograd import Tensor
-from minigan.checks import integer, number, shown
+from minigan.checks import integer, mapping, names_that_differ, number, read_back, shown
 from minigan.errors import MiniganError
 
 LARGE = 1 << 14  # entries of a gradient that takes longer to copy than a kernel takes to start, on the CPU
@@ -21,7 +21,8 @@ class Optimizer:
     A parameter that has another array at a later step is taken into the buffer again: it was given a new one,
     or another optimiser moves it too, or it was copied or pickled together with this optimiser.
 
-    params: tensors of one floating dtype on one device, e.g. `module.parameters()`.
+    params: tensors of one floating dtype on one device, e.g. `module.parameters()`, or those of several
+        networks, `[*G.parameters(), *Q.parameters()]`.
     ValueError for no parameters, one given twice, mixed dtypes, or a setting out of range;
     TypeError for a single tensor in place of a list, DeviceError for parameters on two devices.
     """
@@ -33,11 +34,13 @@ class Optimizer:
     }  # settings: at least the first, below the second number
 
     # The layout: where each parameter lies in a flat array, from the first step or `load_state_dict` on.
-    _runs = _shapes = _orders = _state = None
+    _runs = _shapes = _orders = None
+    _state: Any = None
     # The buffer, from the first step on, and again from the first one of a copy.
-    _flat = _gradient = _parameter_views = _gradient_views = None
+    _flat: Any = None
+    _gradient = _parameter_views = _gradient_views = None
 
-    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0):
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         who = type(self).__name__
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
             raise TypeError(f"{who}: params is a list of Tensors, got {shown(params)}")
@@ -54,11 +57,14 @@ class Optimizer:
             raise ValueError(f"{who}: a parameter was given twice in params")
         self._kind()
         self._check(lr=lr, weight_decay=weight_decay)
-        self.lr, self.weight_decay = lr, weight_decay
-        self._pre_hooks, self._post_hooks = [], []
-        self._steps, self._begun = 0, False  # the count becomes an array once it lies on a GPU
+        self._lr, self.weight_decay = lr, weight_decay
+        self._pre_hooks: list[Callable] = []
+        self._post_hooks: list[Callable] = []
+        self._begun = False
+        self._steps: Any = 0
+        self._rate: Any = lr  # both as kernels take them: in arrays once the buffer lies on a GPU
 
-    def step(self, gradients: Iterable[Tensor | None] | None = None):
+    def step(self, gradients: Iterable[Tensor | None] | None = None) -> None:
         """Move the parameters once, by `gradients` (as `grad` gives them), or by what `backward` left.
 
         A parameter whose gradient is None stays, and so does its state; the count of steps is that of
@@ -70,7 +76,7 @@ class Optimizer:
         gradients = [p.grad for p in self.params] if gradients is None else list(gradients)
         for hook in self._pre_hooks:
             hook(self, gradients)
-        backend.depends_on(f"the settings of {type(self).__name__}", self.settings)
+        backend.depends_on(f"the settings of {type(self).__name__}", self._fixed)
         if self._flat is None:
             self._lay_out()
         with self.device.active():
@@ -87,16 +93,36 @@ class Optimizer:
         for hook in self._post_hooks:
             hook(self, gradients)
 
-    def register_step_pre_hook(self, hook):
+    def register_step_pre_hook(self, hook: Callable) -> Callable[[], None]:
         """Call `hook(optimizer, gradients)` before each step; gradients: a list as long as `params`, of
         Tensors or None. Returns a function that removes the hook. A launched graph calls none."""
         self._pre_hooks.append(hook)
         return lambda: self._pre_hooks.remove(hook)
 
-    def register_step_post_hook(self, hook):
-        """The same after each step."""
+    def register_step_post_hook(self, hook: Callable) -> Callable[[], None]:
+        """Call `hook(optimizer, gradients)` after each step; gradients: a list as long as `params`, of
+        Tensors or None. Returns a function that removes the hook. A launched graph calls none."""
         self._post_hooks.append(hook)
         return lambda: self._post_hooks.remove(hook)
+
+    def clamp_(self, low: float, high: float) -> None:
+        """Hold all parameters within [low, high], in place and in one pass, as a WGAN's critic after a step.
+
+        Those whose step had no gradient are held as well. TypeError or ValueError for what are no finite
+        numbers, low first. Arjovsky et al., "Wasserstein GAN", 2017, Algorithm 1.
+        """
+        who = f"{type(self).__name__}.clamp_"
+        number(who, "low", low), number(who, "high", high)
+        if low > high:
+            raise ValueError(f"{who}: need low <= high, got {low} and {high}")
+        if self._flat is None:
+            self._lay_out()
+        with self.device.active():
+            self._adopt()
+            backend.lies_in(lambda: [p.data for p in self.params])
+            self.device.xp.clip(self._flat, low, high, out=self._flat)
+        for p in self.params:
+            p.bump()
 
     @property
     def device(self) -> backend.Device:
@@ -110,7 +136,7 @@ class Optimizer:
         return self._steps.item() if backend.is_array(self._steps) else self._steps
 
     @steps.setter
-    def steps(self, n):
+    def steps(self, n: int) -> None:
         self._begun = n > 0
         if backend.is_array(self._steps):
             with self.device.active():
@@ -118,7 +144,26 @@ class Optimizer:
         else:
             self._steps = n
 
-    def zero_grad(self):
+    @property
+    def lr(self) -> float:
+        """The rate of the next steps. On a GPU a copy of it lies there, so that a captured graph takes
+        the rate of the day. TypeError or ValueError unless it is set to a finite number of at least 0;
+        MiniganError while a graph is captured, whose replays would not set it."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._setting("lr", lr)
+        if backend.capturing():
+            raise MiniganError(f"a change of the rate of {type(self).__name__}, which belongs outside")
+        self._lr = lr
+        if backend.is_array(self._rate):
+            with self.device.active():
+                self._rate.fill(lr)  # in place: captured graphs know the array
+        else:
+            self._rate = lr
+
+    def zero_grad(self) -> None:
         """Forget the gradients that `backward()` left in the parameters."""
         for p in self.params:
             p.grad = None
@@ -130,6 +175,10 @@ class Optimizer:
     def settings(self) -> dict[str, float]:
         """The numbers that steer a step, by name; all are attributes."""
         return {"lr": self.lr, "weight_decay": self.weight_decay}
+
+    def _fixed(self):
+        """The settings that a captured graph holds as they were."""
+        return {name: value for name, value in self.settings().items() if name != "lr"}
 
     # State
 
@@ -150,7 +199,7 @@ class Optimizer:
             state = {name: self._views(flat) for name, flat in self._state.items()}
         return {f"{name}.{i}": a for name, views in state.items() for i, a in enumerate(views)}
 
-    def load_state_dict(self, state: dict):
+    def load_state_dict(self, state: dict) -> None:
         """Continue from a `state_dict`, of whatever device. ValueError, with nothing changed, if it does
         not fit."""
         numbers, arrays, problems = self._fitted(state)
@@ -171,12 +220,11 @@ class Optimizer:
     def _fitted(self, state):
         """The numbers and the arrays of a state, by name, and what hinders."""
         who = type(self).__name__
-        states.check_mapping(who, state)
+        mapping(who, state)
         own, settings = self._arrays(), ["steps", *self.settings()]
-        problems, numbers = states.names_that_differ(state, [*settings, *own]), {}
+        problems, numbers = names_that_differ(state, [*settings, *own]), {}
         for name in (name for name in settings if name in state):
-            value = state[name]
-            value = value.item() if getattr(value, "shape", None) == () else value
+            value = read_back(state[name])
             try:
                 numbers[name] = (
                     integer(who, name, value, 0) if name == "steps" else self._setting(name, value)
@@ -221,19 +269,24 @@ class Optimizer:
             self._state = {name: backend.as_array(a, dtype, device) for name, a in self._state.items()}
             if device.kind != "cpu":
                 self._steps = device.xp.full(1, self._steps, dtype=np.int64)
+                self._rate = device.xp.full(1, self.lr, dtype=np.float64)
             self._flat, self._gradient = (device.xp.zeros(size, dtype) for _ in range(2))
         self._parameter_views, self._gradient_views = self._views(self._flat), self._views(self._gradient)
 
-    def _adopt(self, strangers):
-        """Take the values of these parameters, by number, into the buffer; their places there become their
-        arrays."""
+    def _adopt(self):
+        """Take the values of parameters that have arrays elsewhere into the buffer; their places there become
+        their arrays."""
+        views = self._parameter_views
+        strangers = [i for i, p in enumerate(self.params) if p.data is not views[i]]
+        if not strangers:
+            return
         for i in strangers:
             if backend.capturing():
                 raise MiniganError(
                     f"parameter {i} of {type(self).__name__} in another array than at its last step, as when "
                     "two optimisers move it in turn"
                 )
-            arrays = self.params[i].data, self._parameter_views[i]
+            arrays = self.params[i].data, views[i]
             now, expected = ((a.dtype, a.shape, backend.device_of(a)) for a in arrays)
             if now != expected:
                 now, expected = ("{} {} on {}".format(*kind) for kind in (now, expected))
@@ -246,8 +299,8 @@ class Optimizer:
         overlap = self.device.xp.may_share_memory
         arrays = [a.copy() if overlap(a, self._flat) else a for a in arrays]
         for i, a in zip(strangers, arrays, strict=True):
-            self._parameter_views[i][...] = a
-            self.params[i].data = self._parameter_views[i]
+            views[i][...] = a
+            self.params[i].data = views[i]
 
     def _views(self, flat):
         """The parts of a flat array in the shapes and memory orders of the parameters."""
@@ -265,7 +318,7 @@ class Optimizer:
         if self._state is not None:
             with self.device.active():
                 own["_state"] = {name: a.copy() for name, a in self._state.items()}
-        return {**self.__dict__, **own, "_steps": self.steps}
+        return {**self.__dict__, **own, "_steps": self.steps, "_rate": self.lr}
 
     def _gather(self, gradients):
         """The runs of the flat buffer that have gradients, as slices, each with its flat gradient.
@@ -276,9 +329,7 @@ class Optimizer:
         """
         if len(gradients) != len(self.params):
             raise ValueError(f"{len(self.params)} parameters, but {len(gradients)} gradients")
-        views = self._parameter_views
-        if strangers := [i for i, p in enumerate(self.params) if p.data is not views[i]]:
-            self._adopt(strangers)
+        self._adopt()
         on_cpu = self.device.kind == "cpu"
         runs, copied = [], None  # the last slice, while it is of copies
         for i, (p, g, run, order) in enumerate(
@@ -319,6 +370,6 @@ class Optimizer:
         for name, value in settings.items():
             self._setting(name, value)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v:g}" for k, v in self.settings().items())
         return f"{type(self).__name__}({sum(p.numel() for p in self.params):,} parameters, {settings})"

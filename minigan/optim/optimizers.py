@@ -1,8 +1,11 @@
-"""SGD, RMSprop and Adam: PyTorch's settings, defaults and update rules. Formulas: `minigan_kernels`."""
+"""SGD, RMSprop, Adam, AdamW: PyTorch's settings, defaults and update rules. Formulas: `minigan_kernels`."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import minigan_kernels as kernels
+from minigan import backend
+from minigan.autograd import Tensor
 from minigan.checks import number, shown
 
 from .optimizer import Optimizer
@@ -13,7 +16,15 @@ class SGD(Optimizer):
 
     limits: ClassVar[dict] = {**Optimizer.limits, "momentum": (0,), "dampening": ()}
 
-    def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
         self._check(momentum=momentum, dampening=dampening)
         if not isinstance(nesterov, bool):
             raise TypeError(f"SGD: nesterov must be True or False, got {shown(nesterov)}")
@@ -23,7 +34,7 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {**super().settings(), "momentum": self.momentum, "dampening": self.dampening}
 
     def _update(self, p, g, state):
@@ -31,7 +42,7 @@ class SGD(Optimizer):
             p,
             g,
             state.get("momentum_buffer"),
-            self.lr,
+            self._rate,
             self.momentum,
             self.dampening,
             self.weight_decay,
@@ -46,16 +57,23 @@ class RMSprop(Optimizer):
     state_names = ("square_avg",)
     limits: ClassVar[dict] = {**Optimizer.limits, "alpha": (0,), "eps": (0,)}
 
-    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0):
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
         self._check(alpha=alpha, eps=eps)
         super().__init__(params, lr, weight_decay)
         self.alpha, self.eps = alpha, eps
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {**super().settings(), "alpha": self.alpha, "eps": self.eps}
 
     def _update(self, p, g, state):
-        kernels.rmsprop(p, g, state["square_avg"], self.lr, self.alpha, self.eps, self.weight_decay)
+        kernels.rmsprop(p, g, state["square_avg"], self._rate, self.alpha, self.eps, self.weight_decay)
 
 
 class Adam(Optimizer):
@@ -64,29 +82,62 @@ class Adam(Optimizer):
     state_names = ("exp_avg", "exp_avg_sq")
     limits: ClassVar[dict] = {**Optimizer.limits, "beta1": (0, 1), "beta2": (0, 1), "eps": (0,)}
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        who = type(self).__name__
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise TypeError(f"Adam: betas must be two numbers, got {shown(betas)}")
+            raise TypeError(f"{who}: betas must be two numbers, got {shown(betas)}")
         for beta in betas:
-            number("Adam", "betas", beta, 0, 1)
+            number(who, "betas", beta, 0, 1)
         self.beta1, self.beta2 = betas
         self._check(eps=eps, beta1=self.beta1, beta2=self.beta2)
         super().__init__(params, lr, weight_decay)
         self.eps = eps
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         return {**super().settings(), "beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
 
     def _update(self, p, g, state):
+        self._adam(p, g, state, self.weight_decay)
+
+    def _adam(self, p, g, state, weight_decay):
         kernels.adam(
             p,
             g,
             state["exp_avg"],
             state["exp_avg_sq"],
             self._steps,
-            self.lr,
+            self._rate,
             self.beta1,
             self.beta2,
             self.eps,
-            self.weight_decay,
+            weight_decay,
         )
+
+
+class AdamW(Adam):
+    """Adam whose weight decay stays out of the moments: p shrinks by lr · weight_decay before each step.
+
+    Loshchilov, Hutter, "Decoupled weight decay regularization", 2019, Algorithm 2.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def _update(self, p, g, state):
+        kept = 1 - self._rate * self.weight_decay
+        p *= kept.astype(p.dtype) if backend.is_array(kept) else kept
+        self._adam(p, g, state, 0.0)

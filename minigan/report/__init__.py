@@ -1,7 +1,16 @@
 """Pictures of a run: sheets and films of samples, curves of losses, the surface of D."""
 
 from .plots import save_losses
-from .samples import readable, save_each, save_gif, save_samples, save_walks
+from .samples import readable, save_each, save_gif, save_samples, save_shown, save_walks
 from .surface import surface
 
-__all__ = ["readable", "save_each", "save_gif", "save_losses", "save_samples", "save_walks", "surface"]
+__all__ = [
+    "readable",
+    "save_each",
+    "save_gif",
+    "save_losses",
+    "save_samples",
+    "save_shown",
+    "save_walks",
+    "surface",
+]

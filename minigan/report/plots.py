@@ -14,13 +14,13 @@ def save_losses(path: Path, metrics: list[dict]):
     metrics: the records of metrics.jsonl. Each curve is drawn as it is, faintly, and as its running
     mean over a fiftieth of the run.
     """
-    steps = np.array([record["step"] for record in metrics])
-    names = [name for name in (metrics[0] if metrics else {}) if name != "step"]
+    names = list(dict.fromkeys(name for record in metrics for name in record if name != "step"))
     panels = [[n for n in names if n.endswith("loss")], [n for n in names if not n.endswith("loss")]]
     fig, axes = figure(8, 6, rows=2)
     for ax, names, label in zip(axes, panels, ("loss", _second_label(panels[1])), strict=True):
         for name in names:
-            values = np.array([record[name] for record in metrics], float)
+            there = [record for record in metrics if name in record]
+            steps, values = (np.array([record[k] for record in there], float) for k in ("step", name))
             (line,) = ax.plot(steps, values, alpha=0.25, linewidth=0.8)
             smooth = running_mean(values, max(len(values) // 50, 1))
             ax.plot(steps, smooth, color=line.get_color(), label=name)

@@ -9,7 +9,8 @@ from PIL import Image
 from .drawing import figure, save_picture, to_image
 
 BORDER = 2  # pixels between two images of a sheet
-SHEET = 512  # a sheet is magnified to about this many pixels
+SHEET = 512  # a sheet is magnified to about this many pixels,
+LARGE_SHEET = 800  # one of samples that are several pictures each to this many
 LAST_FRAME = 2000  # ms that the end of a film stands still
 FRAME = 120  # ms for the others
 
@@ -24,6 +25,26 @@ def save_samples(path: Path, samples: np.ndarray, real: np.ndarray | None = None
     save_picture(path, picture)
 
 
+def save_shown(
+    path: Path, shown: dict[str, np.ndarray], real: np.ndarray | None = None, columns: int | None = None
+):
+    """A PNG of samples by name: where there are several, a sample is its pictures side by side, in this
+    order. real, columns: as in `save_samples`."""
+    if len(shown) == 1:
+        save_samples(path, *shown.values(), real, columns)
+    else:
+        save_picture(path, magnified(tiles(*side_by_side([*shown.values()])), LARGE_SHEET))
+
+
+def side_by_side(arrays: list[np.ndarray], rows: int = 8) -> tuple[np.ndarray, int]:
+    """(images, columns) of a sheet on which the first images of all arrays (N, C, H, W) stand side by side,
+    then the second ones, in at most so many rows. Grey ones come in three channels beside coloured ones."""
+    channels = max(a.shape[1] for a in arrays)
+    alike = [np.broadcast_to(a, (len(a), channels, *a.shape[2:])) for a in arrays]
+    images = np.stack(alike, axis=1).reshape(-1, *alike[0].shape[1:])
+    return images, len(arrays) * math.ceil(len(arrays[0]) / rows)
+
+
 def save_each(folder: Path, images: np.ndarray):
     """A PNG of each of the images (N, C, H, W) in [-1, 1], at its own size: 00000.png and so on.
 
@@ -36,8 +57,12 @@ def save_each(folder: Path, images: np.ndarray):
 
 def sheet(images: np.ndarray, columns: int | None = None) -> Image.Image:
     """`tiles` magnified to about SHEET pixels."""
-    picture = tiles(images, columns)
-    scale = max(round(SHEET / max(picture.size)), 1)
+    return magnified(tiles(images, columns), SHEET)
+
+
+def magnified(picture: Image.Image, about: int) -> Image.Image:
+    """The picture by a whole number larger, about so many pixels."""
+    scale = max(round(about / max(picture.size)), 1)
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 

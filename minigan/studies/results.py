@@ -152,7 +152,7 @@ def _stated(row):
     """The row's settings but for the model's defaults; its steps, widths and data even if they are those."""
     if row.command:
         return row.training()
-    defaults = asdict(Options()) | asdict(model_named(row.model).Config())
+    defaults = asdict(Options(data=row.data)) | asdict(model_named(row.model).Config())
     stated = {
         key: row.settings.get(key, default)
         for key, default in defaults.items()
@@ -192,7 +192,7 @@ def _real(finished):
     """What real samples get in place of generated ones, of each data: the mean over the evaluations of it."""
     floors = {}
     for job, evaluation in finished.items():
-        data, size = job.row.settings.get("data", Options.data), job.row.settings.get("size")
+        data, size = job.row.data, job.row.settings.get("size")
         of_data = floors.setdefault(f"{data} {size}x{size}" if size else data, {})
         for quantity, found in evaluation["metrics"].items():
             if found.get("floor") is not None:

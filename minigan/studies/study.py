@@ -34,11 +34,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from minigan.data import NAMES, load
+from minigan.data import kind_of, load
 from minigan.errors import MiniganError, did_you_mean
 from minigan.files import text_of
-from minigan.gans import is_conditional, model_named
+from minigan.gans import model_named
 from minigan.metrics import METRICS, EvaluationData, counts_of
+from minigan.metrics.paired import OF_PAIRS, check_names
 from minigan.training import Options
 from minigan.training.config import is_a
 
@@ -62,6 +63,11 @@ class Row:
         """The name as a part of a path."""
         return re.sub(r"[^a-z0-9.]+", "-", self.name.lower()).strip("-.")
 
+    @property
+    def data(self) -> str:
+        """What it learns from."""
+        return self.settings.get("data") or model_named(self.model).data
+
     def training(self) -> dict:
         """All that decides how its samples come out, but for the seed."""
         made_by = {"command": list(self.command)} if self.command else {"model": self.model}
@@ -72,15 +78,15 @@ class Row:
         data, folder, size, channels = (
             self.settings.get(key) for key in ("data", "data_dir", "size", "channels")
         )
-        data, flip = data or Options.data, self.settings.get("flip", False)
+        flip = self.settings.get("flip", False)
         if self.command:
             return data, size, folder, False, channels, flip
         model = model_named(self.model)
         known = {field.name for field in fields(model.Config)}
         cfg = model.Config(**{key: value for key, value in self.settings.items() if key in known})
-        dataset = load(data, size, folder, channels=channels, flip=flip)
-        size = cfg.fitted(dataset.shape, dataset.classes).size
-        return data, size, folder, is_conditional(model), channels, flip
+        options = Options(data=data or model.data, data_dir=folder, channels=channels, flip=flip)
+        _, cfg = options.data_for(model, cfg)
+        return options.data, cfg.size, folder, model.labelled, channels, flip
 
 
 @dataclass(frozen=True)
@@ -113,11 +119,16 @@ class Study:
     def check_data(self):
         """MiniganError if a row's data are not there, cannot be learned or cannot be judged by the metrics:
         better told before the hours that its training takes."""
-        for what in dict.fromkeys(row.judged() for row in self.rows):
-            try:
+        paired = [row for row in self.rows if row.model and model_named(row.model).makes]
+        try:
+            for row in paired:
+                check_names(
+                    self.metrics, load(row.data, row.settings.get("size"), row.settings.get("data_dir"))
+                )
+            for what in dict.fromkeys(row.judged() for row in self.rows if row not in paired):
                 counts_of(self.metrics, EvaluationData.load(*what), self.n)
-            except MiniganError as error:
-                raise MiniganError(f"{self.path}: {error}") from error
+        except MiniganError as error:
+            raise MiniganError(f"{self.path}: {error}") from error
 
 
 # Checking, from the whole to its parts
@@ -138,8 +149,8 @@ def _checked(content: dict) -> dict:
     if not all(type(seed) is int and 0 <= seed < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise MiniganError(f"seeds: expected different whole numbers from 0 on, got {seeds}")
     for metric in content["metrics"]:
-        if metric not in METRICS:
-            raise MiniganError(f"metrics: unknown metric {metric!r}; {did_you_mean(str(metric), METRICS)}")
+        if metric not in (known := {*METRICS, *OF_PAIRS}):
+            raise MiniganError(f"metrics: unknown metric {metric!r}; {did_you_mean(str(metric), known)}")
     for key in ("n", "draws"):
         if content.get(key, 1) < 1:
             raise MiniganError(f"{key} must be at least 1, got {content[key]}")
@@ -207,9 +218,11 @@ def _command_row(name, base, own):
 
 
 def _check_data(settings):
-    name = settings.get("data", Options.data)
-    if name not in NAMES and not name.startswith("folder:"):
-        raise MiniganError(f"data: unknown dataset {name!r}; {did_you_mean(name, NAMES)}")
+    if "data" in settings:
+        try:
+            kind_of(settings["data"])
+        except MiniganError as error:
+            raise MiniganError(f"data: {error}") from error
 
 
 def _check_kinds(settings, kinds):

@@ -1,11 +1,14 @@
 """Comparison of arrays, with a message that helps."""
 
 import numpy as np
+import numpy.typing as npt
 
-from minigan.autograd import no_grad
+from minigan.autograd import Tensor, no_grad
 
 
-def assert_close(actual, expected, rtol=1e-7, atol=0.0):
+def assert_close(
+    actual: Tensor | npt.ArrayLike, expected: Tensor | npt.ArrayLike, rtol: float = 1e-7, atol: float = 0.0
+) -> None:
     """Raise AssertionError unless |actual - expected| <= atol + rtol · |expected| everywhere.
 
     Takes Tensors and arrays. The shapes must be equal, and NaN equals nothing, itself included. The

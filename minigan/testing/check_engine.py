@@ -3,6 +3,8 @@
 For engines that take float32 alone, for which finite differences are too coarse.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 import minigan_kernels as kernels
@@ -15,7 +17,9 @@ from .check_grads import next_order, outputs_of
 ATOL = 2e-5  # relative to the largest entry, or to 1: some hundred roundings
 
 
-def check_engine(f, inputs, engine, order=2, seed=0):
+def check_engine(
+    f: Callable, inputs: Sequence[Tensor | np.ndarray], engine: str, order: int = 2, seed: int = 0
+) -> float:
     """Compare the values of `f` and its derivatives up to `order`, on `engine` and on `reference`.
 
     f: takes one Tensor per input, returns a Tensor or a sequence of them.
@@ -40,7 +44,7 @@ def check_engine(f, inputs, engine, order=2, seed=0):
     return worst
 
 
-def runs_kernels(f, inputs, engine):
+def runs_kernels(f: Callable, inputs: Sequence[Tensor | np.ndarray], engine: str) -> bool:
     """Whether `f` or its gradient calls a kernel that `engine` has of its own."""
     inputs = [np.asarray(x, np.float32) for x in inputs]
     with kernels_called() as called:

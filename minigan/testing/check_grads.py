@@ -13,6 +13,7 @@ Slopes are central differences at a step and at its half and quarter, extrapolat
 
 import copy
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,7 +21,9 @@ import minigan_kernels as kernels
 from minigan.autograd import Tensor, enable_grad, grad, no_grad
 from minigan.random import Generator
 
-checked = Counter()  # how many functions were checked, by engine: for the pytest plugin's closing line
+checked: Counter[str] = (
+    Counter()
+)  # how many functions were checked, by engine: for the pytest plugin's closing line
 
 STEP = {"float64": 1e-4, "float32": 2e-2}  # relative to the size of the input; about eps ** (1 / 4)
 RTOL = {"float64": 1e-6, "float32": 3e-3}  # some hundred times what rounding makes at that step
@@ -29,7 +32,16 @@ KINKS = 8  # directions along which f is looked at for kinks at the inputs
 DIRECTIONS = 2  # one may by chance be nearly blind to a small error in a few entries
 
 
-def check_grads(f, inputs, order=2, rtol=None, atol=None, full=False, seed=0, allow_unused=False):
+def check_grads(
+    f: Callable,
+    inputs: Sequence[Tensor | np.ndarray],
+    order: int = 2,
+    rtol: float | None = None,
+    atol: float | None = None,
+    full: bool = False,
+    seed: int = 0,
+    allow_unused: bool = False,
+) -> float:
     """Check the derivatives of `f` at `inputs`, of every order up to `order`.
 
     f: takes one Tensor per input, returns a Tensor or a sequence of them. Smooth around the inputs,

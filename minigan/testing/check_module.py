@@ -1,18 +1,22 @@
 """All that a layer, a network or an optimiser has to keep to, in one call."""
 
 import copy
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from minigan.autograd import Tensor
 from minigan.nn import Module, Parameter, functional_call
+from minigan.optim import Optimizer
 
 from .assert_close import assert_close
 from .check_grads import check_grads
 from .check_op import check_float32, check_layouts, check_manners, value_and_gradients
 
 
-def check_module(module: Module, inputs, order=2, seed=0):
+def check_module(
+    module: Module, inputs: Sequence[Tensor | np.ndarray], order: int = 2, seed: int = 0
+) -> float:
     """Check a module's derivatives in its inputs and in every parameter, and its manners.
 
     module: of any floating dtype; it is copied, and the copy converted to float64. In training mode
@@ -49,7 +53,7 @@ def check_module(module: Module, inputs, order=2, seed=0):
     return worst
 
 
-def check_optimizer(make, steps=5, seed=0):
+def check_optimizer(make: Callable[[list[Parameter]], Optimizer], steps: int = 5, seed: int = 0) -> None:
     """Check an optimiser: that it descends, can be saved, and leaves alone what has no gradient.
 
     make: takes a list of parameters, returns an optimiser of them.

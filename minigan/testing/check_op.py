@@ -1,6 +1,8 @@
 """All that an op has to keep to, in one call."""
 
 import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,18 +16,18 @@ from .layouts import LAYOUTS, fits
 
 
 def check_op(
-    f,
-    inputs=None,
-    reference=None,
+    f: Callable,
+    inputs: Sequence[Tensor | np.ndarray] | None = None,
+    reference: Callable | None = None,
     *,
-    strategy=None,
-    examples=25,
-    order=2,
-    broadcasts=False,
-    float32=True,
-    engine=None,
-    seed=0,
-):
+    strategy: Any = None,
+    examples: int = 25,
+    order: int = 2,
+    broadcasts: bool = False,
+    float32: bool = True,
+    engine: str | None = None,
+    seed: int = 0,
+) -> float:
     """Check a differentiable op: its values, derivatives, dtypes, memory layouts and manners.
 
     f: takes Tensors, returns a Tensor; the same at every call.

@@ -1,8 +1,9 @@
 """Every op of `minigan.functional`, checked: what `minigan gradcheck` runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import minigan_kernels as kernels
 from minigan.backend import require_engine
@@ -27,7 +28,9 @@ class Result:
     failure: str | None
 
 
-def gradcheck(ops=(), order=2, engines=(), examples=3) -> Iterator[Result]:
+def gradcheck(
+    ops: Sequence[str] = (), order: int = 2, engines: Sequence[str] = (), examples: int = 3
+) -> Iterator[Result]:
     """Check the derivatives of `ops` (by default of all) up to `order` on `engines` (by default on
     `reference` and `cpu`, and on `cuda` if there is a GPU; emulated ones when they are asked for).
 
@@ -36,7 +39,7 @@ def gradcheck(ops=(), order=2, engines=(), examples=3) -> Iterator[Result]:
     only the ops that call one of its kernels. MiniganError for an op or an engine that is not there, or
     if there is nothing to check.
     """
-    rows = {}
+    rows: dict[str, list[Any]] = {}
     for row in ROWS:
         rows.setdefault(row.op, []).append(row)
     for op in ops:

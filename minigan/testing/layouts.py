@@ -31,6 +31,6 @@ and cannot be written to. "channels last" is for four axes.
 """
 
 
-def fits(name, ndim) -> bool:
+def fits(name: str, ndim: int) -> bool:
     """Whether an array of `ndim` axes can lie so."""
     return ndim == 4 if name == "channels last" else ndim >= {"contiguous": 0, "transposed": 2}.get(name, 1)

@@ -55,7 +55,7 @@ def pytest_runtest_setup(item):
         pytest.skip(f"no GPU: {reason}")
 
 
-checked = Counter()  # functions by engine, of the workers of pytest-xdist
+checked: Counter[str] = Counter()  # functions by engine, of the workers of pytest-xdist
 
 
 def pytest_sessionfinish(session):

@@ -19,8 +19,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from minigan import nn
 from minigan.random import Generator
@@ -62,7 +64,14 @@ DRAWN = 24  # entries, one by one; the rest of a larger array comes from a seed
 # Arrays
 
 
-def arrays(shape=None, dtype=np.float64, low=-2.0, high=2.0, offset=0.125, layouts=tuple(LAYOUTS)):
+def arrays(
+    shape: Any = None,
+    dtype: npt.DTypeLike = np.float64,
+    low: float = -2.0,
+    high: float = 2.0,
+    offset: float = 0.125,
+    layouts: str | Sequence[str] = tuple(LAYOUTS),
+) -> st.SearchStrategy:
     """Arrays of `shape`, of the values offset + k/4 that lie in [low, high].
 
     shape: a tuple, an integer, or a strategy for either; None for any of `shapes()`.
@@ -77,17 +86,32 @@ def arrays(shape=None, dtype=np.float64, low=-2.0, high=2.0, offset=0.125, layou
     return _arrays(shape, dtype, lambda n: _choices(values, n), _names(layouts))
 
 
-def positive(shape=None, dtype=np.float64, low=0.5, high=2.0, offset=0.125, layouts=tuple(LAYOUTS)):
+def positive(
+    shape: Any = None,
+    dtype: npt.DTypeLike = np.float64,
+    low: float = 0.5,
+    high: float = 2.0,
+    offset: float = 0.125,
+    layouts: str | Sequence[str] = tuple(LAYOUTS),
+) -> st.SearchStrategy:
     """Arrays of numbers in [low, high], not near 0: for logarithms and roots. Errors as `arrays`."""
     return arrays(shape, dtype, low, high, offset, layouts)
 
 
-def open_unit(shape=None, dtype=np.float64, layouts=tuple(LAYOUTS)):
+def open_unit(
+    shape: Any = None, dtype: npt.DTypeLike = np.float64, layouts: str | Sequence[str] = tuple(LAYOUTS)
+) -> st.SearchStrategy:
     """Arrays of numbers in [0.1, 0.9]: for probabilities. Errors as `arrays`."""
     return arrays(shape, dtype, 0.1, 0.9, layouts=layouts)
 
 
-def away_from_zero(shape=None, dtype=np.float64, least=0.5, most=2.0, layouts=tuple(LAYOUTS)):
+def away_from_zero(
+    shape: Any = None,
+    dtype: npt.DTypeLike = np.float64,
+    least: float = 0.5,
+    most: float = 2.0,
+    layouts: str | Sequence[str] = tuple(LAYOUTS),
+) -> st.SearchStrategy:
     """Arrays of numbers of both signs, with absolute values in [least, most]: for divisors.
 
     ValueError if no such value is an odd multiple of 1/8, or for a layout that is not known.
@@ -98,7 +122,12 @@ def away_from_zero(shape=None, dtype=np.float64, least=0.5, most=2.0, layouts=tu
     return _arrays(shape, dtype, lambda n: _choices(values, n), _names(layouts))
 
 
-def distinct(shape=None, dtype=np.float64, offset=0.125, layouts=tuple(LAYOUTS)):
+def distinct(
+    shape: Any = None,
+    dtype: npt.DTypeLike = np.float64,
+    offset: float = 0.125,
+    layouts: str | Sequence[str] = tuple(LAYOUTS),
+) -> st.SearchStrategy:
     """Arrays without two equal entries, in any order, around 0: for maxima and sorts.
 
     n entries take n neighbouring values offset + k/4. No array is broadcast. ValueError for a layout
@@ -108,7 +137,7 @@ def distinct(shape=None, dtype=np.float64, offset=0.125, layouts=tuple(LAYOUTS))
     return _arrays(shape, dtype, lambda n: _orders(n).map(lambda k: offset + STEP * (k - n // 2)), layouts)
 
 
-def labels(n, classes):
+def labels(n: int, classes: int) -> st.SearchStrategy:
     """Integer arrays of shape (n,), int64, in [0, classes)."""
     return _choices(range(classes), n)
 
@@ -174,7 +203,7 @@ def _names(layouts):
 # Shapes
 
 
-def shapes(min_dims=0, max_dims=4, max_side=4, empty=False):
+def shapes(min_dims: int = 0, max_dims: int = 4, max_side: int = 4, empty: bool = False) -> st.SearchStrategy:
     """Tuples of `min_dims` to `max_dims` sizes in [1, max_side]; with `empty`, in [0, max_side]."""
     sides = st.integers(0 if empty else 1, max_side)
     # Sizes of 1 first: what fails is shrunk towards them, and not towards emptiness.
@@ -182,14 +211,14 @@ def shapes(min_dims=0, max_dims=4, max_side=4, empty=False):
     return st.lists(sides, min_size=min_dims, max_size=max_dims).map(tuple)
 
 
-def broadcastable_shapes(n, max_dims=3, max_side=4):
+def broadcastable_shapes(n: int, max_dims: int = 3, max_side: int = 4) -> st.SearchStrategy:
     """Tuples of n shapes that broadcast to one; NumPy's `broadcast_shapes` tells to which."""
     return hnp.mutually_broadcastable_shapes(num_shapes=n, max_dims=max_dims, max_side=max_side).map(
         lambda drawn: drawn.input_shapes
     )
 
 
-def reduction_axes(ndim):
+def reduction_axes(ndim: int) -> st.SearchStrategy:
     """What a reduction over `ndim` axes takes as its axis: None, an integer, or a tuple of them."""
     if ndim == 0:
         return st.none()
@@ -218,32 +247,36 @@ class ConvGeometry:
     groups: int = 1
 
     @property
-    def x_shape(self):
+    def x_shape(self) -> tuple[int, ...]:
+        """(N, C, H, W) of the images."""
         return self.batch, self.in_channels, *self.size
 
     @property
-    def w_shape(self):
+    def w_shape(self) -> tuple[int, ...]:
+        """(O, C/groups, KH, KW) of the weight."""
         return self.out_channels, self.in_channels // self.groups, *self.kernel_size
 
     @property
-    def y_shape(self):
+    def y_shape(self) -> tuple[int, ...]:
+        """(N, O, OH, OW) of what `conv2d` gives."""
         out = out_size(self.size, self.kernel_size, self.stride, self.padding, self.dilation)
         return self.batch, self.out_channels, *out
 
     @property
-    def kwargs(self):
+    def kwargs(self) -> dict[str, Any]:
         """The settings of `conv2d` and `conv2d_weight`."""
         names = "stride", "padding", "dilation", "groups"
         return {name: getattr(self, name) for name in names}
 
     @property
-    def output_padding(self):
+    def output_padding(self) -> tuple[int, ...]:
+        """The rows and columns that `conv_transpose2d` has to add for the size of x."""
         window = self.kernel_size, self.stride, self.padding, self.dilation
         smallest = transposed_size(self.y_shape[2:], *window)
         return tuple(n - m for n, m in zip(self.size, smallest, strict=True))
 
     @property
-    def transposed_kwargs(self):
+    def transposed_kwargs(self) -> dict[str, Any]:
         """The settings of `conv_transpose2d`."""
         return self.kwargs | {"output_padding": self.output_padding}
 
@@ -260,23 +293,25 @@ class PoolGeometry:
     padding: tuple[int, int] = (0, 0)
 
     @property
-    def x_shape(self):
+    def x_shape(self) -> tuple[int, ...]:
+        """(N, C, H, W) of the images."""
         return self.batch, self.channels, *self.size
 
     @property
-    def y_shape(self):
+    def y_shape(self) -> tuple[int, ...]:
+        """(N, C, OH, OW) of what the pooling gives."""
         out = out_size(self.size, self.kernel_size, self.stride, self.padding)
         return self.batch, self.channels, *out
 
     @property
-    def kwargs(self):
+    def kwargs(self) -> dict[str, Any]:
         """The settings of `max_pool2d` and `avg_pool2d`."""
         names = "kernel_size", "stride", "padding"
         return {name: getattr(self, name) for name in names}
 
 
 @st.composite
-def conv_geometries(draw, max_kernel=7, max_stride=4):
+def conv_geometries(draw: st.DrawFn, max_kernel: int = 7, max_stride: int = 4) -> ConvGeometry:
     """Convolutions of images of up to 15 by 15 pixels, as a `ConvGeometry`.
 
     Among them: rectangular kernels, strides beyond the kernel, kernels as large as the padded image,
@@ -286,8 +321,9 @@ def conv_geometries(draw, max_kernel=7, max_stride=4):
     groups = draw(st.integers(1, 3))
     batch, in_channels, out_channels = (draw(st.integers(1, 2)) for _ in range(3))
     rows, columns = draw(_windows(max_kernel, max_stride)), draw(_windows(max_kernel, max_stride))
-    window = zip(rows, columns, strict=True)
-    return ConvGeometry(batch, groups * in_channels, groups * out_channels, *window, groups)
+    size, kernel, stride, padding, dilation = zip(rows, columns, strict=True)
+    channels = groups * in_channels, groups * out_channels
+    return ConvGeometry(batch, *channels, size, kernel, stride, padding, dilation, groups)
 
 
 @st.composite
@@ -301,7 +337,7 @@ def _windows(draw, max_kernel, max_stride):
 
 
 @st.composite
-def pool_geometries(draw, max_kernel=4, max_stride=4):
+def pool_geometries(draw: st.DrawFn, max_kernel: int = 4, max_stride: int = 4) -> PoolGeometry:
     """Poolings of images of up to 10 by 10 pixels, as a `PoolGeometry`.
 
     Among them: windows with gaps, with overlap, of the whole image, padded by half of themselves.
@@ -335,7 +371,7 @@ class Network:
     seed: int = 0
 
     @cached_property
-    def module(self):
+    def module(self) -> nn.Module:
         """The network as an `nn.Sequential`, in float64 and in training mode."""
         net = nn.Sequential(*(getattr(nn, name)(*args) for name, *args in self.layers)).to(np.float64)
         generator = Generator(self.seed)
@@ -343,13 +379,17 @@ class Network:
             nn.init.normal_(p, std=0.5, generator=generator)
         return net
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         calls = ", ".join(f"{name}({', '.join(map(str, args))})" for name, *args in self.layers)
         return f"Network({self.input_shape} -> {calls}; seed {self.seed})"
 
 
 @st.composite
-def networks(draw, activations=(*SMOOTH, "LeakyReLU"), norms=("batch", "layer", "instance")):
+def networks(
+    draw: st.DrawFn,
+    activations: Sequence[str] = (*SMOOTH, "LeakyReLU"),
+    norms: Sequence[str] = ("batch", "layer", "instance"),
+) -> Network:
     """Networks of up to two blocks of images and one of features, and a linear layer at the end.
 
     A block is a convolution, transposed convolution or linear layer, and then perhaps a norm and an

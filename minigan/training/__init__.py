@@ -1,10 +1,10 @@
 """What every run shares: its folder, the runner, checkpoints, progress, samples, evaluation."""
 
+from .branch import branch
 from .evaluation import evaluate_archive, evaluate_run
 from .interpolate import interpolate
 from .options import Options
 from .page import write_comparison, write_page
-from .rollback import rollback
 from .run import Run
 from .runner import resume, train
 from .sampler import Sampler
@@ -15,11 +15,11 @@ __all__ = [
     "Run",
     "Sampler",
     "Session",
+    "branch",
     "evaluate_archive",
     "evaluate_run",
     "interpolate",
     "resume",
-    "rollback",
     "train",
     "write_comparison",
     "write_page",

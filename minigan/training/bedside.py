@@ -8,7 +8,6 @@ from minigan.diagnostics.verdict import PERSIST
 
 from .records import alike
 from .run import Run
-from .sampler import Sampler
 from .session import Session
 
 
@@ -23,8 +22,7 @@ class Bedside:
         self.run, self.session, self.say = run, session, say
         every = session.options.diagnose_every
         every = every_by_default(session.cfg.steps) if every is None else every
-        sampler = Sampler(session.model, session.cfg, session.G, session.device)
-        self.doctor = Doctor(session, sampler, every) if every else None
+        self.doctor = Doctor(session, session.sampler_of(session.parts), every) if every else None
         self.verdict = None
         if self.doctor:
             self.doctor.remember(*past(run, session.step))
@@ -52,24 +50,23 @@ class Bedside:
                 self.run.stopped_on = STOPS[name]
                 since = self.doubtful_from()
                 good = [step for step in self.run.checkpoint_steps() if step < since]
-                last = (
-                    f"the last good checkpoint is that of step {good[-1]}: minigan rollback "
-                    f"{shlex.quote(str(self.run.path))} --to {good[-1]}"
-                    if good
-                    else "there is no checkpoint from before that"
-                )
+                last = "there is no checkpoint from before that"
+                if good:
+                    origin = shlex.quote(f"{self.run.path}:{good[-1]}")
+                    begin = f"minigan train {self.run.config['model']} --from {origin}"
+                    last = f"the last good checkpoint is that of step {good[-1]}: {begin}"
                 self.say(f"Stopping on {name}: it began at step {since}; {last}")
                 return
 
     def name(self) -> str:
-        """Of the verdict; "" before there is one."""
+        """The name of the verdict; "" before there is one."""
         return self.verdict["verdict"] if self.verdict else ""
 
     def doubtful_from(self) -> int | None:
         """The step from which on a checkpoint may turn out to be of an ill run, that is to be stopped; None
         where none is. A run that was stopped was ill since that finding began."""
         if self.run.stopped_on:
-            return next(f["since"] for f in self.verdict["findings"] if f["name"] == self.run.stopped_on)
+            return min(f["since"] for f in self.verdict["findings"] if f["name"] == self.run.stopped_on)
         if not (self.doctor and self.session.options.stops()):
             return None
         return self.session.step - 2 * PERSIST * self.doctor.every  # every other look may be passed over
@@ -93,7 +90,7 @@ def past(run: Run, step: int) -> tuple[list[dict], list[dict]]:
         alike([record for record in records if record["step"] <= step])
         for records in (run.diagnostics(), run.metrics())
     )
-    return looks, [record for record in metrics if isinstance(record.get("d_loss"), float)]
+    return looks, metrics
 
 
 def _names(verdict):

@@ -1,10 +1,10 @@
 """Checkpoints: all that a run needs to go on, in two files that anyone can read.
 
-step-001000.safetensors   the arrays, under names such as "generator.1.weight" and "opt_g.exp_avg.0", in
-                          PyTorch's layouts; the library `safetensors` reads it alone
+step-001000.safetensors   the arrays, under names such as "G.1.weight" and "opt_g.exp_avg.0", in PyTorch's
+                          layouts; the library `safetensors` reads it alone
 step-001000.json          what they are: the format, the versions that wrote it, the model, the step, the
                           settings that decide the bits of the run, the state (random numbers, place in the
-                          data, optimisers' numbers), the SHA-256 of the safetensors file, and a checksum of
+                          data, the parts' numbers), the SHA-256 of the safetensors file, and a checksum of
                           all this
 
 Both are written aside and brought to disk, then renamed, the JSON last: a checkpoint counts where both stand
@@ -28,8 +28,12 @@ from minigan.backend import is_array
 from minigan.errors import MiniganError
 from minigan.files import write_together
 
-FORMAT = 1
+from . import former
+
+FORMAT = 2  # of format 1 is what `former` reads
 FIELDS = {"format": int, "model": str, "step": int, "settings": dict, "state": dict, "sha256": str}
+
+STATE = {"step": int, "parts": dict, "random": dict, "data": dict}
 
 
 class DamagedCheckpoint(MiniganError):
@@ -91,8 +95,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     for name, a in arrays.items():
         if a.dtype.kind not in "biuf" or not np.isfinite(a).all():
             raise MiniganError(f"{path} cannot be used: {name} has values that are not finite numbers")
-    fields = (description[name] for name in ("model", "step", "settings"))
-    return Checkpoint(*fields, arrays, description["state"], path)
+    fields, state = (description[name] for name in ("model", "step", "settings")), description["state"]
+    if description["format"] == 1:
+        arrays, state = former.checkpoint(arrays, state)
+    for name, kind in STATE.items():
+        if type(state.get(name)) is not kind:
+            raise MiniganError(f"{path} cannot be used: its state has no {name}")
+    return Checkpoint(*fields, arrays, state, path)
 
 
 def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -101,8 +110,11 @@ def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def misfits(owner, state: dict) -> list[str]:
-    """What hinders a network or an optimiser from going on with its state of a checkpoint, a sentence each.
-    Unlike `load_state_dict` this wants the very dtypes: of others it would not go on to the same bits."""
+    """What hinders a part from going on with its state of a checkpoint, a sentence each, as far as it can
+    tell before. Unlike `load_state_dict` this wants the very dtypes: of others it would not go on to the same
+    bits."""
+    if not hasattr(owner, "misfits"):
+        return []
     own = owner.state_dict()
     found = {name: (a.dtype, own[name].dtype) for name, a in state.items() if name in own and is_array(a)}
     other = [f"{name} is {given}, expected {own}" for name, (given, own) in found.items() if given != own]

@@ -9,22 +9,24 @@ from pathlib import Path
 import tomli_w
 
 from minigan import __version__
+from minigan.data import Fields
 from minigan.errors import MiniganError
 from minigan.files import bytes_of, text_of, write_atomically
 
+from . import former
 from .options import Options
 
-SECTIONS = {"model": str, "shape": list, "run": dict, "hyperparameters": dict}
+SECTIONS = {"model": str, "fields": dict, "run": dict, "hyperparameters": dict}
 DECISIVE = "seed", "ema", "flip"  # options that, like hyper-parameters, decide the bits
 
 
-def new_config(model: str, options: Options, cfg, shape) -> dict:
-    """The content of config.toml; cfg: the `Config` of the model. MiniganError for the name of a folder that
-    UTF-8 has no text for."""
+def new_config(model: str, options: Options, cfg, fields: Fields) -> dict:
+    """The content of config.toml; cfg: the `Config` of the model, fields: of the data. MiniganError for the
+    name of a folder that UTF-8 has no text for."""
     config = {
         "minigan": __version__,
         "model": model,
-        "shape": list(shape),
+        "fields": fields.to_dict(),
         "run": _as_toml(options),
         "hyperparameters": _as_toml(cfg),
     }
@@ -42,7 +44,7 @@ def read_config(folder: Path) -> dict:
         raise MiniganError(f"{folder} is not a run folder: it has no config.toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise MiniganError(f"{file} cannot be read: {error}") from error
-    made_by = config.get("minigan", "")
+    config, made_by = former.config(config), config.get("minigan", "")
     if _version(made_by) > _version(__version__):
         raise MiniganError(
             f"{folder} was made by minigan {made_by}; this is {__version__}, which may not understand it"
@@ -90,8 +92,8 @@ def decisive(config: dict) -> dict:
     options = config["run"]
     hyperparameters = {k: v for k, v in config["hyperparameters"].items() if k != "steps"}
     return {
-        "shape": config["shape"],
-        "data": options.get("data", Options.data).partition(":")[0],  # a folder may have been moved
+        "shape": list(Fields.from_dict(config["fields"]).shape),
+        "data": options.get("data", "digits").partition(":")[0],  # a folder may have been moved
         **{name: options.get(name, getattr(Options, name)) for name in DECISIVE},
         **hyperparameters,
     }

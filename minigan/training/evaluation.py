@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from minigan import __version__
+from minigan.autograd import no_grad
 from minigan.errors import MiniganError, writing
 from minigan.files import read_npz, write_atomically
-from minigan.metrics import EvaluationData, counts_of, evaluate, metrics_for
+from minigan.gans.model import in_evaluation, networks
+from minigan.metrics import EvaluationData, counts_of, evaluate, evaluate_pairs, metrics_for, names_for
 from minigan.random import Generator
 
 from .keep import QUICK
@@ -27,11 +30,43 @@ def evaluate_run(
     MiniganError for data of another shape than the run's, or what cannot be measured.
     """
     sampler, options = Sampler.of(run, step, place, average), run.options()
+    facts = {
+        "checkpoint": sampler.checkpoint.name,
+        "ema": bool(average and options.ema),
+        "data": options.data,
+    }
+    if sampler.model.makes:
+        result = _of_pairs(sampler, options.dataset(sampler.cfg.size), say, **how)
+        return _written(run.path / "evaluation.json", result, facts, how)
     data = _data_of(sampler, replace(options, data_dir=data_dir or options.data_dir), say)
-    run.check_shape(data.train.shape)
-    facts = {"checkpoint": sampler.checkpoint.name, "ema": bool(average and options.ema)}
+    run.check_fields(data.train.fields)
     result = evaluate(_drawer(sampler, data), data, say=say, **how)
-    return _written(run.path / "evaluation.json", result, {**facts, "data": options.data}, how)
+    result["metrics"] |= _own_numbers(sampler, how.get("seed", 0))
+    return _written(run.path / "evaluation.json", result, facts, how)
+
+
+def _of_pairs(sampler, train, say, **how):
+    """The samples of a model beside what they are to be. train: the data that it learns from."""
+    (name, truth), *_ = sampler.model.makes.items()
+
+    def draw(n, seed):
+        inputs = sampler.inputs(n, Generator(seed))
+        return inputs["x"], sampler.make(inputs)[name], inputs[truth]
+
+    result = evaluate_pairs(draw, train, sampler.data(), say=say, **how)
+    result["metrics"] |= _own_numbers(sampler, how.get("seed", 0))
+    return result
+
+
+def _own_numbers(sampler, seed):
+    """What the model's `numbers` say of the held-out data, as rows of an evaluation."""
+    if not sampler.model.has("numbers"):
+        return {}
+    data = sampler.data()
+    given = {"data": data, "rng": Generator(seed), "cfg": sampler.cfg}
+    with no_grad(), sampler.device.active(), in_evaluation(networks(sampler.parts)):
+        found = sampler.model.call("numbers", **sampler.parts, **given)
+    return {k: {"value": v, "error": None, "floor": None, "n": len(data)} for k, v in found.items()}
 
 
 def evaluate_archive(
@@ -46,9 +81,9 @@ def evaluate_archive(
     draws=1,
     **how,
 ) -> tuple[dict, Path]:
-    """The same of the samples in the file `path` (see `Archive`) against the dataset `name`, its arguments as
-    of `minigan.data.load`; written to STEM.evaluation.json beside it. The draws share no samples: by default
-    they have all of them."""
+    """(evaluation, its path) of the samples in the file `path` (see `Archive`) against the dataset `name`,
+    its arguments as of `minigan.data.load`; written to STEM.evaluation.json beside it. The draws share no
+    samples: by default they have all of them."""
     if name is None:
         raise MiniganError(f"say with --data what the samples in {path} are to be compared with")
     archive = Archive(path, how.get("seed", 0))
@@ -80,14 +115,21 @@ class Examiner:
 
     def __init__(self, session, n: int, say=print):
         sampler, options = session.sampler, session.options
-        self.data = _data_of(sampler, options, say)
-        self.draw, self.n = _drawer(sampler, self.data), n
-        self.names = [name for name in metrics_for(self.data) if name in QUICK]
-        if not self.names:
-            raise MiniganError(f"nothing can be measured while training on {options.data}: it has no labels")
-        counts_of(self.names, self.data, n)
+        how = {"draws": 1, "say": lambda line: None}
+        if sampler.model.makes:
+            names = [name for name in names_for(session.dataset) if name in QUICK]
+            self.measure = partial(_of_pairs, sampler, session.dataset, names=names, n=n, **how)
+        else:
+            data = _data_of(sampler, options, say)
+            names = [name for name in metrics_for(data) if name in QUICK]
+            if not names:
+                raise MiniganError(
+                    f"nothing can be measured while training on {options.data}: it has no labels"
+                )
+            counts_of(names, data, n)
+            self.measure = partial(evaluate, _drawer(sampler, data), data, names, n, floors=False, **how)
         keep = options.kept()
-        measured = [quantity for name in self.names for quantity in QUICK[name]]
+        measured = [quantity for name in names for quantity in QUICK[name]]
         if keep and keep.best and keep.best not in measured:
             raise MiniganError(
                 f"keep: {keep.best} is not measured on {options.data}; there are: {', '.join(measured)}"
@@ -95,8 +137,7 @@ class Examiner:
 
     def evaluate(self) -> dict[str, float | None]:
         """The quantities; None for one that is infinite."""
-        how = {"draws": 1, "floors": False, "say": lambda line: None}
-        found = evaluate(self.draw, self.data, self.names, self.n, **how)["metrics"]
+        found = self.measure()["metrics"]
         return {quantity: row["value"] for quantity, row in found.items()}
 
 
@@ -107,7 +148,7 @@ def _drawer(sampler, data):
 
     def draw(n, seed):
         labels = data.labels_to_make(n, Generator(seed))
-        return sampler(n, seed, labels), labels
+        return sampler(n, seed, label=labels), labels
 
     return draw
 

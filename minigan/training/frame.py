@@ -4,7 +4,8 @@ import numpy as np
 
 from minigan import functional as F
 from minigan.autograd import Tensor, grad, no_grad
-from minigan.gans import is_critic
+from minigan.gans.model import in_evaluation, networks
+from minigan.gans.settings import packs_of
 
 from .session import Session
 
@@ -17,27 +18,27 @@ COMPANY = 4  # draws of real points to be judged together with, for a D that jud
 
 
 def frame(session: Session) -> dict[str, np.ndarray]:
-    """Of a session with points of the plane, float32:
+    """A picture in numbers of a session with points of the plane, float32:
 
-    points   (n, 2), what is made of the same noise through all of training
+    points   (n, 2), what is made of the same inputs through all of training; of several arrays the first
     real     (REAL, 2)
     extent   (), the half-width of the square that is looked at
-    surface  (SIDE, SIDE), D at y = row, x = column of that square: its probability of being real, a critic's
-             number; the mean over labels, if it takes any, and over company, if it judges packs
-    arrows   (ARROWS, 4), generated points and the gradient of D's logit, or number, there
+    surface  (SIDE, SIDE), the model's `judge` at y = row, x = column of that square: its probability of being
+             real, a critic's number; the mean over labels, if it takes any, and over company, if it judges
+             packs
+    arrows   (ARROWS, 4), generated points and the gradient of its logit, or number, there; these two are not
+             there for a model without `judge`
     grids    (classes or 1, LINES or FEW, the same, 2), where G takes a grid of noise, the second of its
              numbers to be the row; for noise of one number (…, 1, …, 2). Not there for noise of more.
     """
-    points, real = session.shown(), session.real
+    points, *_ = session.sampler.make(session.fixed).values()
+    real, *_ = session.real.values()
     extent = 1.5 * float(np.abs(real).max(initial=0)) or 1.0
-    D, before = session.D, session.D.training
-    D.eval()
-    try:
-        with session.device.active():
+    found = {}
+    if session.model.has("judge"):
+        with session.device.active(), in_evaluation(networks(session.parts)):
             found = {"surface": _surface(session, extent), "arrows": _arrows(session, points[:ARROWS])}
-    finally:
-        D.train(before)
-    grids = _grids(session.sampler)
+    grids = _grids(session.sampler, session.fixed)
     return {
         "points": points,
         "real": real[:REAL],
@@ -51,7 +52,7 @@ def _surface(session, extent):
     ticks = np.linspace(-extent, extent, SIDE, dtype=np.float32)
     x, y = np.meshgrid(ticks, ticks)
     places = np.stack([x.ravel(), y.ravel()], axis=1)
-    sampler, critic = session.sampler, is_critic(session.model)
+    sampler, critic = session.sampler, session.model.is_critic(session.cfg)
     said = []
     with no_grad():
         for label in range(sampler.classes) if sampler.conditional else (None,):
@@ -62,11 +63,11 @@ def _surface(session, extent):
 
 def _arrows(session, points):
     sampler = session.sampler
-    labels = session.fixed[1][: len(points)] if sampler.conditional else None
+    labels = session.fixed["labels"][: len(points)] if sampler.conditional else None
     x = Tensor(points, device=session.device).requires_grad_()
     total = sum(logits.sum() for logits in _judged(session, x, labels))
     (slope,) = grad(total, x)
-    return np.concatenate([points, slope.numpy() / (COMPANY if session.cfg.pack > 1 else 1)], axis=1)
+    return np.concatenate([points, slope.numpy() / (COMPANY if packs_of(session.cfg) > 1 else 1)], axis=1)
 
 
 def _judged(session, x, labels):
@@ -74,25 +75,25 @@ def _judged(session, x, labels):
 
     labels: of a conditional model, one for all or (N,).
     """
-    pack, dataset = session.cfg.pack, session.batches.dataset
+    pack, dataset = packs_of(session.cfg), session.dataset
     for draw in range(COMPANY if pack > 1 else 1):
         chosen = np.repeat(np.arange(pack - 1) + draw * (pack - 1), len(x)) % len(dataset)  # the same for all
         company = [Tensor(dataset.batch(chosen), device=session.device)] if pack > 1 else []
-        inputs = [F.concat([x, *company], axis=0)]
+        given = {"x": F.concat([x, *company], axis=0)}
         if labels is not None:
             own = np.broadcast_to(np.asarray(labels, np.int64), len(x))
-            all_labels = np.concatenate([own, dataset.labels[chosen]])
-            inputs.append(session.device.put(all_labels))
-        yield session.D(*inputs)
+            given["labels"] = session.device.put(np.concatenate([own, dataset.labels[chosen]]))
+        yield session.model.call("judge", **session.parts, **given, cfg=session.cfg)
 
 
-def _grids(sampler):
-    latent = sampler.cfg.latent
-    if latent > 2:
+def _grids(sampler, fixed):
+    latent = fixed["z"].shape[1] if "z" in fixed else 0
+    if not 1 <= latent <= 2:
         return None
     kinds = range(sampler.classes) if sampler.conditional else (None,)
     ticks = np.linspace(-REACH, REACH, FEW if sampler.conditional else LINES, dtype=np.float32)
     axes = np.meshgrid(*[ticks] * latent) if latent == 2 else [ticks[None]]
     z = np.stack([axis.ravel() for axis in axes], axis=1)
-    made = [sampler.make(z, *(() if k is None else (sampler.labels(len(z), k),))) for k in kinds]
+    labels = [{} if k is None else {"labels": np.full(len(z), k)} for k in kinds]
+    made = [next(iter(sampler.make({"z": z, **given}).values())) for given in labels]
     return np.stack(made).reshape(len(made), *axes[0].shape, 2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigan.errors import MiniganError
 from minigan.random import Generator
 
 from .sampler import Sampler
@@ -16,22 +17,26 @@ def interpolate(
     labels: of a conditional model, the classes to walk through in this order, with the noise standing
         still. Of a single one, or without any, walks are in the noise, and each keeps its class: that one,
         or the first walk the first class, and so on.
-    MiniganError for labels that are no classes, or for any where there are none.
+    MiniganError for labels that are no classes, or for any where there are none, and for a model without
+    noise.
     """
-    t = np.linspace(0, 1, steps, dtype=np.float32)
-    label = None if labels is None else labels[0]
-    z, *_ = sampler.inputs(2 * n, Generator(seed), label)
-    start, end = z[:n, None], z[n:, None]
-    if label is None or len(labels) == 1:
-        walk = {"spherical": slerp, "linear": lerp}[kind]
-        inputs = [walk(start, end, t[:, None])]
-        if sampler.conditional:
-            inputs += [np.repeat(sampler.labels(n, label), steps)]
+    t, asked = np.linspace(0, 1, steps, dtype=np.float32), {}
+    if labels is not None:
+        asked = {"label": labels[0]}
+    ends = sampler.inputs(2 * n, Generator(seed), **asked)
+    if "z" not in ends:
+        raise MiniganError(
+            f"{sampler.model.name} makes its samples from no noise z that could be walked through"
+        )
+    start, end = ends["z"][:n, None], ends["z"][n:, None]
+    if labels is None or len(labels) == 1:
+        z = {"spherical": slerp, "linear": lerp}[kind](start, end, t[:, None])
+        rest = {name: np.repeat(a[:n], steps, axis=0) for name, a in ends.items() if name != "z"}
     else:
-        weights = path(np.eye(sampler.classes, dtype=np.float32)[sampler.labels(len(labels), labels)], t)
-        inputs = [np.repeat(start, steps, axis=1), np.tile(weights, (n, 1))]
-    inputs[0] = inputs[0].reshape(n * steps, -1)
-    made = sampler.make(*inputs)
+        corners = sampler.inputs(len(labels), Generator(seed), label=labels)["labels"]
+        weights = path(np.eye(sampler.classes, dtype=np.float32)[corners], t)
+        z, rest = np.repeat(start, steps, axis=1), {"labels": np.tile(weights, (n, 1))}
+    made, *_ = sampler.make({"z": z.reshape(n * steps, -1), **rest}).values()
     return made.reshape(n, steps, *made.shape[1:])
 
 

@@ -12,6 +12,9 @@ QUICK = {
     "label-accuracy": {"label-accuracy": max},
     "stacked-modes": {"stacked-modes": max, "stacked-kl": min},
     "modes": {"modes": max, "high-quality": max, "reverse-kl": min},
+    "distance": {"L1": min},
+    "psnr": {"PSNR": max},
+    "ssim": {"SSIM": max},
 }
 BETTER = {quantity: better for quantities in QUICK.values() for quantity, better in quantities.items()}
 
@@ -44,7 +47,7 @@ class Keep:
         return cls(**given)
 
     def chosen(self, steps: Sequence[int], evaluations: Sequence[dict]) -> set[int]:
-        """Those of `steps`, which are in order, to keep checkpoints of; the last of them always.
+        """The ones of `steps`, which are in order, to keep checkpoints of; the last of them always.
 
         evaluations: the records of evaluations.jsonl.
         """

@@ -8,31 +8,32 @@ from typing import TextIO
 
 from minigan.errors import MiniganError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 
 @contextlib.contextmanager
-def alone_in(folder: Path, say: Callable[[str], None]):
+def alone_in(folder: Path):
     """Inside the block no other process is inside one of its own for the same run folder.
 
-    Where the system has no such locks, `say` is told so. MiniganError with the other's process id if there is
-    one; OSError if the folder cannot be written.
+    MiniganError with the other's process id if there is one; OSError if the folder cannot be written.
     """
-    with locked(folder / "lock", lambda pid: f"{folder} is in use by process {pid}") as file:
-        if file is None:
-            say(f"this system has no file locks: nothing keeps a second process out of {folder}")
+    with locked(folder / "lock", lambda pid: f"{folder} is in use by process {pid}"):
         yield
 
 
 @contextlib.contextmanager
 def locked(path: Path, taken: Callable[[str], str]) -> Iterator[TextIO | None]:
-    """Hold the lock file `path`, which then has our process id in it; gives the open file, None where the
-    system has no such locks. Processes that inherit it hold the lock, too.
+    """Hold the lock file `path`, which then has our process id in it; gives the open file, and processes that
+    inherit it hold the lock, too. On Windows it gives None, and the lock is our own.
 
     taken: what to say, given the process id in the file, if others hold it: the message of a MiniganError.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield None
+    if fcntl is None:
+        with _locked_by_filelock(path, taken):
+            yield None
         return
     with open(path, "a+", encoding="utf-8") as file:
         try:
@@ -44,3 +45,20 @@ def locked(path: Path, taken: Callable[[str], str]) -> Iterator[TextIO | None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield file
+
+
+@contextlib.contextmanager
+def _locked_by_filelock(path, taken):
+    """By a file beside it: one that is locked cannot be read there."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.with_name(f"{path.name}.held"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise MiniganError(taken(path.read_text(encoding="utf-8").strip())) from None
+    try:
+        path.write_text(f"{os.getpid()}\n", encoding="utf-8")
+        yield
+    finally:
+        lock.release()

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from minigan.backend import device
-from minigan.data import Dataset, load
+from minigan.data import Dataset, datasets_of, has_test, load, resolved
 from minigan.diagnostics.verdict import STOPS
 from minigan.errors import MiniganError, did_you_mean, require
+from minigan.gans import Model
+from minigan.gans.settings import Settings
 
 from .keep import Keep
 
@@ -16,8 +18,9 @@ from .keep import Keep
 class Options:
     """What a run of any model can be told."""
 
-    data: str = "digits"
-    """What to learn: digits, mnist, fashion-mnist, stacked-mnist, ring8, grid25 or folder:PATH."""
+    data: str | None = None
+    """What to learn, see `minigan models`: digits, mnist, ring8, facades, folder:PATH, ...; by default what
+    the model comes with."""
     data_dir: Path | None = None
     """Folder with the files of mnist (of which stacked-mnist is made) or fashion-mnist; otherwise they are
     looked for in MINIGAN_DATA_DIR and the cache, and downloaded."""
@@ -37,7 +40,7 @@ class Options:
     """Which checkpoints to keep, by default all: last=3,every=10000,best=fcd, or some of it. The newest is
     always kept; best is a quantity of evaluations.jsonl, of those checkpoints that were evaluated."""
     ema: float = 0.0
-    """Decay of a moving average of G's weights, which samples are then drawn from: 0.999, say; 0 for none.
+    """Decay of a moving average of the weights that make the samples: 0.999, say; 0 for none.
     After n steps it is at most (1 + n) / (10 + n), so that the first weights are soon forgotten."""
     evaluate_every: int | None = None
     """Steps between two evaluations, as by `minigan evaluate`, into evaluations.jsonl; by default none."""
@@ -56,18 +59,41 @@ class Options:
     """Check every op for NaN and infinity, to find the first; slow."""
 
     def resolved(self) -> "Options":
-        """The same for whoever resumes the run: with absolute paths, and the device that "auto" stands for.
+        """These options for whoever resumes the run: with absolute paths, and the device that "auto" stands
+        for.
 
         DeviceError if there is no such device, or it cannot be used.
         """
-        kind, _, path = self.data.partition(":")
-        data = f"folder:{Path(path).expanduser().resolve()}" if kind == "folder" and path else self.data
         folder = self.data_dir and self.data_dir.expanduser().resolve()
+        data = self.data and resolved(self.data)
         return replace(self, data=data, data_dir=folder, device=str(device(self.device)))
 
-    def dataset(self, size: int | None = None) -> Dataset:
-        """What to learn, at `size` pixels. MiniganError: see `minigan.data.load`."""
-        return load(self.data, size, self.data_dir, channels=self.channels, flip=self.flip)
+    def of(self, model: Model) -> "Options":
+        """These options of a run of `model`: with the data that it comes with, if there are no others."""
+        return self if self.data else replace(self, data=model.data)
+
+    def dataset(self, size: int | None = None, split: str = "train") -> Dataset:
+        """What to learn, at `size` pixels, or its other split. MiniganError: see `minigan.data.load`."""
+        return load(self.data, size, self.data_dir, split, self.channels, self.flip)
+
+    def held_out(self, size: int | None = None) -> Dataset:
+        """The test split of the data, at `size` pixels; all data where there is none."""
+        return self.dataset(size, "test" if has_test(self.data) else "train")
+
+    def data_for(self, model: Model, cfg) -> tuple[Dataset, Settings]:
+        """The data at the size to train `model` at, and `cfg` with what the data decides written into it.
+
+        MiniganError for data of a kind that the model does not take, with the datasets that it does.
+        """
+        dataset = self.dataset(cfg.size)
+        if dataset.kind not in model.kinds:
+            fitting = ", ".join(name for kind in model.kinds for name in datasets_of(kind))
+            raise MiniganError(
+                f"{model.name} learns from data of the kind {model.takes[0]}, {self.data} is of the kind "
+                f"{dataset.kind}; there are: {fitting}"
+            )
+        cfg = cfg.fitted(dataset.fields)
+        return dataset.to_size(cfg.size) if len(dataset.shape) == 3 else dataset, cfg
 
     def __post_init__(self):
         require(self, "seed", below=2**64)

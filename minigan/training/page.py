@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from minigan.autograd import Tensor, no_grad
 from minigan.data import Dataset
 from minigan.data.batches import mirror
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
+from minigan.gans.model import in_evaluation, networks
 from minigan.metrics.distances import nearest_in
+from minigan.random import Generator
 from minigan.report.page import Exhibits, Facts, comparison, page
 
 from .interpolate import interpolate
@@ -30,7 +35,8 @@ def write_page(run: Run, out: Path | None = None, dataset: Dataset | None = None
 
 
 def write_comparison(runs: list[Run], out: Path) -> Path:
-    """The same of several runs beside each other, to `out`. MiniganError as above, or for a single run."""
+    """Write a page of several runs beside each other to `out`. MiniganError for damaged files, or a single
+    run."""
     if len(runs) < 2:
         raise MiniganError(f"a comparison is of two runs or more, got {len(runs)}")
     return _written(out, comparison([Facts(run) for run in runs]))
@@ -61,6 +67,10 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
     except MiniganError as error:
         shown.missing.append(f"There are no walks and neighbours without a trained generator: {error}.")
         return shown
+    if sampler.model.has("pictures"):
+        _exhibit(run, sampler, shown)
+    if sampler.from_data:  # there is no noise to walk through, and what is near is meant to be
+        return shown
     shown.walks = interpolate(sampler, WALKS, STEPS)
     if sampler.conditional:
         labels = list(range(min(sampler.classes, CLASSES)))
@@ -74,9 +84,26 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
     return shown
 
 
+def _exhibit(run, sampler, shown):
+    """The model's own pictures."""
+
+    def show(text, *images):
+        arrays = [a.numpy() if isinstance(a, Tensor) else np.asarray(a) for a in images]
+        shown.own.append((text, arrays))
+
+    try:
+        data = run.held_out()
+    except MiniganError as error:
+        shown.missing.append(f"The model's own pictures need the data: {error}.")
+        return
+    given = {"data": data, "rng": Generator(1), "cfg": sampler.cfg, "show": show}
+    with no_grad(), sampler.device.active(), in_evaluation(networks(sampler.parts)):
+        sampler.model.call("pictures", **sampler.parts, **given)
+
+
 def _dataset(run):
     dataset = run.options().dataset(run.hyperparameters().size)
-    run.check_shape(dataset.shape)
+    run.check_fields(dataset.fields)
     return dataset
 
 

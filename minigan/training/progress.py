@@ -96,7 +96,7 @@ class LiveBar:
 
 
 class Lines:
-    """The same in plain lines: the first step, the last, and one every LINE_EVERY seconds."""
+    """The progress of a run in plain lines: the first step, the last, and one every LINE_EVERY seconds."""
 
     def __init__(self, console, total):
         self.console, self.total = console, total

@@ -5,7 +5,7 @@ passed over, and the others stand.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from minigan.files import write_atomically
@@ -23,23 +23,30 @@ def read_records(path: Path, start: int = 0) -> list[dict]:
 
 
 def alike(records: list[dict]) -> list[dict]:
-    """Those of them that can be computed with like most: numbers, None, lists and dicts of them, under the
-    same names in each."""
-    forms = [_form(record) for record in records]
-    usual = Counter(form for form in forms if form is not None).most_common(1)
-    return [record for record, form in zip(records, forms, strict=True) if usual and form == usual[0][0]]
+    """The records that can be computed with: what stands under a name is numbers or None, lists of them or
+    names in their turn, as in most records that have the name. A record need not have all names."""
+    forms = [_forms(record) for record in records]
+    seen = defaultdict(Counter)
+    for form in forms:
+        for name, of in form.items():
+            seen[name][of] += 1
+    usual = {name: counts.most_common(1)[0][0] for name, counts in seen.items()}
+    return [
+        record
+        for record, form in zip(records, forms, strict=True)
+        if all(of == usual[name] != "nothing" for name, of in form.items())
+    ]
 
 
-def lines_after(path: Path, step: int) -> bytes:
-    """The lines of the file that are of later steps, as they are."""
-    return b"".join(line for line, record in _lines(path) if record is not None and record["step"] > step)
+def lines_up_to(path: Path, step: int) -> bytes:
+    """The lines of the file that are of no later step, as they are; without those that cannot be read."""
+    return b"".join(line for line, record in _lines(path) if record is not None and record["step"] <= step)
 
 
 def cut_after(path: Path, step: int):
     """Take the lines of later steps out of the file, if there is one, and those that cannot be read."""
     if path.exists():
-        kept = [line for line, record in _lines(path) if record is not None and record["step"] <= step]
-        write_atomically(path, b"".join(kept))
+        write_atomically(path, lines_up_to(path, step))
 
 
 def _lines(path, start=0):
@@ -61,14 +68,15 @@ def _record(line):
     return record if whole else None
 
 
-def _form(value):
-    """What is of the same form can be computed with in the same way; None for what no record holds."""
+def _forms(value, name=""):
+    """{name: form} of all that a record holds: "number", "names", "list", or "nothing" that a record
+    holds."""
     if value is None or type(value) is float or (type(value) is int and abs(value) < 2**63):
-        return "number"
+        return {name: "number"}
     if isinstance(value, dict):
-        forms = [(name, _form(part)) for name, part in sorted(value.items())]
-        return None if any(form is None for _, form in forms) else ("names", *forms)
+        inner = [_forms(part, f"{name}.{key}") for key, part in value.items()]
+        return {name: "names"} | {n: form for forms in inner for n, form in forms.items()}
     if isinstance(value, list):
-        forms = [_form(part) for part in value]
-        return None if None in forms else ("list", *forms)
-    return None
+        inner = {form for part in value for form in _forms(part, name).values()}
+        return {name: "list" if "nothing" not in inner else "nothing"}
+    return {name: "nothing"}

@@ -10,10 +10,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from minigan.data import Dataset, Fields
 from minigan.errors import MiniganError
 from minigan.files import remove_leftovers, sync_file, write_atomically
-from minigan.gans import model_named
+from minigan.gans import Model, model_named
 
+from . import former
 from .checkpoint import Checkpoint, DamagedCheckpoint, load_checkpoint
 from .config import DECISIVE, decisive, new_config, read_config, settings_of, write_config
 from .keep import Keep
@@ -42,13 +44,13 @@ class Run:
     losses.png        the losses as curves
     report.html       all of this on a page
     tensorboard/      all of this as event files, with --log tensorboard
-    after-001000/     what came after step 1000, before a rollback to it
     lock              the process id of the last process that trained in it
 
     stopped_on: what the doctor found and the run was told to stop on, while it was driven by this object.
     """
 
     stopped_on: str | None = None
+    _model: Model | None = None  # where it is at hand
 
     def __init__(self, path: Path, config: dict):
         self.path, self.config = path, config
@@ -59,20 +61,20 @@ class Run:
         self.gif, self.losses = path / "samples.gif", path / "losses.png"
         self.page = path / "report.html"
         self.records = self.metrics_path, self.evaluations_path, self.diagnostics_path
-        self.summaries = self.verdict_path, path / "evaluation.json", self.gif, self.losses, self.page
 
     @classmethod
-    def create(cls, path: Path | None, model: str, options, cfg, shape) -> "Run":
+    def create(cls, path: Path | None, model: Model, options, cfg, fields: Fields) -> "Run":
         """A new folder at `path`, by default runs/<model>-<data>-<time>.
 
         MiniganError if there is a run already, or if the folder cannot be written.
         """
         data = options.data.partition(":")[0]
         if path is None:
-            path = unused(Path("runs") / f"{model}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
+            path = unused(Path("runs") / f"{model.name}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise MiniganError(f"{path} exists and is not an empty folder; choose another with --out")
-        run = cls(path, new_config(model, options, cfg, shape))
+        run = cls(path, new_config(model.source, options, cfg, fields))
+        run._model = model
         try:
             run.samples.mkdir(parents=True, exist_ok=True)
             run.checkpoints.mkdir()  # an error for the second of two processes that come here at once
@@ -87,36 +89,48 @@ class Run:
         return cls(Path(path), read_config(Path(path)))
 
     @contextlib.contextmanager
-    def alone(self, say):
-        """Inside the block no other process trains in the folder or takes it back; see `alone_in`.
+    def alone(self):
+        """Inside the block no other process trains in the folder; see `alone_in`.
 
         MiniganError if one does, or the folder cannot be written.
         """
         with contextlib.ExitStack() as held:
             try:
-                held.enter_context(alone_in(self.path, say))
+                held.enter_context(alone_in(self.path))
             except OSError as error:
                 raise MiniganError(f"cannot write to {self.path}: {error.strerror or error}") from error
             yield
 
-    def check_shape(self, shape):
-        """MiniganError unless the data have samples of the shape that they had when the run began."""
-        before = self.config["shape"]
-        if list(shape) != before:
+    def check_fields(self, fields: Fields):
+        """MiniganError unless the data have samples of the shapes that they had when the run began."""
+        before, now = (
+            {name: [*f.shape] for name, f in of.items() if f.shape} for of in (self.fields(), fields)
+        )
+        if before != now:
             raise MiniganError(
-                f"{self.path} was trained on samples of shape {before}, {self.options().data} has "
-                f"{list(shape)} now"
+                f"{self.path} was trained on samples of shape {_shapes(before)}, {self.options().data} has "
+                f"{_shapes(now)} now"
             )
 
-    def model(self):
-        """The module of the run's model."""
-        return model_named(self.config["model"])
+    def model(self) -> Model:
+        """The run's model."""
+        return self._model or model_named(self.config["model"])
+
+    def fields(self) -> Fields:
+        """The fields of the data that the run learned from."""
+        return Fields.from_dict(self.config["fields"])
+
+    def held_out(self) -> Dataset:
+        """The held-out data that belong to what it learned from; MiniganError if they cannot be read."""
+        data = self.options().held_out(self.hyperparameters().size)
+        self.check_fields(data.fields)
+        return data
 
     def options(self) -> Options:
         """What the run was told. The images of a folder stay grey or in colour, as they were."""
         options = settings_of(Options, self.config["run"], self.path / "config.toml")
         if options.data.startswith("folder:") and options.channels is None:
-            return replace(options, channels=self.config["shape"][0])
+            return replace(options, channels=self.fields().shape[0])
         return options
 
     def hyperparameters(self):
@@ -134,7 +148,7 @@ class Run:
 
     def resume_command(self) -> str:
         """What to type to go on."""
-        return f"minigan train {self.config['model']} --resume {shlex.quote(str(self.path))}"
+        return shlex.join(["minigan", "train", self.config["model"], "--resume", str(self.path)])
 
     # Metrics
 
@@ -151,7 +165,7 @@ class Run:
         return read_records(self.metrics_path)
 
     def evaluations(self) -> list[dict]:
-        """Those of evaluations.jsonl."""
+        """The lines of evaluations.jsonl; those that cannot be read are left out."""
         return read_records(self.evaluations_path)
 
     def log_diagnostics(self, step: int, look: dict):
@@ -159,8 +173,8 @@ class Run:
         add_record(self.diagnostics_path, step, look)
 
     def diagnostics(self) -> list[dict]:
-        """Those of diagnostics.jsonl."""
-        return read_records(self.diagnostics_path)
+        """The lines of diagnostics.jsonl; those that cannot be read are left out."""
+        return [former.look(record) for record in read_records(self.diagnostics_path)]
 
     def save_verdict(self, verdict: dict | None):
         """Write verdict.json; remove it where there is no verdict."""
@@ -170,7 +184,7 @@ class Run:
             write_atomically(self.verdict_path, json.dumps(verdict, indent=1).encode())
 
     def verdict(self) -> dict | None:
-        """That of verdict.json; None where there is none, or it cannot be read."""
+        """What verdict.json says; None where there is none, or it cannot be read."""
         try:
             content = json.loads(self.verdict_path.read_bytes())
         except (OSError, ValueError, RecursionError):
@@ -179,9 +193,9 @@ class Run:
 
     # What belongs to a step
 
-    def files_after(self, step: int) -> list[Path]:
-        """The files of later steps in `checkpoints` and `samples`, the latest first."""
-        return [path for s, path in reversed(self._files_of_steps()) if s > step]
+    def samples_up_to(self, step: int) -> list[Path]:
+        """The files in `samples` that are of no later step."""
+        return [path for s, path in self._files_of_steps() if s <= step and path.parent == self.samples]
 
     def _files_of_steps(self):
         """All of them with their steps, in order."""
@@ -193,8 +207,8 @@ class Run:
         makes again."""
         for path in self.records:
             cut_after(path, step)
-        for path in self.files_after(step):
-            if path.parent == self.samples:
+        for s, path in self._files_of_steps():
+            if s > step and path.parent == self.samples:
                 path.unlink()
 
     def sync(self):
@@ -283,7 +297,7 @@ class Run:
         raise MiniganError(f"{self.path} has no checkpoint yet")
 
     def _checked(self, checkpoint):
-        model = self.config["model"]
+        model = self.model().name
         if checkpoint.model != model:
             raise MiniganError(f"{checkpoint.path} is of {checkpoint.model}; {self.path} is a run of {model}")
         # A checkpoint may be of before there was one of the options.
@@ -296,6 +310,11 @@ class Run:
                     f"{then.get(name)}, config.toml has {now.get(name)}"
                 )
         return checkpoint
+
+
+def _shapes(shapes):
+    """A shape alone, or several with their names."""
+    return next(iter(shapes.values())) if len(shapes) == 1 else shapes
 
 
 def _is_verdict(content):

@@ -14,6 +14,7 @@ from minigan import backend, report
 from minigan.autograd import detect_anomaly
 from minigan.errors import DeviceError, MiniganError, NonFiniteError
 from minigan.files import write_npz
+from minigan.gans import Model, model_named
 from minigan_kernels import compile_ahead
 
 from .bedside import Bedside
@@ -30,24 +31,25 @@ from .session import Session
 from .tensorboard import TensorBoard, check_log
 
 
-def train(model: str, options: Options, cfg, out: Path | None = None, console: Console | None = None) -> Run:
+def train(
+    model: str | Model, options: Options, cfg, out: Path | None = None, console: Console | None = None
+) -> Run:
     """Train `model` from the beginning, in the new run folder `out`; return the run.
 
     Ctrl-C or SIGTERM ends the run after the step, with a checkpoint to go on from. MiniganError for
     what the user can mend, NonFiniteError for a loss or weights that are not finite: then the last
     checkpoint is good.
     """
-    options, console = options.resolved(), console or Console()
+    options, console = options.of(model_named(model)).resolved(), console or Console()
     check_log(options)
     session = Session(model, options, cfg)
     examiner = _examiner(session, console)  # which may refuse, before there is a folder
-    run = Run.create(out, model, options, session.cfg, session.shape)
-    with run.alone(_speaker(console)):
+    run = Run.create(out, session.model, options, session.cfg, session.fields)
+    with run.alone():
         _compile_ahead(session, console)
         runner = Runner(run, session, console, examiner)
-        runner.write(
-            report.save_samples, run.samples / "real.png", session.real, None, session.sampler.columns()
-        )
+        columns = session.sampler.columns()
+        runner.write(report.save_shown, run.samples / "real.png", session.real, None, columns)
         runner.sample()
         runner.go()
     return run
@@ -64,7 +66,7 @@ def resume(
     trains in it."""
     run, console = Run.open(path), console or Console()
     check_log(run.options())
-    with run.alone(_speaker(console)):
+    with run.alone():
         _resumed(run, steps, device, console).go()
     return run
 
@@ -76,7 +78,7 @@ def _resumed(run, steps, device, console):
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
     session = Session(run.config["model"], run.options(), run.hyperparameters())
-    run.check_shape(session.shape)
+    run.check_fields(session.fields)
     if run.saved_nothing_yet():
         _speaker(console)(f"{run.path} had no checkpoint yet: it begins anew, to the same bits")
     else:
@@ -175,7 +177,8 @@ class Runner:
 
     def sample(self):
         path, session = self.run.sample_path(self.session.step), self.session
-        self.write(report.save_samples, path, session.shown(), session.real, session.sampler.columns())
+        real = next(iter(session.real.values()))
+        self.write(report.save_shown, path, session.shown(), real, session.sampler.columns())
         if len(session.shape) == 1:
             self.write(partial(write_npz, self.run.frame_path(session.step), **frame(session)))
 
@@ -190,7 +193,7 @@ class Runner:
         path, arrays = self.run.checkpoint_path(self.session.step), self.finite_arrays()
         now = (self.session.step, decisive(self.run.config), arrays, self.session.state())
         self.write(self.run.sync)
-        self.write(save_checkpoint, path, Checkpoint(self.run.config["model"], *now))
+        self.write(save_checkpoint, path, Checkpoint(self.session.model.name, *now))
         self.saved = self.session.step
         if keep := self.session.options.kept():
             self.write(self.run.prune, keep, self.saved, self.bedside.doubtful_from())
@@ -227,7 +230,7 @@ class Runner:
     def page(self):
         """The run's page; the run has gone well without it, too."""
         try:
-            write_page(self.run, dataset=self.session.batches.dataset)
+            write_page(self.run, dataset=self.session.dataset)
         except (MiniganError, OSError, MemoryError) as error:
             self.say(f"The page of the run is not written: {error}")
 

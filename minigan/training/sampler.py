@@ -1,17 +1,20 @@
 """A trained generator, to draw samples from."""
 
 import math
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from minigan.autograd import Tensor, no_grad
-from minigan.backend import device
+from minigan.backend import device, to_numpy
+from minigan.data import Dataset, Fields
+from minigan.data.pictures import read_picture
 from minigan.errors import MiniganError
-from minigan.gans import is_conditional
-from minigan.gans.conditioning import cycle
-from minigan.nn import Module
+from minigan.gans import Model
+from minigan.gans.model import in_evaluation, networks
+from minigan.gans.settings import LabelledSettings
 from minigan.random import Generator
 
 from .checkpoint import misfits, part
@@ -19,114 +22,109 @@ from .run import Run
 
 CHUNK = 500  # samples made at once
 SHEET = 64  # images of a sheet, or a few more where each class has a column
+ROWS = 8  # of a sheet of samples that are several pictures each
+POINTS = 1000  # of a cloud
 
 
 class Sampler:
-    """Samples of the generator G of a model, in evaluation mode, on the device G lies on.
+    """Samples of a model, made by its networks in evaluation mode, on the device these lie on.
 
-    conditional: whether it takes labels, integers from 0 to `classes` - 1. checkpoint, step, D: the path that
-    G's weights are from, its step and the discriminator of that, None for a G that is in training.
+    parts: those of the model, by name. fields: of the data that it learns from. data: gives the held-out
+    data, of a model whose samples are made of those. checkpoint, step: the path that the weights are from,
+    and its step; None for networks that are in training.
     """
 
     checkpoint: Path | None = None
     step: int | None = None
-    D: Module | None = None
 
-    def __init__(self, model: ModuleType, cfg, G, place="cpu"):
-        self.model, self.cfg, self.G, self.device = model, cfg, G, device(place)
-        self.conditional = is_conditional(model)
-        self.classes = cfg.classes if self.conditional else 0
+    def __init__(
+        self,
+        model: Model,
+        cfg,
+        parts: dict,
+        fields: Fields,
+        place="cpu",
+        data: Callable[[], Dataset] | None = None,
+    ):
+        self.model, self.cfg, self.parts, self.fields = model, cfg, parts, fields
+        self.device, self.data = device(place), data and cache(data)
+        self.conditional = "label" in model.asks
+        self.from_data = "data" in model.names("inputs")  # and not from noise alone
+        self.classes = cfg.classes if isinstance(cfg, LabelledSettings) else 0
 
     @classmethod
     def of(cls, run: Run, step: int | None = None, place="cpu", average=True) -> "Sampler":
-        """That of a run, with the weights of its newest good checkpoint or of that at `step`.
+        """The sampler of a run, with the weights of its newest good checkpoint or of that at `step`.
 
-        average: take the moving average of G's weights, if the run has one.
+        average: take the moving average of the weights that make the samples, if the run has one.
         MiniganError if there is no such checkpoint, or it is damaged, or does not fit the run.
         """
         checkpoint = run.checkpoint(step)
-        model, cfg = run.model(), run.hyperparameters()
-        G, D = model.networks(cfg, tuple(run.config["shape"]), Generator(0))
-        averaged = average and part(checkpoint.arrays, "average")
-        for network, weights in (
-            (G, averaged or part(checkpoint.arrays, "generator")),
-            (D, part(checkpoint.arrays, "discriminator")),
-        ):
+        model, cfg, fields = run.model(), run.hyperparameters(), run.fields()
+        parts = model.parts(cfg, fields, Generator(0))
+        for name, network in networks(parts).items():
+            averaged = average and part(checkpoint.arrays, f"average.{name}")
+            weights = averaged or part(checkpoint.arrays, name)
             if problems := misfits(network, weights):
-                raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
+                raise MiniganError(f"{checkpoint.path} does not fit this run: {name}.{problems[0]}")
             network.load_state_dict(weights)
-        sampler = cls(model, cfg, G.to(place), place)
-        sampler.checkpoint, sampler.step, sampler.D = checkpoint.path, checkpoint.step, D.to(place)
+            network.to(place)
+        sampler = cls(model, cfg, parts, fields, place, run.held_out)
+        sampler.checkpoint, sampler.step = checkpoint.path, checkpoint.step
         return sampler
 
-    def __call__(self, n: int, seed: int = 0, labels=None, truncation: float | None = None) -> np.ndarray:
+    def __call__(self, n: int, seed: int = 0, **asked) -> np.ndarray:
         """n samples, float32 (n, *shape) in C order: the same for the same seed, on every device to rounding.
 
-        labels: of a conditional model, one for all or (n,), by default every class in turn.
-        truncation: see `truncated`.
+        asked: what the model's `inputs` may be asked for, see `Model.asks`. Of a model that makes several
+        arrays, the first.
         """
-        return np.ascontiguousarray(self.make(*self.inputs(n, Generator(seed), labels, truncation)))
+        first, *_ = self.make(self.inputs(n, Generator(seed), **asked)).values()
+        return np.ascontiguousarray(first)
 
-    def inputs(self, n, rng, labels=None, truncation=None) -> tuple[np.ndarray, ...]:
-        """What G makes n samples of: noise (n, latent) and, if it is conditional, labels (n,) int64.
+    def inputs(self, n: int, rng, **asked) -> dict[str, np.ndarray]:
+        """What n samples are made of, by name, floats as float32. MiniganError for what the model cannot be
+        asked for."""
+        data = self.data() if self.from_data and self.data else None
+        found = self.model.inputs(n, rng, self.cfg, self.parts, data, **asked)
+        arrays = {name: to_numpy(array) for name, array in found.items()}
+        return {k: a.astype(np.float32) if a.dtype == np.float64 else a for k, a in arrays.items()}
 
-        MiniganError for labels that are no classes, or for any where there are none.
-        """
-        if labels is not None and not self.conditional:
-            raise MiniganError("the model is not conditional: it was trained without labels, and takes none")
-        z = self.model.noise(self.cfg, n, rng).numpy()
-        z = z if truncation is None else truncated(z, truncation)
-        return (z, self.labels(n, labels)) if self.conditional else (z,)
+    def make(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The samples that are made of inputs, by name: float32 (n, *shape)."""
+        wanted = {name: array for name, array in inputs.items() if name in self.model.names("make")}
+        n, made = len(next(iter(wanted.values()))), []
+        with no_grad(), self.device.active(), in_evaluation(self.model.makers(self.parts)):
+            for i in range(0, n, CHUNK):
+                chunk = {k: Tensor(a[i : i + CHUNK], device=self.device) for k, a in wanted.items()}
+                samples = self.model.make(chunk, self.parts, self.cfg)
+                made.append({name: x.numpy() for name, x in samples.items()})
+        return {name: np.concatenate([some[name] for some in made]) for name in made[0]}
 
-    def labels(self, n, labels=None) -> np.ndarray:
-        """One label for all, or a list of n, as int64 (n,); by default every class in turn."""
-        if labels is None:
-            return cycle(n, self.classes)
-        labels = np.asarray(labels, np.int64)
-        wrong = labels[(labels < 0) | (labels >= self.classes)]
-        if wrong.size:
-            raise MiniganError(
-                f"label {wrong.flat[0]} is not one of the {self.classes} classes, 0 to {self.classes - 1}"
-            )
-        if labels.ndim and labels.shape != (n,):
-            raise MiniganError(f"{n} samples take one label or {n} of them, got {labels.size}")
-        return np.broadcast_to(labels, n).copy()
+    def shown(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What there is to see of samples, by name: what they are made of, where that is of the data's kind;
+        the samples; what these are to be compared with."""
+        made = self.make(inputs)
+        given = {k: a for k, a in inputs.items() if k in self.fields and k in self.model.names("make")}
+        truths = {k: inputs[k] for k in self.model.makes.values() if k in inputs}
+        return {**given, **made, **truths}
 
-    def make(self, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-        """What G makes of noise (n, latent) and labels, (n,) or weights (n, classes). float32 (n, *shape)."""
-        inputs = [z] if labels is None else [z, labels]
-        before = self.G.training
-        self.G.eval()
-        try:
-            with no_grad(), self.device.active():
-                made = [
-                    self.G(*(Tensor(a[i : i + CHUNK], device=self.device) for a in inputs)).numpy()
-                    for i in range(0, len(z), CHUNK)
-                ]
-        finally:
-            self.G.train(before)
-        return np.concatenate(made)
+    def picture(self, path: Path) -> np.ndarray:
+        """The picture at `path` as the model's data are: (C, H, W) in [-1, 1]. MiniganError if it is none."""
+        channels, size, _ = self.fields.shape
+        pixels, _ = read_picture(path, size, channels)
+        return pixels.astype(np.float32) / 127.5 - 1
 
     def sheet_size(self) -> int:
-        """How many images make a sheet: 64, or whole rows in which every class has a column."""
+        """How many samples are shown: 64 images, or whole rows in which every class has a column; 1,000
+        points."""
+        if len(self.fields.shape) != 3:
+            return POINTS
+        if len(self.fields) > 1 and not self.fields.classes:
+            return ROWS * 4
         columns = self.columns()
         return SHEET if columns is None else columns * math.ceil(SHEET / columns)
 
     def columns(self) -> int | None:
         """The columns of a sheet: the same number for each class, if there are few; None for a square."""
         return self.classes * max(10 // self.classes, 1) if 1 < self.classes <= SHEET // 4 else None
-
-
-def truncated(z: np.ndarray, limit: float) -> np.ndarray:
-    """Normal noise pulled into [-limit, limit], where it has the normal distribution cut off there.
-
-    Each number keeps its rank, so that a seed gives a tamer form of the same sample. The truncation
-    trick: Brock, Donahue, Simonyan, "Large scale GAN training", 2019, section 3.1.
-    MiniganError for a limit that is not above 0.
-    """
-    from scipy.special import ndtr, ndtri  # takes longer to import than all of minigan
-
-    if not limit > 0:
-        raise MiniganError(f"truncation must be above 0, got {limit}")
-    low, high = ndtr(-limit), ndtr(limit)
-    return ndtri(low + ndtr(z.astype(np.float64)) * (high - low)).astype(z.dtype)

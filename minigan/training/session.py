@@ -1,14 +1,18 @@
 """A session: all that changes while a model trains, so that it can be saved and restored whole."""
 
+import contextlib
 import copy
+import json
 import math
+from functools import partial
 
 import numpy as np
 
+from minigan import random
 from minigan.backend import device, is_array, to_numpy
-from minigan.data import Batches
 from minigan.errors import MiniganError, NonFiniteError
-from minigan.gans import is_conditional, model_named
+from minigan.gans import Model, model_named
+from minigan.gans.model import networks, numbers_of, owners
 from minigan.graph import graphs
 from minigan.optim import ExponentialMovingAverage
 from minigan.random import Generator
@@ -19,133 +23,195 @@ from .sampler import Sampler
 
 
 class Session:
-    """The networks, optimisers, data and random numbers of a run, and its training loop.
+    """The parts of a model, its data and random numbers in a run, and its training loop.
 
-    `next_step()` takes one step. `sampler` draws from G, or from its moving average where there is one;
-    `shown()` are always the same of its samples. `real` are the first samples of the data, as many.
-    `arrays()` and `state()` are what a checkpoint holds.
+    `next_step()` takes one step; `said` is what judges said of the samples in it, arrays by the names that
+    the loop has for them. `sampler` draws from the networks that make samples, or from their moving averages
+    where there are any; `shown()` are always the same of its samples. `real` are the first samples of the
+    data, as many, by their fields. `arrays()` and `state()` are what a checkpoint holds.
 
     All that is random but the training noise is drawn on the CPU, and moved: runs begin alike everywhere.
     """
 
-    def __init__(self, model: str, options: Options, cfg):
-        self.model, self.options, self.device = model_named(model), options, device(options.device)
-        conditional = is_conditional(self.model)
-        dataset, self.cfg = _dataset_for(self.model, options, cfg)
-        self.shape = dataset.shape
+    def __init__(self, model: str | Model, options: Options, cfg):
+        self.model, self.device = model_named(model), device(options.device)
+        self.options = options.of(self.model)
+        self.dataset, self.cfg = self.options.data_for(self.model, cfg)
+        self.fields, self.critic = self.dataset.fields, self.model.is_critic(self.cfg)
         root = Generator(options.seed)
-        weights_rng, self.rng, samples_rng = (root.spawn() for _ in range(3))
+        weights_rng, self.rng, samples_rng, default = (root.spawn() for _ in range(4))
+        random.default_generator.state = default.state  # for layers that are given none
         self.rng.to(self.device)
-        networks = self.model.networks(self.cfg, self.shape, weights_rng)
-        self.G, self.D = (network.to(self.device) for network in networks)
-        self.opt_g, self.opt_d = self.model.optimizers(self.cfg, self.G, self.D)
-        self.average = ExponentialMovingAverage(self.G, options.ema) if options.ema else None
-        self.sampler = Sampler(
-            self.model, self.cfg, self.average.module if self.average else self.G, self.device
-        )
-        shown = self.sampler.sheet_size() if len(self.shape) == 3 else 1000  # images, or points
+        self.parts = self.model.parts(self.cfg, self.fields, weights_rng)
+        for owner in owners(self.parts).values():
+            if hasattr(owner, "to"):
+                owner.to(self.device)
+        makers = self.model.makers(self.parts) if options.ema else {}
+        self.averages = {name: ExponentialMovingAverage(net, options.ema) for name, net in makers.items()}
+        self.sampler = self.sampler_of(self._averaged())
+        shown = self.sampler.sheet_size()
         self.fixed = self.sampler.inputs(shown, samples_rng)
-        self.real = dataset.batch(np.arange(min(shown, len(dataset))))
-        self.batches = Batches(
-            dataset, self.cfg.batch_size * self.cfg.pack, options.seed, conditional, self.device
+        self.model.check_names(self.parts, self.fixed)
+        self.real = pictures_of(self.dataset, min(shown, len(self.dataset)))
+        self.batches = self._batches()
+        self.loop = self.model.train(self.parts, self.batches, self.rng, self.cfg)
+        self.step, self.said = 0, {}
+        self.state()  # which may refuse, before there is anything to lose
+
+    def _batches(self):
+        return self.dataset.batches(
+            self.cfg.samples, self.options.seed, labels=self.model.labelled, device=self.device
         )
-        self.loop = self.model.train(self.G, self.D, self.opt_g, self.opt_d, self.batches, self.rng, self.cfg)
-        self.step = 0
+
+    def _averaged(self):
+        """The parts, with the averages of networks in place of those that have one."""
+        averaged = {id(average.network): average.module for average in self.averages.values()}
+        return replaced(self.parts, averaged)
+
+    def sampler_of(self, parts) -> Sampler:
+        """One of these parts: the session's, or of their kind."""
+        held_out = partial(self.options.held_out, self.cfg.size)
+        return Sampler(self.model, self.cfg, parts, self.fields, self.device, held_out)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a sample of the data."""
+        return self.fields.shape
 
     def next_step(self) -> dict[str, float]:
-        """One step of training; its metrics. NonFiniteError if a loss is NaN or infinite."""
+        """One step of training; its metrics, of what a judge said the mean (of logits that of the
+        probability). NonFiniteError if a number is NaN or infinite."""
         with self.device.active(), graphs(self.options.graph):
-            metrics = next(self.loop)
-        if not all(math.isfinite(v) for name, v in metrics.items() if name.endswith("loss")):
-            # Elsewhere the op was found already: only the launch of a graph looks at nothing.
-            raise NonFiniteError("the loss is not finite; with --no-graph the op that made it so is named")
-        if self.average:
-            self.average.update()
+            metrics, self.said = numbers_of(next(self.loop), self.critic)
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                # Elsewhere the op was found already: only the launch of a graph looks at nothing.
+                what = "the loss" if name.endswith("loss") else name
+                raise NonFiniteError(f"{what} is not finite; with --no-graph the op that made it so is named")
+        for average in self.averages.values():
+            average.update()
         self.step += 1
         return metrics
 
     def rehearse(self):
         """A step and a sheet of samples, by networks that nobody sees again: all that training computes, and
         nothing that it changes."""
-        G, D = (net.to(self.device) for net in self.model.networks(self.cfg, self.shape, Generator(0)))
-        optimizers, batches = self.model.optimizers(self.cfg, G, D), copy.copy(self.batches)
-        next(self.model.train(G, D, *optimizers, batches, Generator(0), self.cfg))
-        Sampler(self.model, self.cfg, G, self.device).make(*self.fixed)
+        before = random.default_generator.state
+        parts = self.model.parts(self.cfg, self.fields, Generator(0))
+        for owner in owners(parts).values():
+            if hasattr(owner, "to"):
+                owner.to(self.device)
+        numbers_of(next(self.model.train(parts, self._batches(), Generator(0), self.cfg)), self.critic)
+        self.sampler_of(parts).make(self.fixed)
+        random.default_generator.state = before
 
-    def shown(self) -> np.ndarray:
-        """What is made of the same noise through all of training."""
-        return self.sampler.make(*self.fixed)
+    def shown(self) -> dict[str, np.ndarray]:
+        """What is made of the same inputs through all of training, by name: see `Sampler.shown`."""
+        return self.sampler.shown(self.fixed)
 
     # Saving
 
-    def _parts(self):
-        """What has arrays to save, by the first part of their names."""
-        average = {"average": self.average.module} if self.average else {}
-        return {
-            "generator": self.G,
-            "discriminator": self.D,
-            "opt_g": self.opt_g,
-            "opt_d": self.opt_d,
-            **average,
+    def _owners(self):
+        """All that has a state, by the first part of its arrays' names."""
+        return owners(self.parts) | {f"average.{name}": average for name, average in self.averages.items()}
+
+    def _generators(self):
+        """All random numbers, by name: the loop's, those of layers, and that of layers without one."""
+        layers = {
+            f"{name}.{path}": generator
+            for name, network in networks(self.parts).items()
+            for path, generator in network.named_generators()
         }
+        named = {"rng": self.rng, **layers, "default": random.default_generator}
+        return {name: g for i, (name, g) in enumerate(named.items()) if g not in list(named.values())[:i]}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All weights and optimiser states, on the CPU."""
+        """All weights and other arrays of the parts, on the CPU."""
         return {
-            f"{part}.{name}": to_numpy(value)
-            for part, owner in self._parts().items()
-            for name, value in owner.state_dict().items()
+            f"{name}.{key}": to_numpy(value)
+            for name, owner in self._owners().items()
+            for key, value in owner.state_dict().items()
             if is_array(value)
         }
 
     def state(self) -> dict:
-        def numbers(optimizer):
-            return {k: v for k, v in optimizer.state_dict().items() if not is_array(v)}
-
+        """All else that changes, JSON-able. MiniganError for a part whose state is not."""
+        numbers = {
+            name: {k: _plain(name, k, v) for k, v in owner.state_dict().items() if not is_array(v)}
+            for name, owner in self._owners().items()
+        }
         return {
             "step": self.step,
-            "opt_g": numbers(self.opt_g),
-            "opt_d": numbers(self.opt_d),
-            "random": list(self.rng.state),
+            "parts": {name: values for name, values in numbers.items() if values},
+            "random": {name: list(g.state) for name, g in self._generators().items()},
             "data": self.batches.state_dict(),
-            **({"averaged": self.average.updates} if self.average else {}),
         }
 
     def restore(self, checkpoint: Checkpoint):
         """Continue where a checkpoint was saved. MiniganError, with nothing changed, if it does not fit this
         session."""
-        arrays, state, parts = checkpoint.arrays, checkpoint.state, self._parts()
-        problems = [f"{name} is unexpected" for name in arrays if name.partition(".")[0] not in parts]
-        if not _alike(state, self.state()) or state["step"] != checkpoint.step:
-            problems.append("its state has other names or values than this model's")
+        arrays, state, known = checkpoint.arrays, checkpoint.state, self._owners()
+        generators_now = self._generators()
+        problems = [
+            f"{name} is unexpected" for name in arrays if not any(name.startswith(f"{k}.") for k in known)
+        ]
+        for name, numbers in state["parts"].items():
+            if name not in known or not isinstance(numbers, dict):
+                problems.append(f"{name} is unexpected")
+        problems += [f"random.{name} is unexpected" for name in state["random"] if name not in generators_now]
+        if "rng" not in state["random"]:
+            problems.append("random.rng is missing")
+        if state["step"] != checkpoint.step:
+            problems.append(f"its state is of step {state['step']}")
         if not problems:
-            given = {name: {**part(arrays, name), **state.get(name, {})} for name in parts}
-            problems = [f"{name}.{p}" for name, owner in parts.items() for p in misfits(owner, given[name])]
+            given = {name: {**part(arrays, name), **state["parts"].get(name, {})} for name in known}
+            problems = [f"{name}.{p}" for name, owner in known.items() for p in misfits(owner, given[name])]
         if problems:
             raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
-        self.batches.load_state_dict(state["data"])
-        self.rng.state = state["random"]
-        for name, owner in parts.items():
-            owner.load_state_dict(given[name])
-        if self.average:
-            self.average.updates = state["averaged"]
+        before = {name: copy.deepcopy(owner.state_dict()) for name, owner in known.items()}
+        place = self.batches.state_dict()
+        random_before = {name: g.state for name, g in generators_now.items()}
+        try:
+            self.batches.load_state_dict(state["data"])
+            for name, words in state["random"].items():
+                generators_now[name].state = words
+            for name, owner in known.items():
+                owner.load_state_dict(given[name])
+        except Exception as error:  # of parts that somebody else wrote, too
+            self.batches.load_state_dict(place)
+            for name, words in random_before.items():
+                generators_now[name].state = words
+            for name, owner in known.items():
+                owner.load_state_dict(before[name])
+            what = f"there is no {error} in it" if isinstance(error, KeyError) else error
+            raise MiniganError(f"{checkpoint.path} does not fit this run: {what}") from error
         self.step = state["step"]
 
 
-def _alike(given, own) -> bool:
-    """Whether a state can be put in the place of another: the same names, and numbers of the same kind."""
-    if isinstance(own, dict):
-        same = isinstance(given, dict) and given.keys() == own.keys()
-        return same and all(_alike(given[name], own[name]) for name in own)
-    if isinstance(own, list):
-        return isinstance(given, list) and len(given) == len(own) and all(map(_alike, given, own))
-    if isinstance(own, int):
-        return type(given) is int and 0 <= given < 2**64
-    return type(given) in (int, float) and math.isfinite(given)
+def _plain(part: str, name: str, value):
+    """A value of a part's state that JSON gives back as it is."""
+    value = value.item() if isinstance(value, np.generic) else value
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        if json.loads(json.dumps(value)) == value:
+            return value
+    raise MiniganError(
+        f"part {part!r} cannot be saved: its state has {name} = {value!r}, which is no array, and not what "
+        "JSON gives back as it is"
+    )
 
 
-def _dataset_for(model, options, cfg):
-    """The data at the size to train at, and `cfg` with what the data decides written into it."""
-    dataset = options.dataset(cfg.size)
-    cfg = cfg.fitted(dataset.shape, dataset.classes)
-    return dataset.to_size(cfg.size) if len(dataset.shape) == 3 else dataset, cfg
+def pictures_of(dataset, n: int) -> dict[str, np.ndarray]:
+    """The first n samples of the data, by the names of its fields; without labels."""
+    found = dataset.batch(np.arange(n))
+    names = [name for name, field in dataset.fields.items() if field.kind != "label"]
+    return dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True))
+
+
+def replaced(parts, others: dict):
+    """The parts with others in place of those whose id is a key of `others`, in lists and dicts of them,
+    too."""
+    if isinstance(parts, dict):
+        return {name: replaced(part, others) for name, part in parts.items()}
+    if isinstance(parts, list | tuple):
+        return [replaced(part, others) for part in parts]
+    return others.get(id(parts), parts)

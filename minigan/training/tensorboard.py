@@ -97,7 +97,7 @@ class TensorBoard:
             self.add(step, value=[{"tag": tag, "image": {**size, "encoded_image_string": path.read_bytes()}}])
 
     def add_verdict(self):
-        """That of verdict.json, if it has changed."""
+        """Add the verdict of verdict.json, if it has changed."""
         verdict = self.run.verdict()
         if verdict and verdict != self.verdict:
             self.verdict = verdict
@@ -122,7 +122,7 @@ class Tail:
         self.path, self.read = path, 0
 
     def new(self):
-        """Those since the last call."""
+        """The records that came since the last call."""
         start, self.read = self.read, self.path.stat().st_size if self.path.exists() else 0
         return alike(read_records(self.path, start)) if self.read > start else []
 

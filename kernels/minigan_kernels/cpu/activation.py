@@ -5,10 +5,9 @@ Others are left to `reference`, and so are small ones, where a call costs more t
 """
 
 import numpy as np
-from numba import njit
 
 from ..reference import activation as reference
-from .compiling import OPTIONS
+from .compiling import helper
 from .threads import parallel, parts_of
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
@@ -17,7 +16,10 @@ LIGHT = 4  # entries of such a pass are as much work as one that `parts_of` has 
 
 
 def leaky_relu(x, slope):
-    """As in `reference`; the result is in the memory order of x."""
+    """x where it is positive, else slope·x; for a slope of 0 exactly 0 there, whatever x.
+
+    The result is in the memory order of x.
+    """
     if x.size < SMALL or (flat := _flat(x, y := np.empty_like(x))) is None:
         return reference.leaky_relu(x, slope)
     _leaky_relu(*flat, float(slope), parts_of(x.size // LIGHT))
@@ -25,7 +27,10 @@ def leaky_relu(x, slope):
 
 
 def leaky_relu_backward(gy, y, slope):
-    """As in `reference`; the result is in the memory order of gy."""
+    """gy where the value y of `leaky_relu` is positive, else slope·gy.
+
+    The result is in the memory order of gy.
+    """
     if gy.size < SMALL or (flat := _flat(gy, y, gx := np.empty_like(gy))) is None:
         return reference.leaky_relu_backward(gy, y, slope)
     _leaky_relu_backward(*flat, float(slope), parts_of(gy.size // LIGHT))
@@ -33,7 +38,10 @@ def leaky_relu_backward(gy, y, slope):
 
 
 def tanh_backward(gy, y):
-    """As in `reference`; the result is in the memory order of gy."""
+    """gy·(1 - y²), y = tanh x.
+
+    The result is in the memory order of gy.
+    """
     if gy.size < SMALL or (flat := _flat(gy, y, gx := np.empty_like(gy))) is None:
         return reference.tanh_backward(gy, y)
     _tanh_backward(*flat, parts_of(gy.size // LIGHT))
@@ -46,7 +54,7 @@ def switch(slope):
     return (0.0, False) if slope is None else (float(slope), True)
 
 
-@njit(**OPTIONS)
+@helper
 def leak(x, slope):
     """`leaky_relu` in place, of a slope of the dtype of x."""
     for k in range(len(x)):
@@ -54,7 +62,7 @@ def leak(x, slope):
         x[k] = low if x[k] <= 0 else x[k]
 
 
-@njit(**OPTIONS)
+@helper
 def leak_backward(gy, y, slope, gx):
     """gx = `leaky_relu_backward` of gy and y, of a slope of their dtype."""
     one = y.dtype.type(1)

@@ -21,7 +21,8 @@ HELPER = sys.executable, "-P", "-c", "from minigan_kernels.cpu.ahead import help
 
 
 def compile_ahead(step, report):
-    """See `minigan_kernels.compile_ahead`."""
+    """Compile the kernels of the `cpu` engine that `step()` needs, on as many processors as they use
+    threads."""
     with needs() as needed, np.errstate(all="ignore"), contextlib.suppress(Exception):
         step()  # what it refuses may be nothing but the values: those of results that no kernel wrote
     needed, helpers, told = list(dict.fromkeys(needed)), [], set()

@@ -10,9 +10,7 @@ added in order. So another number of threads changes no bit.
 
 from functools import lru_cache
 
-from numba import njit
-
-from .compiling import OPTIONS
+from .compiling import helper
 
 BLOCK = 1 << 14  # entries whose sum is taken in their own dtype: 64 KiB of float32
 STRIP = 256  # entries of a strip, at least
@@ -34,13 +32,13 @@ def shares_of(lines, pixels, weights):
     return max(1, min(lines, max(enough, pixels >> 15)))
 
 
-@njit(**OPTIONS)
+@helper
 def strip_of(C):
     """Entries of as many whole rows of C as make a strip."""
     return C * max(1, -(-STRIP // C))
 
 
-@njit(**OPTIONS)
+@helper
 def repeat(strips, C):
     """Fill each strip with its first row of C."""
     for k in range(strips.shape[0]):
@@ -49,26 +47,26 @@ def repeat(strips, C):
             strip[c] = strip[c - C]
 
 
-@njit(**OPTIONS)
+@helper
 def clear(v):
     for c in range(len(v)):
         v[c] = 0
 
 
-@njit(**OPTIONS)
+@helper
 def copy(x, y):
     """y[:] = x, for which Numba would compile the wording of an error, of slices that differ in length."""
     for c in range(len(y)):
         y[c] = x[c]
 
 
-@njit(**OPTIONS)
+@helper
 def add(x, y):
     for c in range(len(y)):
         y[c] += x[c]
 
 
-@njit(**OPTIONS)
+@helper
 def fold(strip, C):
     """Add the rows of a strip onto its first: the second half onto the first, and again."""
     rows = len(strip) // C
@@ -81,7 +79,7 @@ def fold(strip, C):
     return strip[:C]
 
 
-@njit(**OPTIONS)
+@helper
 def add_rows(x, total):
     """total[c] += Σ x[i] over entries i of column c. len(x) is a multiple of C, not of len(total)."""
     for at in range(0, len(x), len(total)):

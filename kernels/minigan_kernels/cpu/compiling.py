@@ -17,6 +17,12 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 
 OPTIONS = {"nogil": True, "fastmath": set(FASTMATH), "error_model": "numpy"}
 
+# Of functions that kernels call: each kernel has a copy of them inside. Else it would have one beside it, of
+# a name that another kernel's may have, too; which of both runs would depend on what was loaded first, and so
+# the last bits, in a process that compiles and in the next one, which finds the code on disk.
+INLINED = OPTIONS | {"forceinline": True}
+helper = njit(**INLINED)
+
 
 def cached(function):
     """`njit`, with the compiled code kept on disk where a folder for it can be written.
@@ -78,7 +84,7 @@ def needs():
 
 @context
 def on_compile(callback):
-    """See `minigan_kernels.on_compile`."""
+    """Inside the block, call `callback(kernel name)` whenever a kernel is about to be compiled."""
     listener = _Listener(callback)
     event.register("numba:compile", listener)
     try:

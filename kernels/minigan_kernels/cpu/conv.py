@@ -32,7 +32,7 @@ _choice = _Choice()
 
 @context
 def conv_algorithm(name, tile=None):
-    """See `minigan_kernels.conv_algorithm`."""
+    """Inside the block, on this thread, the `cpu` engine makes every convolution by one algorithm."""
     if name not in ALGORITHMS:
         raise ValueError(f"no convolution algorithm is called {name!r}; there are: {', '.join(ALGORITHMS)}")
     if tile is not None and (name != "winograd" or tile not in (2, 3, 4)):
@@ -47,6 +47,7 @@ def conv_algorithm(name, tile=None):
 
 
 def conv2d(x, w, stride, padding, dilation, groups):
+    """y[n, o, i, j] = Σ x̂[n, c, s·i + d·a, s·j + d·b] · w[o, c, a, b], x̂ being x padded by zeros."""
     x, w, geometry = channels_last(x), channels_last(w), (stride, padding, dilation, groups)
     out = out_size(x.shape[1:3], w.shape[1:3], stride, padding, dilation)
     algorithm, m = choose(x.shape, w.shape, out, geometry, x.dtype)
@@ -62,6 +63,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
 
 
 def conv2d_input(gy, w, size, stride, padding, dilation, groups):
+    """The x-adjoint of `conv2d`, for images of `size` (H, W): the transposed convolution."""
     if gy.dtype == FLOAT32 and max(-(-k // s) for k, s in zip(w.shape[2:], stride, strict=True)) > WIDE:
         gx = conv2d_input(*(a.astype(DOUBLE) for a in (gy, w)), size, stride, padding, dilation, groups)
         return gx.astype(FLOAT32)
@@ -78,6 +80,7 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
 
 
 def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
+    """The w-adjoint of `conv2d`, for kernels of `kernel_size` (KH, KW)."""
     images = max(1, PIXELS // max(1, gy.shape[2] * gy.shape[3]))
     if len(x) > images:
         runs = (slice(i, i + images) for i in range(0, len(x), images))

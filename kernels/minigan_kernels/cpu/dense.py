@@ -1,12 +1,11 @@
 """Biases: added to every pixel of channels-last images or to every row of a table, and their gradient."""
 
 import numpy as np
-from numba import njit
 
 from ..reference import dense as reference
 from .activation import leak, leak_backward, switch
 from .columns import BLOCK, add_rows, chunks_of, clear, fold, repeat, strip_of
-from .compiling import OPTIONS
+from .compiling import helper
 from .threads import parallel, parts_of
 
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)
@@ -15,7 +14,10 @@ LIGHT = 4  # entries of such a pass are as much work as one that `parts_of` has 
 
 
 def add_bias(y, b, slope=None):
-    """As in `reference`, in place: y (N, C) or (N, C, H, W), b (C,)."""
+    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,). slope: that of a `leaky_relu` after it.
+
+    Here y is (N, C) or (N, C, H, W); the rest is left to `reference`.
+    """
     flat = _flat(y)
     if flat is None or not flat.flags.writeable or b.dtype != y.dtype:
         reference.add_bias(y, b, slope)
@@ -24,7 +26,11 @@ def add_bias(y, b, slope=None):
 
 
 def channel_sums(y):
-    """As in `reference`: (N, C) or (N, C, H, W) -> (C,). Sums over blocks of rows are added in float64."""
+    """Σ over all axes but the second, the gradient of a bias: y (N, C, ...) -> (C,).
+
+    Here y is (N, C) or (N, C, H, W); the rest is left to `reference`. Sums over blocks of rows are added
+    in float64.
+    """
     flat = _flat(y)
     if flat is None:
         return reference.channel_sums(y)
@@ -34,7 +40,11 @@ def channel_sums(y):
 
 
 def bias_leaky_relu_backward(gy, y, slope):
-    """As in `reference`; the gradient is in the memory order of gy."""
+    """g = `leaky_relu_backward`(gy, y), and its `channel_sums`: the gradients of y = leaky_relu(x + b),
+    of shape (N, C, ...), in x and in b.
+
+    The gradient is in the memory order of gy.
+    """
     flat, flat_y = _flat(gy), _flat(y)
     if flat is None or flat_y is None:
         return reference.bias_leaky_relu_backward(gy, y, slope)
@@ -77,7 +87,7 @@ def _add_bias(y, b, slope, activate, part, parts):
             leak(row, slope)
 
 
-@njit(**OPTIONS)
+@helper
 def _add_block(x, total, found):
     """found[c] += Σ of column c of some rows; `total` is room for a strip."""
     clear(total)

@@ -12,11 +12,10 @@ error against float64, relative to the root mean square of the result: about 3e-
 import math
 
 import numpy as np
-from numba import njit
 
 from ..arrays import total
 from .columns import copy, shares_of
-from .compiling import OPTIONS
+from .compiling import helper
 from .microkernel import ROWS, tile_width, window_tile_of
 from .threads import num_threads, parallel
 
@@ -40,14 +39,14 @@ def conv2d_weight(x, gy, kernel, stride, padding):
     return np.ascontiguousarray(gw.T).reshape(O, *kernel, x.shape[3])
 
 
-@njit(**OPTIONS)
+@helper
 def _padded(x, PH, PW):
     """Zeros, of the size of a padded image."""
     _, H, W, C = x.shape
     return np.zeros((H + 2 * PH, (W + 2 * PW) * C), x.dtype)
 
 
-@njit(**OPTIONS)
+@helper
 def _fill(padded, image, PH, PW):
     """Copy the image to between the zeros."""
     H, W, C = image.shape
@@ -55,7 +54,7 @@ def _fill(padded, image, PH, PW):
         copy(image[h].reshape(-1), padded[PH + h, PW * C : (PW + W) * C])
 
 
-@njit(**OPTIONS)
+@helper
 def _tiles(a, a_at, rows, a_far, a_step, b, b_at, b_far, b_step, c, c_at, c_row, K, L, accumulate):
     """All rows, by tiles: see `window_tile_of`."""
     i, n = 0, len(rows)

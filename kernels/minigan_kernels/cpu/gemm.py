@@ -21,7 +21,7 @@ from ..arrays import in_runs
 from ..reference import dense as reference
 from .activation import leak, switch
 from .columns import copy
-from .compiling import OPTIONS, cached, dry
+from .compiling import OPTIONS, cached, dry, helper
 from .microkernel import ROWS, VECTOR, copy_row, tile_of, tile_width, transpose
 from .threads import num_threads, parallel
 
@@ -62,7 +62,7 @@ class _ProductOf(dict):
 product_of = _ProductOf()
 
 
-@njit(**OPTIONS)
+@helper
 def gemm(product, a, b, c, accumulate):
     """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N) of one dtype; the rows of c are contiguous.
 
@@ -191,14 +191,17 @@ def _edge_tiles(a, panel, c, K, accumulate, edge):
 
 
 def matmul(a, b):
-    """As in `reference`; here two matrices, the rest is left to that."""
+    """a @ b, as NumPy has it: (..., M, K) @ (..., K, N), broadcasting the leading axes; any dtypes.
+
+    Here two matrices; the rest is left to `reference`.
+    """
     if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or a.dtype not in DTYPES:
         return reference.matmul(a, b)
     return _product(a, b, NO_BIAS[a.dtype])
 
 
 def linear(x, w, b, slope=None):
-    """As in `reference`: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
+    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out). slope: that of a `leaky_relu` of it."""
     if x.dtype not in DTYPES:
         return reference.linear(x, w, b, slope)
     return _product(x, w.T, NO_BIAS[x.dtype] if b is None else np.ascontiguousarray(b), slope)
@@ -269,7 +272,7 @@ def _product_by_parts(
             leak(entries[row * N + left : row * N + right], slope)
 
 
-@njit(**OPTIONS)
+@helper
 def _turned(product, a, b, bias, c, at, c_row):
     """a @ b + bias in the flat c, from `at` on, with c_row entries from row to row: by bᵀ @ aᵀ + bias."""
     M, N = len(a), b.shape[1]
@@ -283,7 +286,7 @@ def _turned(product, a, b, bias, c, at, c_row):
         _transpose(block, n, M, c, at + left, c_row)
 
 
-@njit(**OPTIONS)
+@helper
 def _transpose(x, M, N, y, y_at, y_row):
     """y[y_at + j y_row + i] = x[i N + j] for i < M, j < N: squares of a vector's size, and the rest."""
     lanes = VECTOR // x.itemsize
@@ -296,7 +299,7 @@ def _transpose(x, M, N, y, y_at, y_row):
             y[y_at + j * y_row + i] = x[i * N + j]
 
 
-@njit(**OPTIONS)
+@helper
 def _matrix(flat, M, N, by_columns):
     size = flat.itemsize
     strides = (size, M * size) if by_columns else (N * size, size)

@@ -10,11 +10,10 @@ relative to the root mean square of the result: about 3e-7 over the layers of a 
 import math
 
 import numpy as np
-from numba import njit
 
 from ..arrays import total
 from .columns import add, clear, copy, shares_of
-from .compiling import OPTIONS
+from .compiling import helper
 from .gemm import gemm, product_of
 from .microkernel import tile_width
 from .threads import num_threads, parallel
@@ -60,18 +59,18 @@ def _numbers(geometry):
     return SH, SW, PH, PW, DH, DW, groups
 
 
-@njit(**OPTIONS)
+@helper
 def _lines_of_a_block(OW, K):
     """How many lines of OW output pixels, of patches of K entries, make a block."""
     return max(1, BLOCK // max(OW * K, 1))
 
 
-@njit(**OPTIONS)
+@helper
 def _padded_row(x, PW):
     return np.zeros((x.shape[2] + 2 * PW) * x.shape[3], x.dtype)
 
 
-@njit(**OPTIONS)
+@helper
 def _gather(x, padded, patches, first, last, group, kernel, window, OH, OW):
     """The patches of the pixels of lines first..last, (image, row) pairs counted through.
 
@@ -97,7 +96,7 @@ def _gather(x, padded, patches, first, last, group, kernel, window, OH, OW):
                         patches[at + c] = padded[pixel + c]
 
 
-@njit(**OPTIONS)
+@helper
 def _scatter(patches, padded, x, first, last, group, kernel, window, OH, OW):
     """The adjoint of `_gather`: each entry is added to the pixel that it was read from."""
     KH, KW, CG = kernel

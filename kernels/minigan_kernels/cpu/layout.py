@@ -47,7 +47,8 @@ def _is_moved(array, rows):
 
 @context
 def layout_copies():
-    """See `minigan_kernels.layout_copies`."""
+    """Inside the block, list the shapes of the images that the `cpu` engine has to copy into channels-
+    last memory: `with layout_copies() as copies`. A step that stays in that order copies none."""
     before, _counting.copies = _counting.copies, []
     try:
         yield _counting.copies

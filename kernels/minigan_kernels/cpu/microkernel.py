@@ -34,7 +34,7 @@ ROWS = 8 if VECTOR == 64 or FEATURES.get("neon") else 4  # of the largest tile: 
 
 @register_jitable
 def tile_width(itemsize):
-    """Of a tile, and of a panel: the entries of the vectors of a row."""
+    """The columns of a tile, and of a panel: the entries of the vectors of a row."""
     return WIDTH * VECTOR // itemsize
 
 
@@ -206,5 +206,5 @@ class Writer:
         return self.shuffle(first, first, [0] * self.lanes)
 
     def shuffle(self, x, y, order):
-        """Of the entries of x and then y, those at the places of `order`."""
+        """The entries at the places of `order`, counted through x and then y, as one vector."""
         return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(LANE, len(order)), order))

@@ -28,9 +28,10 @@ DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def normalize(x, weight, bias, axes, eps, slope=None):
-    """y, mean and var as in `reference`, y in the memory order of x.
+    """y = (x - mean) / √(var + eps) · weight + bias, with the mean and variance of x over `axes`.
 
-    The variance of float32 numbers has a relative error of about 1e-6, whatever their mean.
+    y is in the memory order of x. The variance of float32 numbers has a relative error of about 1e-6,
+    whatever their mean.
     """
     plan = _plan_for(x, weight, bias, axes)
     if plan is None or not (plan.by_columns or slope is None):
@@ -48,7 +49,10 @@ def normalize(x, weight, bias, axes, eps, slope=None):
 
 
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
-    """gx, gweight and gbias as in `reference`, gx in the memory order of x."""
+    """The gradients of `normalize` in x, weight and bias (None where that is None).
+
+    gx is in the memory order of x.
+    """
     plan = _plan_for(x, weight, bias, axes)
     if plan is None or not (plan.by_columns or slope is None):
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
@@ -70,7 +74,10 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
 
 
 def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
-    """ggy, gx and gweight as in `reference`, the first two in the memory order of x."""
+    """The gradients of Σ ggx·gx, gx as of `normalize_backward`, in gy, x and weight (None where that is).
+
+    The first two are in the memory order of x.
+    """
     plan = _plan_for(x, weight, None, axes)
     if plan is None or not plan.by_columns:
         return reference.normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps)

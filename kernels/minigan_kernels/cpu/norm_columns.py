@@ -12,15 +12,14 @@ from x again, to the same bits: that costs less than to read it.
 """
 
 import numpy as np
-from numba import njit
 
 from .activation import leak
 from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
-from .compiling import OPTIONS
+from .compiling import helper
 from .threads import parallel
 
 
-@njit(**OPTIONS)
+@helper
 def chunk_of(item, sums, R):
     """First and last entry of x in that item."""
     _, chunks, _, C = sums.shape
@@ -28,7 +27,7 @@ def chunk_of(item, sums, R):
     return (s * R + chunk * R // chunks) * C, (s * R + (chunk + 1) * R // chunks) * C
 
 
-@njit(**OPTIONS)
+@helper
 def _add_squares(x, mean, total):
     """total[c] += Σ (x[i] - mean[c])²."""
     for at in range(0, len(x), len(total)):
@@ -37,7 +36,7 @@ def _add_squares(x, mean, total):
             total[c] += (row[c] - mean[c]) ** 2
 
 
-@njit(**OPTIONS)
+@helper
 def _merge(sums, count, other, n):
     """Put n more rows to `count`: (sum, squared deviations from the mean) of each column."""
     for c in range(sums.shape[1]):
@@ -109,7 +108,7 @@ def write_columns(x, sums, R, weight, bias, eps, slope, activate, y, mean, var, 
                 leak(result, slope)
 
 
-@njit(**OPTIONS)
+@helper
 def _affine(c, rstd, weight, bias):
     """The factor and the offset of column c."""
     number = weight.dtype.type
@@ -154,7 +153,7 @@ def column_products(gy, x, sums, R, weight, bias, mean, var, eps, slope, activat
                 found[1, c] += b[c]
 
 
-@njit(**OPTIONS)
+@helper
 def _behind(gy, x, shift, scale, offset, slope, g):
     """g = the gradient before the activation, gy being the one after it."""
     one = x.dtype.type(1)

@@ -1,17 +1,16 @@
 """Normalisation of the rows of x (S, R), over R. x is flat."""
 
 import numpy as np
-from numba import njit
 
 from .columns import clear
-from .compiling import OPTIONS
+from .compiling import helper
 from .threads import parallel
 
 BLOCK = 1 << 11  # entries of a row whose sum is taken in their own dtype: 32 to 128 in a lane of a vector
 FLUSH = 64  # rows whose products are added up in the dtype of x before they go to float64
 
 
-@njit(**OPTIONS)
+@helper
 def _row_moments(row):
     """The sum of a row, and its squared deviations from its mean."""
     total = squares = 0.0
@@ -31,7 +30,7 @@ def _row_moments(row):
     return total, squares
 
 
-@njit(**OPTIONS)
+@helper
 def _or(weight, default, R):
     """weight, or R times the default where there is none."""
     return weight if len(weight) else np.full(R, default, weight.dtype)
@@ -83,7 +82,7 @@ def rows_backward(gy, x, R, weight, mean, var, eps, gx, sums, part, parts):
                 clear(gbias)
 
 
-@njit(**OPTIONS)
+@helper
 def _row_products(gy, x, scale, mean, rstd):
     """Σ g and Σ g·ŷ of one row, g = gy·scale."""
     plain = weighted = x.dtype.type(0)

@@ -2,10 +2,9 @@
 formula; there u is ggx. x, items and sums are those of `norm_columns.py`."""
 
 import numpy as np
-from numba import njit
 
 from .columns import BLOCK, clear, copy, fold, repeat, strip_of
-from .compiling import OPTIONS
+from .compiling import helper
 from .norm_columns import chunk_of
 from .threads import parallel
 
@@ -40,7 +39,7 @@ def second_products(u, gy, x, sums, R, mean, var, eps, part, parts):
             found[4, c] *= rstd
 
 
-@njit(**OPTIONS)
+@helper
 def _add_second(u, gy, x, mean, totals):
     W = totals.shape[1]
     u_sum, g_sum, ug_sum, uy_sum, gy_sum = totals[0], totals[1], totals[2], totals[3], totals[4]
@@ -104,7 +103,7 @@ def write_second(u, gy, x, sums, R, weight, mean, var, eps, ggy, gx, gweight, pa
         copy(total, gweight)
 
 
-@njit(**OPTIONS)
+@helper
 def _means(sums, R, means):
     """The sums of all chunks, divided by the number of rows."""
     clear(means.reshape(-1))

@@ -12,15 +12,18 @@ it is set to 0, as on a GPU.
 import math
 
 import numpy as np
-from numba import njit
 
 from ..reference import optim as reference
-from .compiling import OPTIONS
+from .compiling import helper
 from .threads import parallel, parts_of
 
 
 def sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first):
-    """p and buf of `minigan_kernels.sgd`, in place. All are flat, of one length."""
+    """g += weight_decay·p; buf = momentum·buf + (1 - dampening)·g (g itself at the `first` step); p -=
+    lr·buf, or lr·(g + momentum·buf) with nesterov. buf is None without momentum.
+
+    All arrays are flat, of one length.
+    """
     if not _plain(p, g, *([buf] if momentum else [])):
         reference.sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first)
     elif momentum:
@@ -31,7 +34,10 @@ def sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first):
 
 
 def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
-    """p and square_avg of `minigan_kernels.rmsprop`, in place. All are flat, of one length."""
+    """square_avg = alpha·square_avg + (1 - alpha)·g²; p -= lr·g / (√square_avg + eps).
+
+    All arrays are flat, of one length.
+    """
     if not _plain(p, g, square_avg):
         reference.rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay)
         return
@@ -40,7 +46,10 @@ def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
 
 
 def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
-    """p, exp_avg and exp_avg_sq of `minigan_kernels.adam`, in place. All are flat, of one length."""
+    """Kingma, Ba, "Adam", 2015, Algorithm 1; weight decay is added to g.
+
+    All arrays are flat, of one length.
+    """
     if not _plain(p, g, exp_avg, exp_avg_sq):
         reference.adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)
         return
@@ -60,7 +69,7 @@ def _plain(*arrays):
     )
 
 
-@njit(**OPTIONS)
+@helper
 def _normal(x, tiny):
     """x, or 0 where it is below the smallest normal number."""
     return tiny - tiny if abs(x) < tiny else x  # a zero of their dtype

@@ -3,11 +3,10 @@
 import math
 
 import numpy as np
-from numba import njit
 
 from ..reference.philox import MULTIPLIERS, ROUNDS, WEYL
 from ..reference.philox import normal as reference_normal
-from .compiling import OPTIONS
+from .compiling import helper
 from .threads import parallel, parts_of
 
 LOW, WORD = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -17,8 +16,12 @@ COST = 16  # one number is as much work as so many entries of a pass that only a
 
 
 def normal(key, counter, n, dtype, xp=np):
-    """As in `reference`, to the last rounding: the words are the same, the logarithm and the cosine are
-    those of another library."""
+    """`n` standard normal numbers of module `xp`, made from the words of Philox's blocks from `counter`
+    on.
+
+    The words are those of `reference`, the logarithm and the cosine those of another library: the last
+    rounding may differ.
+    """
     if xp is not np or np.dtype(dtype) != np.float32:
         return reference_normal(key, counter, n, dtype, xp)
     counter = counter.item() if isinstance(counter, np.ndarray) else counter
@@ -37,7 +40,7 @@ def _normal(key, counter, z, part, parts):
         z[4 * block + 2], z[4 * block + 3] = _pair(c, d)
 
 
-@njit(**OPTIONS)
+@helper
 def _words(key, counter):
     """The four words of a block."""
     c0, c1, c2, c3 = counter & LOW, counter >> WORD, np.uint64(0), np.uint64(0)
@@ -49,7 +52,7 @@ def _words(key, counter):
     return c0, c1, c2, c3
 
 
-@njit(**OPTIONS)
+@helper
 def _pair(a, b):
     """Box and Muller: two words make two normal numbers."""
     radius = math.sqrt(-2.0 * math.log1p(-(np.float64(a) * 2.0**-32)))

@@ -4,13 +4,12 @@ Images in another order are copied once. Results are channels-last.
 """
 
 import numpy as np
-from numba import njit
 
 from ..arrays import wide
 from ..geometry import out_size, overlap
 from ..reference import pool as reference
 from .columns import clear, copy
-from .compiling import OPTIONS
+from .compiling import helper
 from .layout import channels_last
 from .threads import parallel, parts_of
 
@@ -19,7 +18,10 @@ RUN = 64  # pixels of a window that are added up in their own dtype, before they
 
 
 def max_pool2d(x, kernel_size, stride, padding):
-    """As in `reference`: the values, and their int64 positions. A NaN is larger than any number."""
+    """The largest value of each window, and its flat position in the image (int64; first of equals).
+
+    A NaN is larger than any number.
+    """
     if x.dtype not in DTYPES:
         return reference.max_pool2d(x, kernel_size, stride, padding)
     x = channels_last(x)
@@ -35,7 +37,7 @@ def max_pool2d(x, kernel_size, stride, padding):
 
 
 def pixels_gather(x, index):
-    """As in `reference`."""
+    """x (N, C, H, W), index (N, C, ...) of flat pixel positions -> the pixels, in index's shape."""
     if not _images(x, index):
         return reference.pixels_gather(x, index)
     pixels, positions = channels_last(x), channels_last(index)
@@ -49,7 +51,7 @@ def pixels_gather(x, index):
 
 
 def pixels_scatter(y, index, size, window=None):
-    """As in `reference`."""
+    """The adjoint of `pixels_gather`, onto images of `size` (H, W): values add where positions meet."""
     if not _images(y, index):
         return reference.pixels_scatter(y, index, size)
     most = index.shape[2] * index.shape[3] if window is None else overlap(*window[:2])
@@ -66,7 +68,7 @@ def pixels_scatter(y, index, size, window=None):
 
 
 def avg_pool2d(x, kernel_size, stride, padding):
-    """As in `reference`."""
+    """The mean of each window, padding counted as zeros. x (N, C, H, W) -> (N, C, OH, OW)."""
     if x.dtype not in DTYPES:
         return reference.avg_pool2d(x, kernel_size, stride, padding)
     x = channels_last(x)
@@ -77,7 +79,7 @@ def avg_pool2d(x, kernel_size, stride, padding):
 
 
 def avg_pool2d_input(gy, size, kernel_size, stride, padding):
-    """As in `reference`."""
+    """The adjoint of `avg_pool2d`, for images of `size` (H, W)."""
     if gy.dtype not in DTYPES:
         return reference.avg_pool2d_input(gy, size, kernel_size, stride, padding)
     if gy.dtype != (dtype := wide(gy.dtype, overlap(kernel_size, stride))):
@@ -89,7 +91,10 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
 
 
 def upsample2d_input(gy, factors):
-    """As in `reference`: the sum of a block is so many times its mean."""
+    """The adjoint of `upsample2d`: gy (N, C, H·FH, W·FW) -> (N, C, H, W), the sums of the blocks.
+
+    The sum of a block is so many times its mean.
+    """
     y = avg_pool2d(gy, factors, factors, (0, 0))
     y *= factors[0] * factors[1]
     return y
@@ -100,7 +105,7 @@ def _images(x, index):
     return fits and x.dtype in DTYPES and index.dtype == np.int64
 
 
-@njit(**OPTIONS)
+@helper
 def _inside(first, taps, n):
     """The taps of a window from pixel `first` on that lie on the n pixels: from, to."""
     return max(0, -first), min(taps, n - first)
@@ -193,7 +198,7 @@ def _scatter(y, index, x, outside, part, parts):
             c = c + 1 if c + 1 < C else 0
 
 
-@njit(**OPTIONS)
+@helper
 def _move(some, sums):
     """Add `some` to the sums, and begin anew."""
     for c in range(len(sums)):

@@ -42,7 +42,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def num_threads() -> int:
-    """See `minigan_kernels.num_threads`."""
+    """Threads that a kernel of the `cpu` engine uses: MINIGAN_NUM_THREADS, or one for each processor of
+    this process. ValueError for a MINIGAN_NUM_THREADS that is no positive integer."""
     if _pool.size is None:
         most, requested = numba.config.NUMBA_NUM_THREADS, requested_threads()
         if requested is not None and requested > most:
@@ -54,7 +55,8 @@ def num_threads() -> int:
 
 
 def set_num_threads(n: int):
-    """See `minigan_kernels.set_num_threads`."""
+    """Use `n` threads from now on. ValueError unless it is an integer from 1 to the size of Numba's
+    pool."""
     most = numba.config.NUMBA_NUM_THREADS
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= most:
         raise ValueError(f"the number of threads must be an integer from 1 to {most}, got {n!r}")

@@ -29,7 +29,7 @@ import numpy as np
 from numba.extending import overload
 
 from .columns import clear, copy
-from .compiling import OPTIONS
+from .compiling import INLINED
 from .gemm import gemm, product_of
 from .threads import num_threads, parallel
 from .toom_cook import filtering
@@ -148,16 +148,16 @@ def apply_along(matrix, x, x_step, y, y_step, length, accumulate):
 
 
 def apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
-    """The same with the transposed matrix."""
+    """y[i] (+)= Σ_a L[a, i] x[a], for vectors of `length` that stand x_step and y_step apart."""
     raise NotImplementedError("to be called in compiled code")
 
 
-@overload(apply_along, jit_options=OPTIONS)
+@overload(apply_along, jit_options=INLINED)
 def _apply_along(matrix, x, x_step, y, y_step, length, accumulate):
     return _apply(_constant(matrix.count))
 
 
-@overload(apply_transposed, jit_options=OPTIONS)
+@overload(apply_transposed, jit_options=INLINED)
 def _apply_transposed(matrix, x, x_step, y, y_step, length, accumulate):
     return _apply(np.ascontiguousarray(_constant(matrix.count).T))
 
@@ -264,7 +264,7 @@ def _shape(matrix):
     raise NotImplementedError("to be called in compiled code")
 
 
-@overload(_shape, jit_options=OPTIONS)
+@overload(_shape, jit_options=INLINED)
 def _shape_of(matrix):
     n, window = _constant(matrix.count).shape
     return lambda matrix: (n, window)

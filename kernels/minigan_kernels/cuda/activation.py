@@ -11,22 +11,34 @@ SOURCES = [POINTWISE]
 
 
 def leaky_relu(x, slope):
-    """As in `reference`; the result is in the memory order of x."""
+    """x where it is positive, else slope·x; for a slope of 0 exactly 0 there, whatever x.
+
+    The result is in the memory order of x.
+    """
     return _map("leaky_relu", [x], np.float32(slope))
 
 
 def leaky_relu_backward(gy, y, slope):
-    """As in `reference`; the result is in the memory order of gy, or of y where gy is not dense."""
+    """gy where the value y of `leaky_relu` is positive, else slope·gy.
+
+    The result is in the memory order of gy, or of y where gy is not dense.
+    """
     return _map("leaky_relu_backward", [gy, y], np.float32(slope))
 
 
 def sigmoid(x):
-    """As in `reference`; the result is in the memory order of x."""
+    """1 / (1 + e⁻ˣ), for any x.
+
+    The result is in the memory order of x.
+    """
     return _map("sigmoid", [x])
 
 
 def tanh_backward(gy, y):
-    """As in `reference`; the result is in the memory order of gy, or of y where gy is not dense."""
+    """gy·(1 - y²), y = tanh x.
+
+    The result is in the memory order of gy, or of y where gy is not dense.
+    """
     return _map("tanh_backward", [gy, y])
 
 
@@ -43,7 +55,7 @@ def _map(kernel, inputs, *numbers):
 
 
 def add_bias(y, b, slope=None):
-    """As in `reference`, in place: y (N, C, ...), b (C,)."""
+    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,). slope: that of a `leaky_relu` after it."""
     if y.ndim < 2 or b.shape != y.shape[1:2]:
         raise ValueError(f"add_bias: b has shape {b.shape}, y {y.shape}")
     order = order_of(y)

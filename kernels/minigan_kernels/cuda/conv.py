@@ -17,6 +17,7 @@ SOURCES = [*CONV.values(), tiles.PARTS, *ends.SOURCES]
 
 
 def conv2d(x, w, stride, padding, dilation, groups):
+    """y[n, o, i, j] = Σ x̂[n, c, s·i + d·a, s·j + d·b] · w[o, c, a, b], x̂ being x padded by zeros."""
     x, w = channels_last(x), channels_last(w)
     (N, H, W, C), (O, *kernel, CG) = x.shape, w.shape
     out = out_size((H, W), kernel, stride, padding, dilation)
@@ -37,6 +38,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
 
 
 def conv2d_input(gy, w, size, stride, padding, dilation, groups):
+    """The x-adjoint of `conv2d`, for images of `size` (H, W): the transposed convolution."""
     gy, w = channels_last(gy), channels_last(w)
     (N, *out, O), (_, *kernel, CG) = gy.shape, w.shape
     C = CG * groups
@@ -61,7 +63,10 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
 
 
 def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
-    """A few-channel image needs no kernel of its own here: gy, the larger array, is read once anyway."""
+    """The w-adjoint of `conv2d`, for kernels of `kernel_size` (KH, KW).
+
+    A few-channel image needs no kernel of its own here: gy, the larger array, is read once anyway.
+    """
     x, gy = channels_last(x), channels_last(gy)
     (N, H, W, C), (_, *out, O) = x.shape, gy.shape
     OG, CG = O // groups, C // groups

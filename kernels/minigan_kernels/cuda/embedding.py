@@ -12,8 +12,11 @@ ROWS, WARP, WIDTH = 8, 32, 128  # rows of a block, threads for each, and its col
 
 
 def embedding_weight(gy, index, rows):
-    """As in `reference`, in one launch. A position out of range is left out: an error would have to wait for
-    the GPU."""
+    """The gradient of a table that gave the rows `index`: Σ gy[i] over the i with index[i] = v, of each
+    v.
+
+    In one launch. A position out of range is left out: an error would have to wait for the GPU.
+    """
     xp, D = array_module(gy), gy.shape[-1]
     if gy.shape[:-1] != index.shape:
         raise ValueError(f"embedding_weight: gy has shape {gy.shape}, index {index.shape}")

@@ -32,7 +32,7 @@ def to_few(source, w, result, geometry, adjoint):
 
 
 def from_few(source, w, result, geometry, adjoint):
-    """Likewise, from few channels to many."""
+    """conv2d, or conv2d_input if `adjoint`, from few channels to many; all arrays (N, H, W, C)."""
     pixels, channels = result.size // result.shape[3], result.shape[3]
     blocks = -(-(-(-pixels // PIXELS) * _fours(channels)) // THREADS)
     vector = tiles.aligned(result, channels)

@@ -16,7 +16,10 @@ MOST_PRODUCTS = 65535  # of a launch
 
 
 def matmul(a, b):
-    """As in `reference`. A product of a float32 array with one of another dtype is left to that."""
+    """a @ b, as NumPy has it: (..., M, K) @ (..., K, N), broadcasting the leading axes; any dtypes.
+
+    A product of a float32 array with one of another dtype is left to `reference`.
+    """
     if a.dtype != FLOAT32 or b.dtype != FLOAT32 or min(a.ndim, b.ndim) < 2:
         return reference.matmul(a, b)
     if a.shape[-1] != b.shape[-2]:
@@ -33,7 +36,7 @@ def matmul(a, b):
 
 
 def linear(x, w, b, slope=None):
-    """As in `reference`: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
+    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out). slope: that of a `leaky_relu` of it."""
     if x.shape[1] != w.shape[1]:
         raise ValueError(f"linear: x has {x.shape[1]} features, w expects {w.shape[1]}")
     xp = array_module(x)

@@ -13,7 +13,10 @@ SOURCES = [LOSS]
 
 
 def bce_with_logits(x, target, scale):
-    """As in `reference`, as an array without axes; one launch for up to 1,024 logits, else two."""
+    """scale·Σ (log(1 + eˣ) - target·x), for any x; target is of x's shape, or a number.
+
+    An array without axes; one launch for up to 1,024 logits, else two.
+    """
     xp, order = array_module(x), order_of(x)
     logits, target, number = in_order(x, order), *_target(x, target, order)
     loss, blocks = xp.empty((), np.float32), blocks_for(x.size, 4) or 1
@@ -26,7 +29,10 @@ def bce_with_logits(x, target, scale):
 
 
 def bce_with_logits_backward(gy, x, target, scale):
-    """As in `reference`; the result is in the memory order of x."""
+    """gy·scale·(σ(x) - target): the gradient of `bce_with_logits` in x, gy being one value.
+
+    The result is in the memory order of x.
+    """
     xp, order = array_module(x), order_of(x)
     gx, logits = new_in_order(x, x.shape, order), in_order(x, order)
     target, number = _target(x, target, order)

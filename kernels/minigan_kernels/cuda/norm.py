@@ -25,7 +25,10 @@ SOURCES = [NORM]
 
 
 def normalize(x, weight, bias, axes, eps, slope=None):
-    """y, mean and var as in `reference`, y in the memory order of x."""
+    """y = (x - mean) / √(var + eps) · weight + bias, with the mean and variance of x over `axes`.
+
+    y is in the memory order of x.
+    """
     columns, weights = _plan(x, weight, bias, axes)
     if columns is None:
         return reference.normalize(x, weight, bias, axes, eps, slope)
@@ -47,7 +50,10 @@ def normalize(x, weight, bias, axes, eps, slope=None):
 
 
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
-    """gx, gweight and gbias as in `reference`, gx in the memory order of x."""
+    """The gradients of `normalize` in x, weight and bias (None where that is None).
+
+    gx is in the memory order of x.
+    """
     columns, weights = _plan(x, weight, bias, axes)
     if columns is None:
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
@@ -80,7 +86,10 @@ def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
 
 
 def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
-    """ggy, gx and gweight as in `reference`, the first two in the memory order of x."""
+    """The gradients of Σ ggx·gx, gx as of `normalize_backward`, in gy, x and weight (None where that is).
+
+    The first two are in the memory order of x.
+    """
     columns, weights = _plan(x, weight, None, axes)
     if columns is None:
         return reference.normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps)
@@ -110,7 +119,11 @@ def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
 
 
 def move_statistics(running_mean, running_var, mean, var, momentum, correction):
-    """As in `reference`, in place, in one launch. ValueError unless what is changed is contiguous."""
+    """Move running statistics (C,) by `momentum` towards those of `normalize`, in place; the variance is
+    multiplied by `correction`.
+
+    In one launch. ValueError unless what is changed is contiguous.
+    """
     n = running_mean.size
     for a in (running_mean, running_var):
         if a.dtype != np.float32 or a.size != n or not a.flags.c_contiguous:

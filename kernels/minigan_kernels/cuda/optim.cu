@@ -2,6 +2,8 @@
 //
 // Bytes a parameter: SGD 12 (read p and g, write p), with momentum 20; RMSprop 20; Adam 28. For 3 to 15
 // operations, so all are bound by memory. Four parameters at a time where all arrays are aligned to 16 bytes.
+// The rate is `lr + *held`, where held is null or a number on the device, so that a captured graph takes the
+// rate of the day.
 
 #include "common.cuh"
 
@@ -23,23 +25,29 @@ __device__ inline float decayed(float g, float p, float weight_decay) {
     return weight_decay != 0 ? g + weight_decay * p : g;
 }
 
+// As a float, rounded as the host rounds a setting.
+__device__ inline float rate_of(double lr, const double *held) { return (float)(held ? lr + *held : lr); }
+
 extern "C" __global__ void sgd(
-    float *__restrict__ p, const float *__restrict__ g, int64 n, float lr, float weight_decay
+    float *__restrict__ p, const float *__restrict__ g, int64 n, double lr, const double *__restrict__ held,
+    float weight_decay
 ) {
-    update(n, g, [=](float g, float &p) { p -= lr * decayed(g, p, weight_decay); }, p);
+    float rate = rate_of(lr, held);
+    update(n, g, [=](float g, float &p) { p -= rate * decayed(g, p, weight_decay); }, p);
 }
 
 // share: 1 - dampening. The first step has no buffer yet, and begins it.
 extern "C" __global__ void sgd_momentum(
-    float *__restrict__ p, const float *__restrict__ g, float *__restrict__ buffer, int64 n, float lr,
-    float momentum, float share, float weight_decay, int nesterov, int first
+    float *__restrict__ p, const float *__restrict__ g, float *__restrict__ buffer, int64 n, double lr,
+    const double *__restrict__ held, float momentum, float share, float weight_decay, int nesterov, int first
 ) {
+    float rate = rate_of(lr, held);
     update(
         n, g,
         [=](float g, float &p, float &b) {
             float d = decayed(g, p, weight_decay);
             b = first ? d : momentum * b + share * d;
-            p -= lr * (nesterov ? d + momentum * b : b);
+            p -= rate * (nesterov ? d + momentum * b : b);
         },
         p, buffer
     );
@@ -47,15 +55,16 @@ extern "C" __global__ void sgd_momentum(
 
 // share: 1 - alpha.
 extern "C" __global__ void rmsprop(
-    float *__restrict__ p, const float *__restrict__ g, float *__restrict__ square_avg, int64 n, float lr,
-    float alpha, float share, float eps, float weight_decay
+    float *__restrict__ p, const float *__restrict__ g, float *__restrict__ square_avg, int64 n, double lr,
+    const double *__restrict__ held, float alpha, float share, float eps, float weight_decay
 ) {
+    float rate = rate_of(lr, held);
     update(
         n, g,
         [=](float g, float &p, float &s) {
             float d = decayed(g, p, weight_decay);
             s = alpha * s + share * d * d;
-            p -= lr * (d / (sqrtf(s) + eps));
+            p -= rate * (d / (sqrtf(s) + eps));
         },
         p, square_avg
     );
@@ -66,10 +75,11 @@ extern "C" __global__ void rmsprop(
 extern "C" __global__ void adam(
     float *__restrict__ p, const float *__restrict__ g, float *__restrict__ exp_avg,
     float *__restrict__ exp_avg_sq, int64 n, int64 step, const int64 *__restrict__ counted, double lr,
-    double beta1, double beta2, float eps, float weight_decay
+    const double *__restrict__ held, double beta1, double beta2, float eps, float weight_decay
 ) {
     __shared__ float correction[2];
     if (counted) step += *counted;
+    if (held) lr += *held;
     if (threadIdx.x == 0) correction[0] = (float)(lr / (1 - pow(beta1, (double)step)));
     if (threadIdx.x == WARP) correction[1] = (float)sqrt(1 - pow(beta2, (double)step));
     __syncthreads();

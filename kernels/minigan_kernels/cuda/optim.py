@@ -1,8 +1,8 @@
 """Optimiser steps, each one launch over the flat arrays.
 
-Settings are rounded to float32 as NumPy rounds a Python float that meets an array; Adam's corrections for
-the step are made in float64 by the kernel, of a step that the host knows or an array holds, so that both give
-the same bits. What is changed in place has to be contiguous.
+Settings are rounded to float32 as NumPy rounds a Python float that meets an array, the rate by the kernel,
+and Adam's corrections for the step are made in float64 there: the rate and the step are known to the host or
+held by an array, and both give the same bits. What is changed in place has to be contiguous.
 """
 
 import numpy as np
@@ -16,26 +16,39 @@ SOURCES = [OPTIM]
 
 
 def sgd(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first):
-    """p and buf of `minigan_kernels.sgd`, in place. All are flat, of one length."""
+    """g += weight_decay·p; buf = momentum·buf + (1 - dampening)·g (g itself at the `first` step); p -=
+    lr·buf, or lr·(g + momentum·buf) with nesterov. buf is None without momentum.
+
+    All arrays are flat, of one length.
+    """
     if not momentum:
-        _launch("sgd", (p, g), np.float32(lr), np.float32(weight_decay))
+        _launch("sgd", (p, g), *_rate("sgd", lr), np.float32(weight_decay))
         return
-    numbers = (np.float32(v) for v in (lr, momentum, 1 - dampening, weight_decay))
-    _launch("sgd_momentum", (p, g, buf), *numbers, np.int32(nesterov), np.int32(first))
+    numbers = (np.float32(v) for v in (momentum, 1 - dampening, weight_decay))
+    _launch("sgd_momentum", (p, g, buf), *_rate("sgd", lr), *numbers, np.int32(nesterov), np.int32(first))
 
 
 def rmsprop(p, g, square_avg, lr, alpha, eps, weight_decay):
-    """p and square_avg of `minigan_kernels.rmsprop`, in place. All are flat, of one length."""
-    numbers = (np.float32(v) for v in (lr, alpha, 1 - alpha, eps, weight_decay))
-    _launch("rmsprop", (p, g, square_avg), *numbers)
+    """square_avg = alpha·square_avg + (1 - alpha)·g²; p -= lr·g / (√square_avg + eps).
+
+    All arrays are flat, of one length.
+    """
+    numbers = (np.float32(v) for v in (alpha, 1 - alpha, eps, weight_decay))
+    _launch("rmsprop", (p, g, square_avg), *_rate("rmsprop", lr), *numbers)
 
 
 def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
-    """p, exp_avg and exp_avg_sq of `minigan_kernels.adam`, in place. All are flat, of one length."""
+    """Kingma, Ba, "Adam", 2015, Algorithm 1; weight decay is added to g.
+
+    All arrays are flat, of one length.
+    """
     known, counted = known_or_counted("adam: a step", step, np.int64)
-    doubles = (np.float64(v) for v in (lr, beta1, beta2))
-    rest = np.float32(eps), np.float32(weight_decay)
-    _launch("adam", (p, g, exp_avg, exp_avg_sq), known, counted, *doubles, *rest)
+    numbers = np.float64(beta1), np.float64(beta2), np.float32(eps), np.float32(weight_decay)
+    _launch("adam", (p, g, exp_avg, exp_avg_sq), known, counted, *_rate("adam", lr), *numbers)
+
+
+def _rate(kernel, lr):
+    return known_or_counted(f"{kernel}: a rate", lr, np.float64)
 
 
 def _launch(kernel, arrays, *numbers):

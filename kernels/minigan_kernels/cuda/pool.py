@@ -17,7 +17,10 @@ MOST_NARROW = 2**30  # entries whose places are numbers of 32 bits, with room fo
 
 
 def max_pool2d(x, kernel_size, stride, padding):
-    """As in `reference`: the values, and their int64 positions. A NaN is larger than any number."""
+    """The largest value of each window, and its flat position in the image (int64; first of equals).
+
+    A NaN is larger than any number.
+    """
     N, C, H, W = x.shape
     OH, OW = out_size((H, W), kernel_size, stride, padding)
     y, index = new_images(x, N, C, OH, OW), new_images(x, N, C, OH, OW, np.int64)
@@ -28,7 +31,10 @@ def max_pool2d(x, kernel_size, stride, padding):
 
 
 def pixels_gather(x, index):
-    """As in `reference`, but NaN for positions that are on no pixel."""
+    """x (N, C, H, W), index (N, C, ...) of flat pixel positions -> the pixels, in index's shape.
+
+    NaN for positions that are on no pixel.
+    """
     (N, C, H, W), (_, _, OH, OW) = x.shape, _images("pixels_gather", index, x)
     y = new_images(x, N, C, OH, OW)
     _launch("pixels_gather", y, channels_last(x), _positions(index), y, sizes=(H * W, OH * OW, C))
@@ -36,10 +42,11 @@ def pixels_gather(x, index):
 
 
 def pixels_scatter(y, index, size, window=None):
-    """As in `reference`, but NaN for positions that are on no pixel.
+    """The adjoint of `pixels_gather`, onto images of `size` (H, W): values add where positions meet.
 
-    With a window a pixel looks for itself in the windows over it. Without one, a thread goes through all
-    the positions of a channel of an image: right, and slow for large images.
+    NaN for positions that are on no pixel. With a window a pixel looks for itself in the windows over it.
+    Without one, a thread goes through all the positions of a channel of an image: right, and slow for
+    large images.
     """
     N, C, OH, OW = _images("pixels_scatter", index, y)
     arrays = channels_last(y), _positions(index)
@@ -55,7 +62,7 @@ def pixels_scatter(y, index, size, window=None):
 
 
 def avg_pool2d(x, kernel_size, stride, padding):
-    """As in `reference`."""
+    """The mean of each window, padding counted as zeros. x (N, C, H, W) -> (N, C, OH, OW)."""
     N, C, H, W = x.shape
     OH, OW = out_size((H, W), kernel_size, stride, padding)
     y = new_images(x, N, C, OH, OW)
@@ -65,7 +72,7 @@ def avg_pool2d(x, kernel_size, stride, padding):
 
 
 def avg_pool2d_input(gy, size, kernel_size, stride, padding):
-    """As in `reference`."""
+    """The adjoint of `avg_pool2d`, for images of `size` (H, W)."""
     N, C, OH, OW = gy.shape
     x = new_images(gy, N, C, *size)
     sizes = (*size, C, OH, OW, *kernel_size, *stride, *padding)
@@ -74,7 +81,10 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
 
 
 def upsample2d(x, factors):
-    """As in `reference`: the adjoint of a pooling that adds up."""
+    """Each pixel as a block of `factors` (FH, FW) equal ones: x (N, C, H, W) -> (N, C, H·FH, W·FW).
+
+    It is the adjoint of a pooling that adds up.
+    """
     N, C, H, W = x.shape
     y = new_images(x, N, C, H * factors[0], W * factors[1])
     sizes = (*y.shape[2:], C, H, W, *factors, *factors, 0, 0)
@@ -83,7 +93,10 @@ def upsample2d(x, factors):
 
 
 def upsample2d_input(gy, factors):
-    """As in `reference`: a pooling that adds up."""
+    """The adjoint of `upsample2d`: gy (N, C, H·FH, W·FW) -> (N, C, H, W), the sums of the blocks.
+
+    It is a pooling that adds up.
+    """
     N, C, H, W = gy.shape
     OH, OW = H // factors[0], W // factors[1]
     x = new_images(gy, N, C, OH, OW)

@@ -14,7 +14,10 @@ SOURCES = [REDUCE]
 
 
 def sums(x, axes, scale=None):
-    """As in `reference`, in one launch or two."""
+    """Σ x over `axes`, or scale·Σ x, a mean; the axes stay, with size 1.
+
+    In one launch or two.
+    """
     if not x.size:
         return reference.sums(x, axes, scale)
     columns = columns_of(x, axes)
@@ -24,7 +27,7 @@ def sums(x, axes, scale=None):
 
 
 def channel_sums(y):
-    """As in `reference`: y (N, C, ...) -> (C,)."""
+    """Σ over all axes but the second, the gradient of a bias: y (N, C, ...) -> (C,)."""
     return sums(y, (0, *range(2, y.ndim))).reshape(-1)
 
 
@@ -50,7 +53,11 @@ def _sum_columns(x, y, S, R, C, plan, scale=1.0):
 
 
 def bias_leaky_relu_backward(gy, y, slope):
-    """As in `reference`, in one launch or two; the gradient is in the memory order of y."""
+    """g = `leaky_relu_backward`(gy, y), and its `channel_sums`: the gradients of y = leaky_relu(x + b),
+    of shape (N, C, ...), in x and in b.
+
+    In one launch or two; the gradient is in the memory order of y.
+    """
     if not y.size:
         return reference_dense.bias_leaky_relu_backward(gy, y, slope)
     columns = columns_of(y, (0, *range(2, y.ndim)))
@@ -71,7 +78,7 @@ def bias_leaky_relu_backward(gy, y, slope):
 
 
 def row_norms(x, eps):
-    """As in `reference`: x (N, ...) -> (N,)."""
+    """√(Σ x[n]² + eps) of each entry x[n] of the first axis: x (N, ...) -> (N,)."""
     if not x.size:
         return reference.row_norms(x, eps)
     rows = _rows(x)
@@ -92,7 +99,10 @@ def row_norms(x, eps):
 
 
 def row_norms_backward(gy, x, y):
-    """As in `reference`; the result is in the memory order of x."""
+    """gy[n] / y[n] · x[n]: the gradient of y = `row_norms` in x.
+
+    The result is in the memory order of x.
+    """
     if not x.size:
         return reference.row_norms_backward(gy, x, y)
     rows = _rows(x)

@@ -13,22 +13,34 @@ SOURCES = [SOFTMAX]
 
 
 def softmax(x, axis):
-    """As in `reference`; the result is in the memory order of x."""
+    """eˣ / Σ eˣ along `axis`, without overflow.
+
+    The result is in the memory order of x.
+    """
     return _along("softmax", axis, x)
 
 
 def softmax_backward(gy, y, axis):
-    """As in `reference`; the result is in the memory order of y."""
+    """y·(gy - Σ gy·y), y = `softmax` x.
+
+    The result is in the memory order of y.
+    """
     return _along("softmax_backward", axis, y, gy)
 
 
 def log_softmax(x, axis):
-    """As in `reference`; the result is in the memory order of x."""
+    """x - log Σ eˣ along `axis`, without overflow.
+
+    The result is in the memory order of x.
+    """
     return _along("log_softmax", axis, x)
 
 
 def log_softmax_backward(gy, y, axis):
-    """As in `reference`; the result is in the memory order of y."""
+    """gy - eʸ·Σ gy, y = `log_softmax` x.
+
+    The result is in the memory order of y.
+    """
     return _along("log_softmax_backward", axis, y, gy)
 
 
@@ -43,7 +55,10 @@ def _along(kernel, axis, x, *gy):
 
 
 def cross_entropy(x, labels):
-    """As in `reference`. A label out of range gives NaN: an error would have to wait for the GPU."""
+    """-log softmax(x[n])[labels[n]]: logits (N, C), integers in [0, C) (N,) -> (N,).
+
+    A label out of range gives NaN: an error would have to wait for the GPU.
+    """
     N, xp = len(x), array_module(x)
     y = xp.empty(N, np.float32)
     _rows("cross_entropy", x.shape, in_order(x, (0, 1)), _labels(labels, N), y)
@@ -51,7 +66,10 @@ def cross_entropy(x, labels):
 
 
 def cross_entropy_backward(gy, x, labels):
-    """As in `reference`. A label out of range gives NaN."""
+    """gy[n]·(softmax(x[n]) - (1 at the label)): the gradient of `cross_entropy` in x.
+
+    A label out of range gives NaN.
+    """
     (N, C), xp = x.shape, array_module(x)
     gx = xp.empty((N, C), np.float32)
     _rows(

@@ -87,8 +87,8 @@ def shared_bytes(plan, along_k):
 
 
 def most_shared_bytes(source):
-    """Of dynamic shared memory, of a block of any kernel on the main loop; 0 for other sources, of which only
-    `ends.cu` asks for some, within the 48 kB that every kernel has."""
+    """The bytes of dynamic shared memory that a block of any kernel on the main loop takes at most; 0 for
+    other sources, of which only `ends.cu` asks for some, within the 48 kB that every kernel has."""
     if "PRECISION" not in source.macros:
         return 0
     precision, BM, BN = (source.macros[name] for name in ("PRECISION", "BM", "BN"))
@@ -149,7 +149,7 @@ def _card(cupy, device):
 
 
 def address(array):
-    """Of the first entry."""
+    """The address of the first entry of an array."""
     return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
 
 

@@ -21,7 +21,7 @@ simulator, where a kernel is plain Python:
 So a debugger goes into them. Stop where one thread of each block multiplies, and look around:
 
     NUMBA_ENABLE_CUDASIM=1 python -m pdb examples/numba_cuda_matmul.py
-    (Pdb) b 32, row == col == 1                       a line of a kernel, and which threads stop there
+    (Pdb) b 33, row == col == 1                       a line of a kernel, and which threads stop there
     (Pdb) c
     (Pdb) p cuda.blockIdx, cuda.threadIdx, k, t     which thread this is, and where it has come to
     (Pdb) p tile_a                                  what the block holds
@@ -39,18 +39,3 @@ from .matmul import linear, matmul
 from .norm import normalize, normalize_backward
 from .pointwise import add_bias, leaky_relu, leaky_relu_backward
 from .reduce import channel_sums
-
-__all__ = [
-    "adam",
-    "add_bias",
-    "channel_sums",
-    "conv2d",
-    "conv2d_input",
-    "conv2d_weight",
-    "leaky_relu",
-    "leaky_relu_backward",
-    "linear",
-    "matmul",
-    "normalize",
-    "normalize_backward",
-]

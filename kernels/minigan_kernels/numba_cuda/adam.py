@@ -17,15 +17,15 @@ from .launch import THREADS, blocks_for, launch
 
 @cuda.jit
 def adam_entries(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay):
-    """m and v move towards g and g², p by their quotient. `step` (1,) is in the memory of the GPU, where it
-    can be counted without the host.
+    """m and v move towards g and g², p by their quotient. `step` and `lr`, (1,) each, are in the memory of
+    the GPU, where they can change without the host.
 
     The corrections of m and v are powers, in float64: 1 - β₂ᵗ in float32 would have lost four digits of
     seven. A GPU has few units for float64, so one thread of a block works them out for all.
     """
     rates = cuda.shared.array(2, np.float32)
     if cuda.threadIdx.x == 0:
-        rates[0] = lr / (1 - beta1 ** step[0])
+        rates[0] = lr[0] / (1 - beta1 ** step[0])
         rates[1] = math.sqrt(1 - beta2 ** step[0])
     cuda.syncthreads()  # until that thread has written, for the others to read
     step_size, root = rates[0], rates[1]
@@ -39,15 +39,19 @@ def adam_entries(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay):
 
 
 def adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay):
-    """As in `reference`; `step` is an integer, or an int64 array of one on the device of p.
+    """Kingma, Ba, "Adam", 2015, Algorithm 1; weight decay is added to g.
 
-    Arrays of two dtypes are left to `reference`.
+    step: an integer, or an int64 array of one on the device of p; lr: a number, or a float64 array of one
+    there. Arrays of two dtypes are left to `reference`.
     """
     if any(a.dtype != p.dtype for a in (g, exp_avg, exp_avg_sq)):
         reference.adam(p, g, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay)
         return
-    step = step.reshape(1) if isinstance(step, type(p)) else array_module(p).full(1, step, np.int64)
+    step, lr = (
+        number.reshape(1) if isinstance(number, type(p)) else array_module(p).full(1, number, dtype)
+        for number, dtype in ((step, np.int64), (lr, np.float64))
+    )
     launch(
-        *(adam_entries, blocks_for(p.size), (THREADS,), p, g, exp_avg, exp_avg_sq, step),
-        *(float(lr), float(beta1), float(beta2), np.float32(eps), np.float32(weight_decay)),
+        *(adam_entries, blocks_for(p.size), (THREADS,), p, g, exp_avg, exp_avg_sq, step, lr),
+        *(float(beta1), float(beta2), np.float32(eps), np.float32(weight_decay)),
     )

@@ -21,7 +21,10 @@ from .matmul import multiply
 
 
 def conv2d(x, w, stride, padding, dilation, groups):
-    """As in `reference`; y channels-last."""
+    """y[n, o, i, j] = Σ x̂[n, c, s·i + d·a, s·j + d·b] · w[o, c, a, b], x̂ being x padded by zeros.
+
+    y is channels-last.
+    """
     N, O, kernel = x.shape[0], w.shape[0], w.shape[2:]
     out = out_size(x.shape[2:], kernel, stride, padding, dilation)
     patches = im2col(x, out, kernel, stride, padding, dilation, groups)
@@ -31,7 +34,10 @@ def conv2d(x, w, stride, padding, dilation, groups):
 
 
 def conv2d_input(gy, w, size, stride, padding, dilation, groups):
-    """As in `reference`; gx channels-last."""
+    """The x-adjoint of `conv2d`, for images of `size` (H, W): the transposed convolution.
+
+    gx is channels-last.
+    """
     out, kernel = gy.shape[2:], w.shape[2:]
     pixels, filters = _pixels(gy, groups), _filters(w, groups)
     patches = array_module(gy).empty((groups, pixels.shape[1], filters.shape[2]), gy.dtype)
@@ -40,7 +46,7 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
 
 
 def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
-    """As in `reference`."""
+    """The w-adjoint of `conv2d`, for kernels of `kernel_size` (KH, KW)."""
     C, O = x.shape[1], gy.shape[1]
     patches = im2col(x, gy.shape[2:], kernel_size, stride, padding, dilation, groups)
     gw = array_module(x).empty((O, C // groups, *kernel_size), x.dtype)

@@ -59,7 +59,10 @@ def multiply(a, b, c):
 
 
 def matmul(a, b):
-    """As in `reference`; arrays of two dtypes are left to that."""
+    """a @ b, as NumPy has it: (..., M, K) @ (..., K, N), broadcasting the leading axes; any dtypes.
+
+    Arrays of two dtypes are left to `reference`.
+    """
     if a.dtype != b.dtype:
         return reference.matmul(a, b)
     xp = array_module(a)
@@ -75,7 +78,7 @@ def matmul(a, b):
 
 
 def linear(x, w, b, slope=None):
-    """As in `reference`: x (N, in), w (out, in), b (out,) or None -> (N, out)."""
+    """x wᵀ + b: x (N, in), w (out, in), b (out,) or None -> (N, out). slope: that of a `leaky_relu` of it."""
     y = matmul(x, w.T)
     if b is not None:
         add_bias(y, b, slope)

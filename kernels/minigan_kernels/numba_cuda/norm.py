@@ -46,8 +46,11 @@ def write_gradient(gy, x, weight, mean, var, eps, mean_g, mean_gy, gx):
 
 
 def normalize(x, weight, bias, axes, eps, slope=None):
-    """As in `reference`: x (N, C, ...) of two to four axes, y channels-last. Arrays of more axes, of two
-    dtypes, or without entries are left to that."""
+    """y = (x - mean) / √(var + eps) · weight + bias, with the mean and variance of x over `axes`.
+
+    Here x has two to four axes; arrays of more, of two dtypes, or without entries are left to
+    `reference`. y is channels-last.
+    """
     if not _is_ours(x, weight, bias):
         return reference.normalize(x, weight, bias, axes, eps, slope)
     xp, rows = array_module(x), channels_last(x)
@@ -63,7 +66,10 @@ def normalize(x, weight, bias, axes, eps, slope=None):
 
 
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
-    """As in `reference`, for the same arrays as `normalize`; gx channels-last."""
+    """The gradients of `normalize` in x, weight and bias (None where that is None).
+
+    For the same arrays as `normalize`; gx is channels-last.
+    """
     if not _is_ours(x, gy, weight, bias, mean, var):
         return reference.normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope)
     if slope is not None:  # the sign of what went into the activation is worked out again

@@ -45,21 +45,30 @@ def add_bias_entries(y, b, slope):
 
 
 def leaky_relu(x, slope):
-    """As in `reference`; images come out channels-last."""
+    """x where it is positive, else slope·x; for a slope of 0 exactly 0 there, whatever x.
+
+    Images come out channels-last.
+    """
     (x,), y, back = _flat(x)
     launch(leaky_relu_entries, blocks_for(x.size), (THREADS,), x, np.float32(slope), y)
     return back(y)
 
 
 def leaky_relu_backward(gy, y, slope):
-    """As in `reference`; images come out channels-last."""
+    """gy where the value y of `leaky_relu` is positive, else slope·gy.
+
+    Images come out channels-last.
+    """
     (gy, y), gx, back = _flat(gy, y)
     launch(leaky_relu_backward_entries, blocks_for(y.size), (THREADS,), gy, y, np.float32(slope), gx)
     return back(gx)
 
 
 def add_bias(y, b, slope=None):
-    """As in `reference`, in place: y (N, C, ...) of up to four axes; more are left to that."""
+    """y[n, c, ...] += b[c], in place: y (N, C, ...), b (C,). slope: that of a `leaky_relu` after it.
+
+    Here y has up to four axes; more are left to `reference`.
+    """
     if y.ndim > 4:
         reference.add_bias(y, b, slope)
     else:

@@ -115,7 +115,10 @@ def summed_axes(x, sums):
 
 
 def channel_sums(y):
-    """As in `reference`: y (N, C, ...) of up to four axes -> (C,); more are left to that."""
+    """Σ over all axes but the second, the gradient of a bias: y (N, C, ...) -> (C,).
+
+    Here y has up to four axes; more are left to `reference`.
+    """
     if y.ndim > 4:
         return reference.channel_sums(y)
     rows = channels_last(y)

@@ -18,6 +18,7 @@ from ..geometry import out_size, overlap
 
 
 def conv2d(x, w, stride, padding, dilation, groups):
+    """y[n, o, i, j] = Σ x̂[n, c, s·i + d·a, s·j + d·b] · w[o, c, a, b], x̂ being x padded by zeros."""
     O, _, KH, KW = w.shape
     N, _, H, W = x.shape
     OH, OW = out_size((H, W), (KH, KW), stride, padding, dilation)
@@ -27,6 +28,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
 
 
 def conv2d_input(gy, w, size, stride, padding, dilation, groups):
+    """The x-adjoint of `conv2d`, for images of `size` (H, W): the transposed convolution."""
     N, _, OH, OW = gy.shape
     _, CG, KH, KW = w.shape
     (H, W), (PH, PW) = size, padding
@@ -44,6 +46,7 @@ def conv2d_input(gy, w, size, stride, padding, dilation, groups):
 
 
 def conv2d_weight(x, gy, kernel_size, stride, padding, dilation, groups):
+    """The w-adjoint of `conv2d`, for kernels of `kernel_size` (KH, KW)."""
     KH, KW = kernel_size
     C, O = x.shape[1], gy.shape[1]
     patches = _im2col(_padded(x, padding), gy.shape[2:], kernel_size, stride, dilation, groups)

@@ -8,6 +8,7 @@ from .activation import leaky_relu, leaky_relu_backward
 
 
 def normalize(x, weight, bias, axes, eps, slope=None):
+    """y = (x - mean) / √(var + eps) · weight + bias, with the mean and variance of x over `axes`."""
     centre = average(x, axes, keepdims=True)
     y = x - centre
     var = average(y * y, axes, keepdims=True)
@@ -17,12 +18,15 @@ def normalize(x, weight, bias, axes, eps, slope=None):
 
 
 def move_statistics(running_mean, running_var, mean, var, momentum, correction):
+    """Move running statistics (C,) by `momentum` towards those of `normalize`, in place; the variance is
+    multiplied by `correction`."""
     for running, value in ((running_mean, mean), (running_var, var * correction)):
         running *= 1 - momentum
         running += momentum * value.reshape(running.shape)
 
 
 def normalize_backward(gy, x, weight, bias, mean, var, axes, eps, slope=None):
+    """The gradients of `normalize` in x, weight and bias (None where that is None)."""
     rstd = 1 / array_module(x).sqrt(var + eps)
     y = (x - mean) * rstd
     if slope is not None:
@@ -42,8 +46,11 @@ def _affine(y, weight, bias):
 
 
 def normalize_double_backward(ggx, gy, x, weight, mean, var, axes, eps):
-    """With ŷ = (x - mean) rstd and g = gy·weight, gx = rstd (g - ḡ - ŷ·mean(g ŷ)) is linear in g, and
-    symmetric: so the gradient in g is that same map of ggx. In x, both ŷ and rstd are differentiated."""
+    """The gradients of Σ ggx·gx, gx as of `normalize_backward`, in gy, x and weight (None where that is).
+
+    With ŷ = (x - mean) rstd and g = gy·weight, gx = rstd (g - ḡ - ŷ·mean(g ŷ)) is linear in g, and
+    symmetric: so the gradient in g is that same map of ggx. In x, both ŷ and rstd are differentiated.
+    """
 
     def m(t):
         return average(t, axes, keepdims=True)

@@ -15,7 +15,7 @@ WORD = np.uint64(32)
 
 
 def philox(key, counter, n, xp=np):
-    """`n` random 32-bit words, as uint32: those of the blocks counter, counter + 1, ...
+    """`n` random 32-bit words of module `xp`, as uint32: those of the blocks counter, counter + 1, ...
 
     key, counter: integers below 2**64; the counter may be an array of one uint64, as on a GPU. Block i
     holds the words 4i to 4i + 3.
@@ -42,7 +42,8 @@ def rounds(c0, c1, c2, c3, k0, k1):
 
 
 def uniform(key, counter, n, dtype, xp=np):
-    """`n` numbers in [0, 1): the top 24 bits of a word for float32, of 53 in two words for float64."""
+    """`n` numbers in [0, 1) of module `xp`: the top 24 bits of a word for float32, of 53 in two words for
+    float64; the same on every engine."""
     if np.dtype(dtype) == np.float32:
         return (philox(key, counter, n, xp) >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
     words = philox(key, counter, 2 * n, xp).astype(np.uint64)
@@ -50,9 +51,11 @@ def uniform(key, counter, n, dtype, xp=np):
 
 
 def normal(key, counter, n, dtype, xp=np):
-    """`n` standard normal numbers by Box and Muller (1958): two from each pair of uniforms.
+    """`n` standard normal numbers of module `xp`, made from the words of Philox's blocks from `counter`
+    on.
 
-    The pair is made in float64, so that float32 numbers differ between engines by rounding alone.
+    By Box and Muller (1958): two from each pair of uniforms. The pair is made in float64, so that float32
+    numbers differ between engines by rounding alone.
     """
     pairs = -(-n // 2)
     if np.dtype(dtype) == np.float32:

@@ -7,7 +7,7 @@ from ..geometry import out_size, overlap
 
 
 def max_pool2d(x, kernel_size, stride, padding):
-    """The largest value of each window, and where in the image it stood (the first of equals)."""
+    """The largest value of each window, and its flat position in the image (int64; first of equals)."""
     xp = array_module(x)
     N, C, H, W = x.shape
     OH, OW = out_size((H, W), kernel_size, stride, padding)
@@ -24,7 +24,10 @@ def max_pool2d(x, kernel_size, stride, padding):
 
 
 def pixels_gather(x, index):
-    """y[n, c, i, j] = the pixel of image x[n, c] whose flat position is index[n, c, i, j]."""
+    """x (N, C, H, W), index (N, C, ...) of flat pixel positions -> the pixels, in index's shape.
+
+    y[n, c, i, j] = the pixel of image x[n, c] whose flat position is index[n, c, i, j].
+    """
     N, C = x.shape[:2]
     pixels, places = x.shape[2] * x.shape[3], math.prod(index.shape[2:])
     picked = array_module(x).take_along_axis(x.reshape(N, C, pixels), index.reshape(N, C, places), axis=2)
@@ -32,7 +35,10 @@ def pixels_gather(x, index):
 
 
 def pixels_scatter(y, index, size, window=None):
-    """The adjoint of `pixels_gather`: values meant for one pixel add up. The window is no help here."""
+    """The adjoint of `pixels_gather`, onto images of `size` (H, W): values add where positions meet.
+
+    The window is no help here.
+    """
     xp = array_module(y)
     N, C = y.shape[:2]
     pixels = size[0] * size[1]
@@ -42,13 +48,16 @@ def pixels_scatter(y, index, size, window=None):
 
 
 def avg_pool2d(x, kernel_size, stride, padding):
-    """The mean of each window; the padding counts as zeros."""
+    """The mean of each window, padding counted as zeros. x (N, C, H, W) -> (N, C, OH, OW)."""
     out = out_size(x.shape[2:], kernel_size, stride, padding)
     return average(_windows(x, kernel_size, stride, padding, out, fill=0), (4, 5))
 
 
 def avg_pool2d_input(gy, size, kernel_size, stride, padding):
-    """The adjoint of `avg_pool2d`: each window's share goes back to its pixels."""
+    """The adjoint of `avg_pool2d`, for images of `size` (H, W).
+
+    Each window's share goes back to its pixels.
+    """
     xp = array_module(gy)
     N, C, OH, OW = gy.shape
     (H, W), (KH, KW), (PH, PW) = size, kernel_size, padding
@@ -63,7 +72,10 @@ def avg_pool2d_input(gy, size, kernel_size, stride, padding):
 
 
 def upsample2d(x, factors):
-    """Each pixel becomes a block of equal ones. Channels-last, as the next convolution has them."""
+    """Each pixel as a block of `factors` (FH, FW) equal ones: x (N, C, H, W) -> (N, C, H·FH, W·FW).
+
+    Channels-last, as the next convolution has them.
+    """
     (N, C, H, W), (FH, FW) = x.shape, factors
     pixels = x.transpose(0, 2, 3, 1).reshape(N, H, 1, W, 1, C)
     blocks = array_module(x).broadcast_to(pixels, (N, H, FH, W, FW, C))
@@ -71,7 +83,7 @@ def upsample2d(x, factors):
 
 
 def upsample2d_input(gy, factors):
-    """The adjoint of `upsample2d`: each block adds up."""
+    """The adjoint of `upsample2d`: gy (N, C, H·FH, W·FW) -> (N, C, H, W), the sums of the blocks."""
     (N, C, H, W), (FH, FW) = gy.shape, factors
     blocks = gy.transpose(0, 2, 3, 1).reshape(N, H // FH, FH, W // FW, FW, C)
     return total(blocks, (2, 4)).transpose(0, 3, 1, 2)

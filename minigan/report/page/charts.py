@@ -8,7 +8,7 @@ import numpy as np
 
 from minigan.report.plots import running_mean
 
-from .checks import names, number, numbers
+from .checks import names, names_in, number, numbers
 
 MOST = 400  # points of a curve
 
@@ -46,15 +46,18 @@ def thinned(n: int, most: int) -> list[int]:
     return sorted({*range(0, n, k), *([n - 1] if n else [])})
 
 
-def losses(metrics: list[dict]) -> list[Chart]:
-    """What each step says: the losses, and what else there is in two more charts or fewer."""
-    known = [name for name in (metrics[0] if metrics else {}) if name != "step"]
+def losses(metrics: list[dict], critic: bool = False) -> list[Chart]:
+    """What each step says: the losses, what judges said on average, and what else there is."""
+    known = names_in(metrics)
     losses = [name for name in known if name.endswith("loss")]
-    means = [name for name in known if name in ("d_real", "d_fake")]
+    judges = [name.removesuffix("_real") for name in known if name.endswith("_real")]
+    means = {judge: [n for n in known if n in (f"{judge}_real", f"{judge}_fake")] for judge in judges}
+    told = {name for names in means.values() for name in names}
+    unit = "the critic's number" if critic else "probability of being real"
     groups = [
         ("losses", "Losses", "loss", losses),
-        ("means", "What D says on average", "probability of being real", means),
-        ("others", "Of the critic", "", [name for name in known if name not in losses + means]),
+        *((f"means-{j}", f"What {j.upper()} says on average", unit, names) for j, names in means.items()),
+        ("others", "What else a step says", "", [n for n in known if n not in losses and n not in told]),
     ]
     return [
         Chart(id, title, unit, [smoothed(metrics, name) for name in group], note=smoothing(metrics))
@@ -64,6 +67,8 @@ def losses(metrics: list[dict]) -> list[Chart]:
 
 
 def smoothed(metrics, name) -> dict:
+    """A quantity as it was and its running mean, over the records that have it."""
+    metrics = [record for record in metrics if name in record]
     kept = thinned(len(metrics), MOST)
     values = [number(record, name) for record in metrics]
     smooth = mean_of_known(np.array(values, float), window(metrics))
@@ -95,22 +100,36 @@ def smoothing(metrics) -> str:
 
 
 def outputs(looks: list[dict], critic: bool) -> list[Chart]:
-    """How D judges, from the looks of the doctor."""
-    charts = []
-    kinds = [("real", "D(x), real"), ("fake", "D(G(z)), generated")]
-    if looks and "output" in looks[0]:
-        unit = "the critic's number" if critic else "probability of being real"
-        series = [quantiles(looks, kind, name) for kind, name in kinds]
-        note = "Median, and the middle 50 % and 90 % of a batch."
-        charts += [
-            Chart("outputs", "What D says of a batch", unit, series, note, range=None if critic else (0, 1))
+    """How each judge judges, from the looks of the doctor."""
+    charts, unit = [], "the critic's number" if critic else "probability of being real"
+    for judge in of_networks(looks, "judges"):
+        D, of = judge.upper(), ("judges", judge)
+        series = [
+            quantiles(looks, name, *of, "output", kind)
+            for kind, name in (("real", "real"), ("fake", "generated"))
         ]
-    right = [line(looks, name, "accuracy", kind) for kind, name in (("real", "real"), ("fake", "generated"))]
-    return charts + present("accuracy", "How often D is right", "share of the batch", right, range=(0, 1))
+        note = "Median, and the middle 50 % and 90 % of a batch."
+        charts += present(
+            *(f"outputs-{judge}", f"What {D} says of a batch", unit, series, note),
+            range=None if critic else (0, 1),
+        )
+        right = [
+            line(looks, name, *of, "accuracy", kind)
+            for kind, name in (("real", "real"), ("fake", "generated"))
+        ]
+        charts += present(
+            *(f"accuracy-{judge}", f"How often {D} is right", "share of the batch", right), range=(0, 1)
+        )
+    return charts
 
 
-def quantiles(looks, kind, name):
-    rows = [numbers(look, "output", kind) for look in looks]
+def of_networks(looks, key) -> list[str]:
+    """The names that the looks have under a key, each once."""
+    return list(dict.fromkeys(name for look in looks for name in names(look, key)))
+
+
+def quantiles(looks, name, *keys):
+    rows = [numbers(look, *keys) for look in looks]
     low, lower, middle, upper, high = ([row[i] if len(row) == 5 else None for row in rows] for i in range(5))
     return {
         "name": name,
@@ -128,8 +147,8 @@ def gradients(looks: list[dict]) -> list[Chart]:
     ]
     charts = []
     for key, title, unit in kinds:
-        for short, network in (("G", "generator"), ("D", "discriminator")):
-            layers = names(looks[-1], key, network) if looks else []
+        for network in of_networks(looks, key):
+            layers = names(looks[-1], key, network)
             series = [
                 line(looks, name.removesuffix(".weight"), key, network, name)
                 for name in layers
@@ -137,7 +156,7 @@ def gradients(looks: list[dict]) -> list[Chart]:
             ]
             note = "The weights of each layer, from the first to the last; biases are left out."
             charts += present(
-                f"{key}-{short}", f"{title} of {short}", unit, series, note, log=True, ramp=True
+                f"{key}-{network}", f"{title} of {network}", unit, series, note, log=True, ramp=True
             )
     return charts
 
@@ -183,16 +202,16 @@ def modes(looks) -> list[Chart]:
 
 def health(looks: list[dict], critic: bool) -> list[Chart]:
     """What else a look sees."""
-    both = ("D", "discriminator"), ("G", "generator")
     dead, drift = (
-        [line(looks, short, key, network) for short, network in both]
+        [line(looks, network, key, network) for network in of_networks(looks, key)]
         for key in ("dead_units", "batch_norm_drift")
     )
     slope = [line(looks, "steepest of a batch", "lipschitz")]
-    swings = [] if critic else [line(looks, "loss of D", "oscillation")]
+    judges = [] if critic else of_networks(looks, "judges")
+    swings = [line(looks, f"loss of {judge.upper()}", "judges", judge, "oscillation") for judge in judges]
     return (
         present("slope", "The critic's slope", "|∇D|", slope, "A lower bound of it.", level=(1.0, "wanted"))
-        + present("swings", "Oscillation", "deviation", swings, "Of the smoothed loss of D over ten looks.")
+        + present("swings", "Oscillation", "deviation", swings, "Of the smoothed loss over ten looks.")
         + present(
             "dead", "Dead units", "share of all", dead, "No sample of the batch turns them on.", range=(0, 1)
         )
@@ -211,7 +230,7 @@ def evaluations(lines: list[dict], evaluation: dict | None) -> list[Chart]:
         if row["floor"] is not None
     }
     charts = []
-    for i, name in enumerate(name for name in (lines[0] if lines else {}) if name != "step"):
+    for i, name in enumerate(names_in(lines)):
         charts += present(f"metric-{i}", name, "", [line(lines, name, name)], level=floors.get(name))
     return charts
 

@@ -42,7 +42,7 @@ def number(record: dict, *keys: str) -> float | None:
 
 
 def numbers(record: dict, *keys: str) -> list[float | None]:
-    """The same of a list of numbers; empty if there is none."""
+    """The list of numbers in a line under these keys, None for what is not finite; empty if there is none."""
     values = under(record, keys)
     if not isinstance(values, list | None):
         raise damaged(record, keys, values)
@@ -55,6 +55,11 @@ def names(record: dict, *keys: str) -> list[str]:
     if not isinstance(values, dict | None):
         raise damaged(record, keys, values)
     return list(values or {})
+
+
+def names_in(records: list[dict]) -> list[str]:
+    """What the records have beside the step, each name once, in the order in which it came."""
+    return list(dict.fromkeys(name for record in records for name in record if name != "step"))
 
 
 def under(record, keys):

@@ -3,6 +3,7 @@
 from minigan import metrics
 
 from .charts import Chart, line, present, smoothed, window
+from .checks import names_in
 from .facts import Facts
 from .page import Section, rendered
 from .pictures import film
@@ -50,7 +51,7 @@ def losses(runs) -> list[Chart]:
     note = f"Means over a fiftieth of each run: {', '.join(f'{window(f.metrics):,}' for f in runs)} steps."
     return [
         Chart(f"metric-{i}", name, "", series_of(runs, "metrics", name, smooth), note)
-        for i, name in enumerate(names_in(runs, "metrics"))
+        for i, name in enumerate(names_of(runs, "metrics"))
     ]
 
 
@@ -58,15 +59,14 @@ def evaluations(runs) -> list[Chart]:
     """Each quantity of evaluations.jsonl, a curve a run."""
     return [
         chart
-        for i, name in enumerate(names_in(runs, "evaluations"))
+        for i, name in enumerate(names_of(runs, "evaluations"))
         for chart in present(f"evaluation-{i}", name, "", series_of(runs, "evaluations", name, plain))
     ]
 
 
-def names_in(runs, attribute) -> list[str]:
-    """The quantities of the first lines of all runs, each once."""
-    firsts = [lines[0] for facts in runs if (lines := getattr(facts, attribute))]
-    return list(dict.fromkeys(name for first in firsts for name in first if name != "step"))
+def names_of(runs, attribute) -> list[str]:
+    """The quantities in the lines of all runs, each once."""
+    return names_in([line for facts in runs for line in getattr(facts, attribute)])
 
 
 def series_of(runs, attribute, name, curve) -> list[dict]:
@@ -74,7 +74,7 @@ def series_of(runs, attribute, name, curve) -> list[dict]:
     found = []
     for facts in runs:
         lines = getattr(facts, attribute)
-        there = lines and name in lines[0]
+        there = any(name in line for line in lines)
         found.append({**curve(lines if there else [], name), "name": facts.name})
     return found
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigan.report.samples import as_pixels, picture_of, tiles
+from minigan.report.samples import as_pixels, picture_of, side_by_side, tiles
 
 from .pictures import embedded
 
@@ -16,6 +16,7 @@ class Exhibits:
     walks, labelled: (n, steps, ...), walks in the noise and from class to class. samples: some samples, and
     neighbours: the training image nearest to each. distances: between the two. between_real: what it is on
     average from one training image to the nearest of the others. points: of data in the plane, (N, 2).
+    own: (text, arrays of images) that the model shows itself; of several arrays the images side by side.
     missing: sentences that say what is not there, and why.
     """
 
@@ -26,7 +27,12 @@ class Exhibits:
     distances: np.ndarray | None = None
     between_real: float | None = None
     points: np.ndarray | None = None
+    own: list[tuple[str, list[np.ndarray]]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+
+    def shown(self) -> list[tuple[str, str]]:
+        """(what it is, picture) of the model's own."""
+        return [(text, embedded(tiles(*side_by_side(arrays)))) for text, arrays in self.own]
 
     def strips(self) -> list[tuple[str, str]]:
         """(what it is, picture) of the walks."""

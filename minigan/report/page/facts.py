@@ -3,8 +3,6 @@
 import dataclasses
 import shlex
 
-from minigan.gans import is_critic
-
 from .checks import checked_evaluation, checked_records, checked_verdict
 
 
@@ -20,7 +18,8 @@ class Facts:
     def __init__(self, run):
         self.run, self.name = run, run.path.resolve().name
         self.options, self.cfg = run.options(), run.hyperparameters()
-        self.critic, self.images = is_critic(run.model()), len(run.config["shape"]) == 3
+        self.model, self.fields = run.model(), run.fields()
+        self.critic, self.images = self.model.is_critic(self.cfg), len(self.fields.shape) == 3
         self.metrics = checked_records(run.metrics_path, run.metrics())
         self.evaluations = checked_records(run.evaluations_path, run.evaluations())
         self.looks = checked_records(run.diagnostics_path, run.diagnostics())
@@ -30,6 +29,13 @@ class Facts:
         self.sheets = run.sheets()
         self.frames = {step: run.frame_path(step) for step in self.sheets if run.frame_path(step).exists()}
         self.real = run.samples / "real.png"
+
+    @property
+    def sheet(self) -> list[str]:
+        """What the samples of a sheet are made up of, by name, side by side."""
+        made = [*self.model.makes] or ["samples"]
+        given = [name for name in self.model.names("make") if name in self.fields]
+        return [*given, *made, *self.model.makes.values()]
 
     @property
     def step(self) -> int:

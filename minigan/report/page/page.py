@@ -37,10 +37,8 @@ def page(facts: Facts, exhibits: Exhibits) -> str:
     game = plane(facts, exhibits.points)
     pictures = None if game else film(facts.sheets)
     sections = [
-        Section("training", "Training", charts.losses(facts.metrics)),
-        Section(
-            "discriminator", "The critic" if critic else "The discriminator", charts.outputs(looks, critic)
-        ),
+        Section("training", "Training", charts.losses(facts.metrics, critic)),
+        Section("judges", "The critic" if critic else "The discriminator", charts.outputs(looks, critic)),
         Section("variety", "Variety of the samples", charts.samples(looks)),
         Section(
             "gradients",

@@ -24,9 +24,9 @@ function plane(root, game) {
   const side = game.side;
   const real = unpack(game.real, Int16Array);
   const frames = game.frames.map((f) => ({
-    surface: unpack(f.surface, Float32Array),
+    surface: f.surface && unpack(f.surface, Float32Array), // of a model with a judge
     points: unpack(f.points, Int16Array),
-    arrows: unpack(f.arrows, Float32Array),
+    arrows: f.arrows && unpack(f.arrows, Float32Array),
     grids: f.grids.map((rows) => rows.map((row) => unpack(row, Int16Array))),
   }));
   const small = document.createElement("canvas");
@@ -107,11 +107,12 @@ function plane(root, game) {
       pen.stroke();
     }
     if (shown.arrows) ascents(pen, arrows, size);
+    root.querySelector(".scale").style.visibility = shown.surface ? "visible" : "hidden";
+    if (!surface) return;
     const told = game.critic ? range(surface).map((v) => v.toPrecision(3)) : ["0, generated", "1, real"];
     const middle = game.critic ? "the critic’s number" : "D, ½";
     const ends = [told[0], middle, told[1]];
     root.querySelectorAll(".scale span").forEach((span, i) => (span.textContent = ends[i]));
-    root.querySelector(".scale").style.visibility = shown.surface ? "visible" : "hidden";
   }
 
   function lines(pen, rows, x, y) {
@@ -151,7 +152,7 @@ function plane(root, game) {
     pen.stroke();
   }
 
-  canvas.addEventListener("pointermove", (event) => {
+  if (frames[0].surface) canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();
     const place = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height];
     const [column, row] = place.map((v) => Math.min(side - 1, Math.max(0, Math.round(v * (side - 1)))));

@@ -9,7 +9,7 @@ import numpy as np
 from minigan.data.mixtures import MIXTURES
 from minigan.errors import MiniganError
 from minigan.files import read_npz
-from minigan.gans import is_conditional
+from minigan.gans.settings import packs_of
 from minigan.metrics import mixture_modes
 from minigan.metrics.divergence import Cells
 
@@ -17,6 +17,7 @@ from .charts import Chart, thinned
 from .facts import Facts
 
 FRAMES = 60
+OF_A_JUDGE = "surface", "arrows"  # of models that have one
 UNIT = 8000  # of the whole numbers that places are told in: so many from the middle to the edge
 
 
@@ -43,50 +44,55 @@ def plane(facts: Facts, points: np.ndarray | None) -> Plane | None:
     extent = float(frames[0]["extent"])
     data = {
         "steps": kept,
-        "side": len(frames[0]["surface"]),
+        "side": len(frames[0].get("surface", ())),
         "extent": extent,
         "unit": UNIT,
         "critic": facts.critic,
         "real": places(frames[0]["real"], extent),
         "frames": [
             {
-                "surface": packed(frame["surface"].astype("<f4")),
+                "surface": packed(frame["surface"].astype("<f4")) if "surface" in frame else None,
                 "points": places(frame["points"], extent),
-                "arrows": packed(frame["arrows"].astype("<f4")),
+                "arrows": packed(frame["arrows"].astype("<f4")) if "arrows" in frame else None,
                 "grids": [[places(row, extent) for row in grid] for grid in frame.get("grids", ())],
             }
             for frame in frames
         ],
     }
     charts = divergences(kept, frames, points, extent) + mode_charts(kept, frames, facts.options.data)
-    return Plane(data, charts, *told(facts, "grids" in frames[0], len(steps) - len(kept)))
+    return Plane(data, charts, *told(facts, frames[0], len(steps) - len(kept)))
 
 
-def told(facts, grid, dropped):
+def told(facts, frame, dropped):
     """(layers, notes)."""
     says = "the critic's number" if facts.critic else "D's probability of being real"
+    judged = "surface" in frame
     layers = [
-        ("surface", f"{says}, orange low, blue high"),
+        *([("surface", f"{says}, orange low, blue high")] if judged else []),
         ("real", "real points, dark (light where the page is dark)"),
         ("generated", "generated points, yellow, always from the same noise"),
-        ("arrows", "the way D's value rises at some generated points, longer where steeper"),
+        *(
+            [("arrows", "the way D's value rises at some generated points, longer where steeper")]
+            if judged
+            else []
+        ),
     ]
-    latent, notes = facts.cfg.latent, []
-    if grid:
+    latent, notes = getattr(facts.cfg, "latent", None), []
+    if "grids" in frame:
         shape = (
             "a grid of the noise between -2 and 2" if latent == 2 else "the noise between -2 and 2, a line"
         )
-        layers.insert(1, ("grid", f"where G takes {shape}"))
+        layers.insert(int(judged), ("grid", f"where G takes {shape}"))
     else:
         notes.append(
             f"G's noise has {latent} dimensions: with --latent 2 the page shows where G takes a grid of it."
         )
-    if is_conditional(facts.run.model()):
+    if facts.model.labelled:
         notes.append("D is told a label; what it says of a place is the mean over all of them.")
-    if facts.cfg.pack > 1:
+    if packs_of(facts.cfg) > 1:
         notes.append(
-            f"D judges {facts.cfg.pack} points together; what it says of one is the mean over some company "
-            "of real ones."
+            f"D judges {packs_of(facts.cfg)} points together; what it says of one is the mean over some "
+            "company of real ones."
         )
     if dropped:
         notes.append(f"{dropped} of the {len(facts.frames)} frames in the run are left out, evenly.")
@@ -116,7 +122,7 @@ def divergences(steps, frames, points, extent) -> list[Chart]:
 
 
 def mode_charts(steps, frames, name) -> list[Chart]:
-    """Of a mixture whose modes are known."""
+    """The charts of a mixture whose modes are known; none of other data."""
     if name not in MIXTURES:
         return []
     mixture = MIXTURES[name]
@@ -152,6 +158,8 @@ def opened(path: Path) -> dict[str, np.ndarray]:
     shapes = {"points": (-1, 2), "real": (-1, 2), "arrows": (-1, 4), "surface": (-1, -1), "extent": ()}
     for name, shape in shapes.items():
         a = arrays.get(name)
+        if a is None and name in OF_A_JUDGE:
+            continue
         if (
             a is None
             or a.ndim != len(shape)

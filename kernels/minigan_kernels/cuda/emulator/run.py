@@ -107,7 +107,7 @@ class Program:
         self.source = source
 
     def launch(self, kernel, grid, block, args, shared):
-        """As `Source.launch`, for NumPy arrays."""
+        """Run a kernel in the emulator on NumPy arrays, with the arguments of `Source.launch`."""
         library, tiles = self._library(_settings.watched)
         call, names, parameters = _kernel(library, self.source.path.name, kernel)
         _check(kernel, names, parameters, args)

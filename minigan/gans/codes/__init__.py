@@ -1,0 +1,1 @@
+"""Models that encode what they see, and decode what they make."""

@@ -1,0 +1,1 @@
+"""Models whose samples are made from noise."""

@@ -1,0 +1,1 @@
+"""What several models share: networks and penalties, never a loop."""

@@ -1,0 +1,27 @@
+"""Noise, as the input of a generator."""
+
+import numpy as np
+
+from minigan import backend
+from minigan.errors import MiniganError
+
+
+def normal(n, latent, rng, truncation=None):
+    """n vectors of normal noise, (n, latent); see `truncated`."""
+    z = rng.normal((n, latent))
+    return z if truncation is None else truncated(backend.to_numpy(z), truncation)
+
+
+def truncated(z: np.ndarray, limit: float) -> np.ndarray:
+    """Normal noise pulled into [-limit, limit], where it has the normal distribution cut off there.
+
+    Each number keeps its rank, so that a seed gives a tamer form of the same sample. The truncation
+    trick: Brock, Donahue, Simonyan, "Large scale GAN training", 2019, section 3.1.
+    MiniganError for a limit that is not above 0.
+    """
+    from scipy.special import ndtr, ndtri  # takes longer to import than all of minigan
+
+    if not limit > 0:
+        raise MiniganError(f"truncation must be above 0, got {limit}")
+    low, high = ndtr(-limit), ndtr(limit)
+    return ndtri(low + ndtr(z.astype(np.float64)) * (high - low)).astype(z.dtype)

@@ -1,0 +1,163 @@
+"""Samples that have a truth each: how near they are to it, and whether they are as sharp and as varied."""
+
+from functools import partial
+
+import numpy as np
+
+from minigan import functional as F
+from minigan import nn
+from minigan.autograd import Tensor, grad, no_grad
+from minigan.data.facades import LABELS, read_map
+from minigan.errors import MiniganError, did_you_mean
+from minigan.optim import Adam
+from minigan.optim.lr_scheduler import CosineAnnealingLR
+from minigan.random import Generator
+
+from .pictures import psnr, ssim
+
+SAMPLES = 500  # of a draw
+BATCH = 100
+
+
+class MapReader:
+    """A network that reads the map of a picture of `facades` back: the label of each pixel, from what is
+    around it. Trained on real pictures and their maps; `accuracy` is its share of right pixels on others.
+
+    train, test: `data.Pairs` of a map x and a picture y.
+    """
+
+    def __init__(self, train, test, steps: int = 500, seed: int = 0):
+        rng, layers, channels = Generator(seed), [], train.y.shape[0]
+        for width, dilation in ((16, 1), (16, 2), (16, 4), (16, 1)):
+            layers += [
+                nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation, bias=False, generator=rng),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+            ]
+            channels = width
+        self.network = nn.Sequential(*layers, nn.Conv2d(channels, len(LABELS), 1, generator=rng))
+        optimizer = Adam(self.network.parameters(), 3e-3)
+        schedule = CosineAnnealingLR(optimizer, steps)
+        batches = train.batches(min(16, len(train)), seed)
+        for _ in range(steps):
+            x, y = next(batches)
+            logits = F.reshape(F.permute(self.network(Tensor(y)), 0, 2, 3, 1), -1, len(LABELS))
+            loss = F.cross_entropy(logits, read_map(x).reshape(-1))
+            optimizer.step(grad(loss, optimizer.params))
+            schedule.step()
+        self.network.eval()
+        x, y = test.batch(np.arange(min(SAMPLES, len(test))))
+        self.accuracy = self.right(y, read_map(x))
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """int64 (N, H, W), the number in `facades.LABELS` of each pixel of pictures (N, 3, H, W)."""
+        with no_grad():
+            logits = (self.network(Tensor(pictures[i : i + BATCH])) for i in range(0, len(pictures), BATCH))
+            return np.concatenate([x.numpy().argmax(axis=1) for x in logits])
+
+    def right(self, pictures: np.ndarray, labels: np.ndarray) -> float:
+        """The share of pixels that it reads as the map (N, H, W) has them."""
+        return float((self(pictures) == labels).mean())
+
+
+def gradient_energy(pictures: np.ndarray) -> float:
+    """The mean square of the differences of neighbouring pixels: blurred pictures have less."""
+    return float(sum((np.diff(pictures, axis=axis).astype(np.float64) ** 2).mean() for axis in (2, 3)))
+
+
+def colour_spread(pictures: np.ndarray, labels: np.ndarray) -> float:
+    """How much the mean colour of a part differs from house to house: the deviation, the mean over the parts
+    that are of any colour and the channels. pictures: (N, 3, H, W). labels: (N, H, W)."""
+    found = []
+    for part in ("sky", "wall", "roof", "door"):
+        where = labels == [*LABELS].index(part)
+        there = where.any(axis=(1, 2))
+        total = (pictures * where[:, None]).sum(axis=(2, 3), dtype=np.float64)[there]
+        found.append((total / where.sum(axis=(1, 2))[there][:, None]).std(axis=0).mean())
+    return float(np.mean(found))
+
+
+METRICS = {  # of samples, truths: the quantity, and what the truth itself gets
+    "distance": {"L1": lambda made, true: np.abs(made - true).mean()},
+    "psnr": {"PSNR": psnr},
+    "ssim": {"SSIM": ssim},
+    "sharpness": {
+        "sharpness over the truth's": lambda made, true: gradient_energy(made) / gradient_energy(true)
+    },
+}
+OF_MAPS = "map", "colours"
+OF_PAIRS = *METRICS, *OF_MAPS
+
+
+def names_for(data) -> list[str]:
+    """The metrics that there are for pairs like these."""
+    return [*METRICS, *(OF_MAPS if data.name == "facades" else ())]
+
+
+def check_names(names, data):
+    """MiniganError unless there are these metrics of such pairs."""
+    known = names_for(data)
+    for name in names:
+        if name not in known:
+            raise MiniganError(f"unknown metric {name!r} of pairs; {did_you_mean(name, known)}")
+
+
+def evaluate_pairs(
+    draw,
+    train,
+    test,
+    names=None,
+    n: int | None = None,
+    draws: int = 3,
+    seed: int = 0,
+    say=print,
+    progress=lambda words: None,
+) -> dict:
+    """An evaluation, in the form of `metrics.evaluate`, of samples beside their truths.
+
+    draw(n, seed): (inputs, samples, truths), images (n, C, H, W) in [-1, 1]. train, test: the `data.Pairs`
+    that were learned from and are held out. names: of METRICS, and of facades also of OF_MAPS; by default
+    all.
+    n: samples of a draw, by default 500, and at most the held-out pairs.
+
+    of maps: "map read back", the share of pixels whose label a network of ours that has seen real pictures
+    alone reads as the map has it; the floor is its share on the true pictures. "colour spread over the
+    truth's", see `colour_spread`.
+    MiniganError for an unknown metric.
+    """
+    names = names_for(train) if names is None else list(names)
+    check_names(names, train)
+    n = min(n or SAMPLES, len(test))
+    reader = None
+    if "map" in names:
+        progress("training the reader of maps")
+        reader = MapReader(train, test)
+        say(f"reader of maps: {reader.accuracy:.2%} of the pixels of held-out true pictures")
+    rng, measured, floors = Generator(seed), {}, {}
+    for k in range(1, draws + 1):
+        say(f"draw {k} of {draws}: {n:,} samples")
+        x, made, true = draw(n, int(rng.integers(0, 2**31)))
+        found = {q: f(made, true) for name in names for q, f in METRICS.get(name, {}).items()}
+        if "map" in names:
+            labels = read_map(x)
+            found["map read back"], floors["map read back"] = (
+                reader.right(made, labels),
+                reader.right(true, labels),
+            )
+        if "colours" in names:
+            spread = partial(colour_spread, labels=read_map(x))
+            found["colour spread over the truth's"] = spread(made) / spread(true)
+        for quantity, value in found.items():
+            measured.setdefault(quantity, []).append(float(value))
+    rows = {
+        quantity: {**summary(values), "floor": floors.get(quantity), "n": n}
+        for quantity, values in measured.items()
+    }
+    return {"metrics": rows, "classifier": None}
+
+
+def summary(values: list[float]) -> dict:
+    """{"value", "error"}: the mean over draws and its standard error, None for one; infinite is None."""
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    value = float(np.mean(values))
+    return {"value": value if np.isfinite(value) else None, "error": error if np.isfinite(value) else None}

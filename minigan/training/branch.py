@@ -1,0 +1,46 @@
+"""A new run that begins where another one was at a step."""
+
+import os
+import shutil
+from pathlib import Path
+
+from minigan.errors import MiniganError
+from minigan.files import sync_folder, write_atomically
+
+from .records import lines_up_to
+from .run import Run, unused
+
+
+def branch(origin: Path, step: int | None = None, out: Path | None = None) -> Run:
+    """A run folder that is as that of `origin` was at `step`, by default at its newest good checkpoint; to go
+    on with by `resume`. Nothing of `origin` is changed, and another process may train in it.
+
+    out: the folder to make, by default ORIGIN-from-STEP beside it. It is made aside and renamed: a kill
+    leaves a whole one or none.
+    MiniganError if there is no good checkpoint of `step`, `out` exists, or the disk does not take it.
+    """
+    run = Run.open(origin)
+    checkpoint = run.checkpoint(step)
+    step = checkpoint.step
+    folder = out or unused(run.path.with_name(f"{run.path.resolve().name}-from-{step}"))
+    if folder.exists():
+        raise MiniganError(f"{folder} exists; choose another with --out")
+    aside = folder.with_name(f"{folder.name}.unfinished")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
+        for inner in (run.checkpoints, run.samples):
+            (aside / inner.name).mkdir(parents=True)
+        for path in (checkpoint.path, checkpoint.path.with_suffix(".json")):
+            write_atomically(aside / run.checkpoints.name / path.name, path.read_bytes())
+        for path in run.samples.glob("*"):
+            if path.name == "real.png" or path in run.samples_up_to(step):
+                shutil.copy2(path, aside / run.samples.name)
+        for file in run.records:
+            if file.exists():
+                write_atomically(aside / file.name, lines_up_to(file, step))
+        write_atomically(aside / "config.toml", (run.path / "config.toml").read_bytes())
+        os.replace(aside, folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise MiniganError(f"cannot write {folder}: {error.strerror or error}") from error
+    return Run.open(folder)

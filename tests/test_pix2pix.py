@@ -1,0 +1,288 @@
+"""pix2pix: the U-Net and its noise, PatchGAN's patches, the games, data of pairs, and a twin in PyTorch."""
+
+import io
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from minigan import Generator, Tensor, grad, nn, training
+from minigan import functional as F
+from minigan.cli import main
+from minigan.data import Field, Fields, load
+from minigan.errors import MiniganError
+from minigan.gans import model_named
+from minigan.gans.images import pix2pix
+from minigan.gans.parts.patchgan import patch_discriminator
+from minigan.gans.parts.unet import UNet
+from minigan.metrics.paired import MapReader, colour_spread, gradient_energy
+from minigan.testing import assert_close, check_model
+from minigan.training import Options, Sampler
+
+MODEL = model_named("pix2pix")
+
+
+def fields(size=16, channels=(3, 3)):
+    x, y = (Field("image", (c, size, size)) for c in channels)
+    return Fields({"x": x, "y": y})
+
+
+def parts_of(size=16, channels=(3, 3), **settings):
+    cfg = pix2pix.Config(**{"width": 4, "batch_size": 4, **settings}).fitted(fields(size, channels))
+    return cfg, MODEL.parts(cfg, fields(size, channels), Generator(0))
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64])
+def test_the_net_has_a_skip_for_each_halving_and_makes_images_of_any_channels(size):
+    _, parts = parts_of(size, (1, 3))
+    G, rng = parts["G"], Generator(1)
+    assert len(G.down) == len(G.up) == pix2pix.depth_of(size) == int(np.log2(size)) - 1
+    x, noise = rng.uniform((2, 1, size, size), -1, 1), rng.uniform((2, G.noise_size))
+    made = G(Tensor(x), Tensor(noise))
+    assert made.shape == (2, 3, size, size)
+    assert np.abs(made.numpy()).max() <= 1
+
+
+def test_noise_decides_what_is_dropped_and_nothing_else_does():
+    _, parts = parts_of(32)
+    G = parts["G"].eval()
+    x = Tensor(Generator(1).uniform((2, 3, 32, 32), -1, 1))
+    a, b = (Generator(seed).uniform((2, G.noise_size)) for seed in (2, 3))
+    once, again, other = (G(x, Tensor(noise)).numpy() for noise in (a, a, b))
+    np.testing.assert_array_equal(once, again)
+    assert np.abs(once - other).max() > 0
+    above = np.where(a >= 0.5, 0.99, 0.01).astype(np.float32)  # the same coins
+    np.testing.assert_array_equal(G(x, Tensor(above)).numpy(), once)
+
+
+def test_half_of_the_units_are_dropped_and_the_others_doubled():
+    net = UNet(1, 1, 4, 3, 16, nn.BatchNorm2d).eval()
+    inside = []
+    net.up[0].register_forward_hook(lambda layer, inputs, output: inside.append(output.numpy()))
+    net.up[1].register_forward_hook(lambda layer, inputs, output: inside.append(inputs[0].numpy()))
+    x, noise = Generator(1).uniform((64, 1, 16, 16)), Generator(2).uniform((64, net.noise_size))
+    net(Tensor(x), Tensor(noise))
+    before, after = inside[0], inside[1][:, : inside[0].shape[1]]
+    kept = after != 0
+    assert abs(kept[before != 0].mean() - 0.5) < 0.02
+    np.testing.assert_allclose(after[kept], 2 * before[kept], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("layers", "field"), [(1, 16), (2, 34), (3, 70)])
+def test_a_patch_is_as_large_as_the_paper_says(layers, field):
+    """What one number of D depends on, by its gradient in the image."""
+    D = patch_discriminator(1, 2, layers, lambda channels: nn.Identity()).to(np.float64)
+    x = Tensor(Generator(0).uniform((1, 1, 96, 96), -1, 1, np.float64), requires_grad=True)
+    out = D(x)
+    (g,) = grad(out[0, 0, out.shape[2] // 2, out.shape[3] // 2], x)
+    rows = np.flatnonzero(np.abs(g.numpy()[0, 0]).sum(axis=1))
+    assert rows[-1] - rows[0] + 1 == field
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", [{}, {"game": "lsgan", "norm": "instance"}, {"game": "none", "distance": "l2"}]
+)
+def test_pix2pix_keeps_the_contract(settings):
+    check_model("pix2pix", width=2, **settings)
+
+
+def test_by_least_squares_d_is_a_critic_and_without_a_game_there_is_none():
+    assert MODEL.is_critic(pix2pix.Config(game="lsgan"))
+    assert not MODEL.is_critic(pix2pix.Config())
+    _, parts = parts_of(game="none")
+    assert parts.keys() == {"G", "opt_g"}
+
+
+@pytest.mark.parametrize("size", [12, 33, 4])
+def test_sizes_that_cannot_be_halved_to_two_are_refused(size):
+    with pytest.raises(MiniganError, match="8, 16, 32"):
+        pix2pix.Config(size=size).fitted(fields(size))
+
+
+def test_other_data_are_refused_with_those_that_fit(capsys):
+    assert main(["train", "pix2pix", "--data=digits"]) == 2
+    said = capsys.readouterr().err
+    assert "pair" in said
+    assert "facades" in said
+    assert main(["train", "dcgan", "--data=facades"]) == 2
+    assert "digits" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run"
+    cfg = pix2pix.Config(steps=12, batch_size=8, width=4)
+    options = Options(checkpoint_every=6, evaluate_every=6, evaluate_n=16)
+    return training.train("pix2pix", options, cfg, path, Console(file=io.StringIO()))
+
+
+def test_a_picture_of_ones_own_is_translated(trained, tmp_path, capsys):
+    x, _ = load("facades", 32, split="test").batch(np.arange(1))
+    pixels = np.rint((x[0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "map.png")
+    out = tmp_path / "made.npz"
+    assert (
+        main(["sample", str(trained.path), f"--picture={tmp_path / 'map.png'}", "--n=3", f"--out={out}"]) == 0
+    )
+    samples = np.load(out)["samples"]
+    assert samples.shape == (3, 3, 32, 32)
+    sampler = Sampler.of(trained)
+    expected = sampler(3, 0, picture=x[0])
+    np.testing.assert_allclose(samples, expected, atol=1e-6)
+    assert np.abs(samples[0] - samples[1]).max() > 0, "each has noise of its own"
+    assert main(["sample", str(trained.path), "--picture=nowhere.png"]) == 2
+    assert "nowhere.png" in capsys.readouterr().err
+
+
+def test_its_page_shows_inputs_outputs_and_truths_and_no_walks(trained):
+    page = trained.page.read_text(encoding="utf-8")
+    assert "the input, what G makes of it, the truth" in page
+    assert "x, G(x), y" in page
+    assert "walk a row" not in page
+
+
+def test_pairs_are_measured_while_training(trained):
+    assert [line.keys() for line in trained.evaluations()] == [{"step", "L1", "PSNR", "SSIM"}] * 2
+
+
+def test_a_resumed_run_ends_in_the_same_bits(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    for path in [*copy.glob("checkpoints/step-000012*")]:
+        path.unlink()
+    again = training.resume(copy, console=Console(file=io.StringIO()))
+    assert again.checkpoint_path(12).read_bytes() == trained.checkpoint_path(12).read_bytes()
+
+
+# Measures of pairs
+
+
+@pytest.mark.slow
+def test_the_reader_of_maps_reads_true_pictures_and_not_others():
+    train, test = load("facades", 32), load("facades", 32, split="test")
+    reader = MapReader(train, test, steps=300)
+    assert reader.accuracy > 0.9
+    x, y = test.batch(np.arange(50))
+    from minigan.data.facades import read_map
+
+    assert reader.right(y[::-1].copy(), read_map(x)) < 0.8
+
+
+def test_blur_is_less_sharp_and_one_colour_has_no_spread():
+    x, y = load("facades", 32, split="test").batch(np.arange(100))
+    from minigan.data.facades import read_map
+
+    blurred = (y + np.roll(y, 1, axis=2) + np.roll(y, 1, axis=3)) / 3
+    assert gradient_energy(blurred) < 0.8 * gradient_energy(y)
+    labels = read_map(x)
+    assert colour_spread(x, labels) < 0.02 < 0.2 < colour_spread(y, labels)
+
+
+@pytest.mark.slow
+def test_evaluate_measures_pairs(trained, capsys):
+    assert (
+        main(["evaluate", str(trained.path), "--metrics=distance,psnr,ssim,sharpness,colours", "--n=40"]) == 0
+    )
+    said = capsys.readouterr().out
+    for quantity in ("L1", "PSNR", "SSIM", "sharpness", "colour spread"):
+        assert quantity in said
+    assert main(["evaluate", str(trained.path), "--metrics=fcd"]) == 2
+    assert "unknown metric 'fcd' of pairs" in capsys.readouterr().err
+
+
+# Beside PyTorch
+
+STEPS = 10
+
+
+class Given:
+    """Random numbers that were drawn before."""
+
+    def __init__(self, arrays):
+        self.arrays = iter(arrays)
+
+    def uniform(self, shape):
+        return next(self.arrays)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("game", ["bce", "lsgan"])
+def test_ten_steps_are_those_of_a_twin_in_pytorch(game):
+    torch = pytest.importorskip("torch")
+    tnn, tF = torch.nn, torch.nn.functional
+    cfg, parts = parts_of(16, (1, 2), game=game, patch=1, weight=100.0, lr=2e-4)
+    G, D = parts["G"].to(np.float64), parts["D"].to(np.float64)
+    rng = Generator(1)
+    data = [tuple(rng.uniform((4, c, 16, 16), -1, 1, np.float64) for c in (1, 2)) for _ in range(STEPS)]
+    noise = [rng.uniform((4, G.noise_size), dtype=np.float64) for _ in range(STEPS)]
+
+    def conv(kind, n, m, norm):
+        return [kind(n, m, 4, 2, 1, bias=not norm), *([tnn.BatchNorm2d(m)] if norm else [])]
+
+    class Twin(tnn.Module):
+        def __init__(self):
+            super().__init__()
+            leaky, relu, down, up = tnn.LeakyReLU(0.2), tnn.ReLU(), tnn.Conv2d, tnn.ConvTranspose2d
+            self.down = tnn.Sequential(
+                tnn.Sequential(*conv(down, 1, 4, False)),
+                tnn.Sequential(leaky, *conv(down, 4, 8, True)),
+                tnn.Sequential(leaky, *conv(down, 8, 16, False)),
+            )
+            self.up = tnn.Sequential(
+                tnn.Sequential(relu, *conv(up, 16, 8, True)),
+                tnn.Sequential(relu, *conv(up, 16, 4, True)),
+                tnn.Sequential(relu, *conv(up, 8, 2, False)),
+            )
+
+        def forward(self, x, noise):
+            a = self.down[0](x)
+            b = self.down[1](a)
+            h = self.up[0](self.down[2](b))
+            h = h * (noise > 0.5).reshape(h.shape) * 2
+            h = self.up[1](torch.cat([h, b], 1))
+            return torch.tanh(self.up[2](torch.cat([h, a], 1)))
+
+    twin = Twin().double()
+    judge = tnn.Sequential(
+        *(tnn.Conv2d(3, 4, 4, 2, 1), tnn.LeakyReLU(0.2)),
+        *(tnn.Conv2d(4, 8, 4, 1, 1, bias=False), tnn.BatchNorm2d(8), tnn.LeakyReLU(0.2)),
+        tnn.Conv2d(8, 1, 4, 1, 1),
+    ).double()
+    for net, own in ((twin, G), (judge, D)):
+        net.load_state_dict(
+            {k: torch.from_numpy(a.copy()) for k, a in own.state_dict().items()}, strict=False
+        )
+    opts = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (twin, judge)]
+    loss = {"bce": tF.binary_cross_entropy_with_logits, "lsgan": tF.mse_loss}[game]
+
+    loop = MODEL.train(parts, iter(data), Given(noise), cfg)
+    for seen, pair, z in zip(loop, data, noise, strict=True):
+        x, y = map(torch.from_numpy, pair)
+        fake = twin(x, torch.from_numpy(z))
+        real, made = judge(torch.cat([x, y], 1)), judge(torch.cat([x, fake.detach()], 1))
+        d_loss = 0.5 * (loss(real, torch.ones_like(real)) + loss(made, torch.zeros_like(made)))
+        opts[1].zero_grad()
+        d_loss.backward()
+        opts[1].step()
+        judged = judge(torch.cat([x, fake], 1))
+        g_loss = 100 * tF.l1_loss(fake, y) + loss(judged, torch.ones_like(judged))
+        opts[0].zero_grad()
+        g_loss.backward()
+        opts[0].step()
+        assert seen["d_loss"].item() == pytest.approx(d_loss.item(), rel=1e-8)
+        assert seen["g_loss"].item() == pytest.approx(g_loss.item(), rel=1e-8)
+    for net, own in ((twin, G), (judge, D)):
+        state = own.state_dict()
+        for name, p in net.named_parameters():
+            assert_close(state[name], p.detach().numpy(), rtol=1e-6, atol=1e-8)
+
+
+def test_the_distance_alone_is_smallest_for_the_mean():
+    """Why there is a game: of two truths of one map, L2 wants the mean."""
+    y = np.array([-1.0, 1.0])
+    guesses = np.linspace(-1, 1, 5)
+    losses = [F.mse_loss(Tensor(np.full(2, g)), Tensor(y)).item() for g in guesses]
+    assert guesses[int(np.argmin(losses))] == 0
