@@ -11,7 +11,7 @@ game alone makes sharp ones that need not be of x. Together they are sharp, and 
     G     U-Net (section 3.2.1, `parts/unet.py`); 8 halvings for 256 pixels, here as many as leave 2 x 2
     D     PatchGAN (section 3.2.2, `parts/patchgan.py`); 3 halvings for 256 pixels, here 2 below 128
     z     dropout in the decoder (section 3.1), here as an input
-    λ 50, Adam 5e-4; section 3.3 has 100 and 2e-4: less sharp in the steps there are, bench/studies/pix2pix.md
+    λ 50, Adam 5e-4               section 3.3 has 100 and 2e-4, which are less sharp in as few steps
     D's objective halved, betas 0.5, 0.999                      section 3.3
     weights N(0, 0.02)                                          appendix 6.2
     batch 16                                                    section 3.3 has 1 to 10
