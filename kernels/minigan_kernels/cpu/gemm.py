@@ -21,7 +21,7 @@ from ..arrays import in_runs
 from ..reference import dense as reference
 from .activation import leak, switch
 from .columns import copy
-from .compiling import OPTIONS, cached, dry, helper
+from .compiling import OPTIONS, cached, dry
 from .microkernel import ROWS, VECTOR, copy_row, tile_of, tile_width, transpose
 from .threads import num_threads, parallel
 
@@ -62,7 +62,11 @@ class _ProductOf(dict):
 product_of = _ProductOf()
 
 
-@helper
+# These add nothing up: any kernel's copy of them gives the same bits, and inside of kernels they cost time.
+beside = njit(**OPTIONS)
+
+
+@beside
 def gemm(product, a, b, c, accumulate):
     """c = a @ b, or c += a @ b: a (M, K), b (K, N), c (M, N) of one dtype; the rows of c are contiguous.
 
@@ -272,7 +276,7 @@ def _product_by_parts(
             leak(entries[row * N + left : row * N + right], slope)
 
 
-@helper
+@beside
 def _turned(product, a, b, bias, c, at, c_row):
     """a @ b + bias in the flat c, from `at` on, with c_row entries from row to row: by bᵀ @ aᵀ + bias."""
     M, N = len(a), b.shape[1]
@@ -286,7 +290,7 @@ def _turned(product, a, b, bias, c, at, c_row):
         _transpose(block, n, M, c, at + left, c_row)
 
 
-@helper
+@beside
 def _transpose(x, M, N, y, y_at, y_row):
     """y[y_at + j y_row + i] = x[i N + j] for i < M, j < N: squares of a vector's size, and the rest."""
     lanes = VECTOR // x.itemsize
@@ -299,7 +303,7 @@ def _transpose(x, M, N, y, y_at, y_row):
             y[y_at + j * y_row + i] = x[i * N + j]
 
 
-@helper
+@beside
 def _matrix(flat, M, N, by_columns):
     size = flat.itemsize
     strides = (size, M * size) if by_columns else (N * size, size)
