@@ -70,9 +70,9 @@ def evaluate(
                     measured[quantity] = [(count, value)]
     found = {}
     for quantity, pairs in measured.items():
-        among_real = _summary([floor[quantity][1]])["value"] if quantity in floor else None
-        summary = _summary([value for _, value in pairs])
-        found[quantity] = {**summary, "floor": among_real, "n": pairs[0][0]}
+        among_real = summary([floor[quantity][1]])["value"] if quantity in floor else None
+        own = summary([value for _, value in pairs])
+        found[quantity] = {**own, "floor": among_real, "n": pairs[0][0]}
     return {"metrics": found, "classifier": data.classifier_facts()}
 
 
@@ -124,7 +124,7 @@ def _quantities(name, count, samples, real):
     return {quantity: (count, value) for quantity, value in found.items()}
 
 
-def _summary(values):
+def summary(values):
     """The mean of a quantity over the draws, and its error: as measured, or from how the draws differ."""
     pairs = [value if isinstance(value, tuple) else (value, None) for value in values]
     means = [float(value) for value, _ in pairs]

@@ -13,6 +13,7 @@ from minigan.optim import Adam
 from minigan.optim.lr_scheduler import CosineAnnealingLR
 from minigan.random import Generator
 
+from .evaluate import summary
 from .pictures import psnr, ssim
 
 SAMPLES = 500  # of a draw
@@ -154,10 +155,3 @@ def evaluate_pairs(
         for quantity, values in measured.items()
     }
     return {"metrics": rows, "classifier": None}
-
-
-def summary(values: list[float]) -> dict:
-    """{"value", "error"}: the mean over draws and its standard error, None for one; infinite is None."""
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-    value = float(np.mean(values))
-    return {"value": value if np.isfinite(value) else None, "error": error if np.isfinite(value) else None}

@@ -14,7 +14,7 @@ def save_losses(path: Path, metrics: list[dict]):
     metrics: the records of metrics.jsonl. Each curve is drawn as it is, faintly, and as its running
     mean over a fiftieth of the run.
     """
-    names = list(dict.fromkeys(name for record in metrics for name in record if name != "step"))
+    names = names_in(metrics)
     panels = [[n for n in names if n.endswith("loss")], [n for n in names if not n.endswith("loss")]]
     fig, axes = figure(8, 6, rows=2)
     for ax, names, label in zip(axes, panels, ("loss", _second_label(panels[1])), strict=True):
@@ -30,6 +30,11 @@ def save_losses(path: Path, metrics: list[dict]):
             ax.legend(loc="upper right")
     axes[-1].set_xlabel("step")
     save_picture(path, to_image(fig))
+
+
+def names_in(records: list[dict]) -> list[str]:
+    """What the records have beside the step, each name once, in the order in which it came."""
+    return list(dict.fromkeys(name for record in records for name in record if name != "step"))
 
 
 def _second_label(names):

@@ -42,10 +42,7 @@ class Session:
         weights_rng, self.rng, samples_rng, default = (root.spawn() for _ in range(4))
         random.default_generator.state = default.state  # for layers that are given none
         self.rng.to(self.device)
-        self.parts = self.model.parts(self.cfg, self.fields, weights_rng)
-        for owner in owners(self.parts).values():
-            if hasattr(owner, "to"):
-                owner.to(self.device)
+        self.parts = self._parts(weights_rng)
         makers = self.model.makers(self.parts) if options.ema else {}
         self.averages = {name: ExponentialMovingAverage(net, options.ema) for name, net in makers.items()}
         self.sampler = self.sampler_of(self._averaged())
@@ -57,6 +54,14 @@ class Session:
         self.loop = self.model.train(self.parts, self.batches, self.rng, self.cfg)
         self.step, self.said = 0, {}
         self.state()  # which may refuse, before there is anything to lose
+
+    def _parts(self, rng):
+        """All parts of the model anew, on the device."""
+        parts = self.model.parts(self.cfg, self.fields, rng)
+        for owner in owners(parts).values():
+            if hasattr(owner, "to"):
+                owner.to(self.device)
+        return parts
 
     def _batches(self):
         return self.dataset.batches(
@@ -97,10 +102,7 @@ class Session:
         """A step and a sheet of samples, by networks that nobody sees again: all that training computes, and
         nothing that it changes."""
         before = random.default_generator.state
-        parts = self.model.parts(self.cfg, self.fields, Generator(0))
-        for owner in owners(parts).values():
-            if hasattr(owner, "to"):
-                owner.to(self.device)
+        parts = self._parts(Generator(0))
         numbers_of(next(self.model.train(parts, self._batches(), Generator(0), self.cfg)), self.critic)
         self.sampler_of(parts).make(self.fixed)
         random.default_generator.state = before

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigan.report.plots import running_mean
+from minigan.report.plots import names_in, running_mean
 
-from .checks import names, names_in, number, numbers
+from .checks import names, number, numbers
 
 MOST = 400  # points of a curve
 

@@ -57,11 +57,6 @@ def names(record: dict, *keys: str) -> list[str]:
     return list(values or {})
 
 
-def names_in(records: list[dict]) -> list[str]:
-    """What the records have beside the step, each name once, in the order in which it came."""
-    return list(dict.fromkeys(name for record in records for name in record if name != "step"))
-
-
 def under(record, keys):
     value = record
     for key in keys:

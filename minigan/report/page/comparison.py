@@ -1,9 +1,9 @@
 """Runs beside each other on one page."""
 
 from minigan import metrics
+from minigan.report.plots import names_in
 
 from .charts import Chart, line, present, smoothed, window
-from .checks import names_in
 from .facts import Facts
 from .page import Section, rendered
 from .pictures import film
