@@ -10,6 +10,7 @@ import pytest
 
 from minigan import Generator, Tensor, enable_grad, grad, nn
 from minigan import functional as F
+from minigan.gans.parts.penalties import r1_penalty
 from minigan.testing import assert_close, check_grads
 
 
@@ -123,3 +124,24 @@ def test_the_gradient_of_a_norm_of_constants_has_a_graph(given):
     (first,) = grad((y * y).sum(), t)
     (recorded,) = grad((y * y).sum(), t, create_graph=True)
     assert_close(recorded, first, rtol=1e-12)
+
+
+def test_r1_of_a_linear_critic_is_known():
+    """D(x) = w·x: the penalty is ‖w‖² whatever x is, its slope 2w."""
+    D = nn.Sequential(nn.Flatten(), nn.Linear(128, 1, bias=False)).to(np.float64)
+    (w,) = D.parameters()
+    value = r1_penalty(D, Tensor(images()))
+    assert_close(value, (w.data**2).sum(), rtol=1e-12)
+    (gw,) = grad(value, w)
+    assert_close(gw, 2 * w.data, rtol=1e-12)
+
+
+def test_r1_has_the_right_gradient_in_all_weights_together():
+    D = critic()
+    names = [name for name, _ in D.named_parameters()]
+
+    def f(*weights):
+        tensors = dict(zip(names, weights, strict=True))
+        return r1_penalty(lambda x: nn.functional_call(D, tensors, x), Tensor(images()))
+
+    assert check(f, [p.data for p in D.parameters()], order=1) <= 1e-6

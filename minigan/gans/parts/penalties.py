@@ -22,3 +22,15 @@ def gradient_penalty(D, real, fake, u, packs=1):
         mixed = (u * real.detach() + (1.0 - u) * fake.detach()).requires_grad_()
         (slope,) = grad(D(mixed).sum(), mixed, create_graph=True)
         return ((F.row_norms(pack(slope, packs), EPS) - 1.0) ** 2).mean()
+
+
+def r1_penalty(D, real):
+    """E[‖∇D(x)‖²] over real samples (N, ...), taken as constants: a Tensor of shape (), to be differentiated.
+
+    Mescheder, Geiger, Nowozin, "Which training methods for GANs do actually converge?", 2018, equation 9,
+    where it is weighted by γ / 2. Order of derivative: any that D has.
+    """
+    with enable_grad():
+        x = real.detach().requires_grad_()
+        (slope,) = grad(D(x).sum(), x, create_graph=True)
+        return (F.flatten(slope, 1) ** 2).sum(axis=1).mean()
