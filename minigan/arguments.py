@@ -148,7 +148,7 @@ KINDS = {
         "padding output_padding": pair(0),
         "axis axes": Kind("an axis, an integer, or a tuple of them", _is_shape),
         "start_axis end_axis axis0 axis1": Kind("an axis, an integer", is_integer),
-        "start": Kind("an integer", is_integer),
+        "start diagonal": Kind("an integer", is_integer),
         "shifts": Kind("an integer, or a tuple of them", _is_shape),
         "repeats": Kind("integers of at least 0", _is_shape, lambda value: np.min(value) >= 0),
         "size_or_sections": Kind(
@@ -170,6 +170,7 @@ KINDS = {
         "equation": instance(str, "a text such as 'ij,jk->ik'"),
         "reduction": one_of("mean", "sum", "none"),
         "approximate": one_of("none", "tanh"),
+        "padding_mode": one_of("zeros", "reflect", "replicate"),
         "mode": one_of("nearest", "linear", "bilinear", "trilinear"),
         "affine elementwise_affine track_running_stats training keepdims align_corners": FLAG,
         "descending largest flip_filter demodulate transposed log_target hard": FLAG,

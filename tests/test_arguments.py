@@ -132,7 +132,16 @@ OPS = {
     },
     **same(["add", "div", "maximum", "minimum", "mul", "pow", "sub"], both),
     **same(["max", "mean", "min", "norm", "sum", "logsumexp"], reduced),
-    **same(["mse_loss", "l1_loss", "hinge_loss", "binary_cross_entropy_with_logits"], loss),
+    **same(["mse_loss", "l1_loss", "hinge_loss"], loss),
+    **same(["binary_cross_entropy", "binary_cross_entropy_with_logits"], loss),
+    **same(["tril", "triu"], {"x": x, "diagonal": (0, "integer")}),
+    "nll_loss": {
+        "input": x,
+        "target": (LABELS, "classes"),
+        "reduction": ("mean", "name"),
+        "weight": vector,
+        "ignore_index": (None, "integer?"),
+    },
     **same(["avg_pool2d", "max_pool2d", "min_pool2d"], pool),
     **over_axes(1, SEQUENCES, "single", "border of one"),
     **over_axes(3, CLIPS, "triple", "border of three"),
@@ -218,6 +227,7 @@ OPS = {
         "flip_filter": flag,
         "gain": (1.0, "number"),
     },
+    "dropout2d": {"x": images, "p": (0.5, "below 1"), "training": (True, "anything"), "generator": rng},
     "dropout": {"x": x, "p": (0.5, "below 1"), "training": (True, "anything"), "generator": rng},
     "einsum": {"equation": ("ij->i", "name"), "operands": ((ROWS,), "tensors")},
     "elu": {"x": x, "alpha": (1.0, "at least 0")},
@@ -277,7 +287,7 @@ def over_axes_of_layers(n, sizes, border, ends):
     pools = [f"MaxPool{n}d", f"AvgPool{n}d", *(["MinPool2d"] if n == 2 else [])]
     pads = [] if ends is None else [f"ReflectionPad{n}d", f"ReplicationPad{n}d"]
     return {
-        f"Conv{n}d": conv,
+        f"Conv{n}d": {**conv, "padding_mode": ("zeros", "name")},
         f"ConvTranspose{n}d": {**conv, "output_padding": (0, border)},
         **same(pools, pool),
         **same(pads + ["ZeroPad2d"] * (n == 2), {"padding": (1, ends)}),
@@ -296,9 +306,14 @@ LAYERS = {
     "AdaptiveAvgPool2d": {"output_size": (2, "pair")},
     "PixelShuffle": {"upscale_factor": (2, "count")},
     "PixelUnshuffle": {"downscale_factor": (2, "count")},
-    **same(["L1Loss", "MSELoss", "BCEWithLogitsLoss"], {"reduction": ("mean", "name")}),
+    **same(["L1Loss", "MSELoss", "BCELoss", "BCEWithLogitsLoss"], {"reduction": ("mean", "name")}),
     "SmoothL1Loss": {"reduction": ("mean", "name"), "beta": (1.0, "above 0")},
     "KLDivLoss": {"reduction": ("batchmean", "name"), "log_target": switch},
+    "NLLLoss": {
+        "weight": (VECTOR, "tensor?"),
+        "ignore_index": (None, "integer?"),
+        "reduction": ("mean", "name"),
+    },
     "CrossEntropyLoss": {
         "weight": (VECTOR, "tensor?"),
         "ignore_index": (None, "integer?"),
@@ -317,7 +332,7 @@ LAYERS = {
     ),
     "ELU": {"alpha": (1.0, "at least 0")},
     "GELU": {"approximate": ("none", "name")},
-    "Dropout": {"p": (0.5, "below 1"), "generator": rng},
+    **same(["Dropout", "Dropout2d"], {"p": (0.5, "below 1"), "generator": rng}),
     "Embedding": {"num_embeddings": (3, "size"), "embedding_dim": (2, "size"), "generator": rng},
     "GroupNorm": {"num_groups": (2, "count"), "num_channels": (4, "size"), "eps": eps, "affine": switch},
     **same(

@@ -552,6 +552,7 @@ LAYERS = [
     (nn.GroupNorm(2, 4), (4, 4, 2, 2), (4, 4, 2, 2)),
     (nn.Identity(), (4, 3), (4, 3)),
     (nn.Dropout(0.3), (4, 3), (4, 3)),
+    (nn.Dropout2d(0.3), (4, 3, 2, 2), (4, 3, 2, 2)),
     (nn.Flatten(), (4, 3, 2, 2), (4, 12)),
     (nn.Unflatten(3, 2, 2), (4, 12), (4, 3, 2, 2)),
     (nn.Upsample(scale_factor=2), (4, 3, 2, 3), (4, 3, 4, 6)),
@@ -702,6 +703,13 @@ def test_the_generator_decides_what_is_dropped():
     first, again, other = (nn.Dropout(0.5, Generator(seed))(x).numpy() for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_whole_channels_are_dropped():
+    y = nn.Dropout2d(0.5, Generator(0))(Tensor(np.ones((8, 16, 3, 2), np.float32))).numpy()
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :, :1, :1], y.shape))
+    assert 0.3 < (y == 0).mean() < 0.7
+    assert set(np.unique(y)) == {0, 2}
 
 
 def test_dropout_draws_anew_at_every_call():

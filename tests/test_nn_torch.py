@@ -16,6 +16,8 @@ ROWS = [  # the name in both libraries, arguments, settings, the shape of the in
     ("Linear", (3, 5), {"bias": False}, (4, 2, 3)),
     ("Conv2d", (3, 4, 3), {}, (2, 3, 7, 6)),
     ("Conv2d", (4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2), {"bias": False}, (2, 4, 7, 6)),
+    ("Conv2d", (2, 3, 3, 2, (1, 2)), {"padding_mode": "reflect"}, (2, 2, 5, 6)),
+    ("Conv1d", (2, 3, 4, 1, 2), {"padding_mode": "replicate"}, (2, 2, 7)),
     ("ConvTranspose2d", (3, 4, 4, 2, 1), {}, (2, 3, 4, 3)),
     ("ConvTranspose2d", (4, 6, (3, 2), (2, 3), (1, 0), (1, 2), 2), {"dilation": 2}, (2, 4, 4, 3)),
     ("Conv1d", (3, 4, 3, 2, 1), {}, (2, 3, 7)),
@@ -93,6 +95,7 @@ NOT_COMPARED = {
     "ModuleDict",
     "ModuleList",
     "Dropout",
+    "Dropout2d",
     "Sequential",
     "Module",
     "Parameter",
@@ -103,7 +106,10 @@ NOT_COMPARED = {
 LOSSES = [  # the name, settings of both, and the kind of target
     ("L1Loss", {}, "values"),
     ("MSELoss", {"reduction": "sum"}, "values"),
+    ("BCELoss", {}, "fractions"),
     ("BCEWithLogitsLoss", {}, "fractions"),
+    ("NLLLoss", {}, "labels"),
+    ("NLLLoss", {"weight": [0.5, 1.0, 2.0], "ignore_index": 1}, "labels"),
     ("SmoothL1Loss", {"beta": 0.5}, "values"),
     ("KLDivLoss", {"reduction": "batchmean"}, "fractions"),
     ("KLDivLoss", {"reduction": "sum", "log_target": True}, "values"),
@@ -167,6 +173,7 @@ def test_losses_and_their_gradients_agree(name, settings, kind):
     x, labels = rng.standard_normal((4, 3, 2)), rng.integers(0, 3, (4, 2))
     target = {"values": rng.standard_normal(x.shape), "fractions": rng.uniform(0.1, 0.9, x.shape)}
     target = labels if kind == "labels" else target[kind]
+    x = rng.uniform(0.1, 0.9, x.shape) if name == "BCELoss" else x
 
     def criterion(library, tensor):
         given = {k: tensor(np.array(v)) if k == "weight" else v for k, v in settings.items()}

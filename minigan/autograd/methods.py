@@ -139,6 +139,14 @@ class Methods:
         """(the k largest values along an axis, the largest first, their positions); or the k smallest."""
         ...
 
+    def tril(self, diagonal: int = 0) -> Tensor:
+        """Matrices (..., H, W) with zeros above a diagonal: the main one, or that many steps above it."""
+        ...
+
+    def triu(self, diagonal: int = 0) -> Tensor:
+        """Matrices (..., H, W) with zeros below a diagonal: the main one, or that many steps above it."""
+        ...
+
     # Matrix products
 
     def matmul(self, b: Tensor | np.ndarray) -> Tensor:

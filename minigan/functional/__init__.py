@@ -21,6 +21,7 @@ from . import methods as _methods  # noqa: F401  (gives Tensor its operators)
 from . import numpy_calls as _numpy_calls  # noqa: F401  (and NumPy's functions)
 from .activation import (
     dropout,
+    dropout2d,
     elu,
     gelu,
     glu,
@@ -64,14 +65,16 @@ from .elementwise import (
     where,
 )
 from .filters import upfirdn2d
-from .index import argsort, embedding, gather, index, index_select, one_hot, sort, topk
+from .index import argsort, embedding, gather, index, index_select, one_hot, sort, topk, tril, triu
 from .loss import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
     hinge_loss,
     kl_div,
     l1_loss,
     mse_loss,
+    nll_loss,
     smooth_l1_loss,
 )
 from .matmul import einsum, linear, matmul
@@ -114,6 +117,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cast",
     "chunk",
@@ -135,6 +139,7 @@ __all__ = [
     "cumsum",
     "div",
     "dropout",
+    "dropout2d",
     "einsum",
     "elu",
     "embedding",
@@ -179,6 +184,7 @@ __all__ = [
     "mul",
     "narrow",
     "neg",
+    "nll_loss",
     "norm",
     "normalize",
     "one_hot",
@@ -216,6 +222,8 @@ __all__ = [
     "tile",
     "topk",
     "transpose",
+    "tril",
+    "triu",
     "unbind",
     "unflatten",
     "unsqueeze",
@@ -246,6 +254,7 @@ _OWN = {  # arguments whose names mean something else here than in other ops
     "adaptive_avg_pool1d": {"output_size": _integer(1)},
     "pad": {"mode": _one_of("constant", "reflect", "replicate")},
     "cross_entropy": {"target": _CLASSES},
+    "nll_loss": {"target": _CLASSES},
     "kl_div": {"reduction": _one_of("mean", "sum", "none", "batchmean")},
     "straight_through": {"hard": _FLOATS},
     "upfirdn2d": {

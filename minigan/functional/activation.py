@@ -134,12 +134,24 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generat
 
     generator: a `random.Generator`, by default the one that `minigan.manual_seed` seeds.
     """
+    return _dropped("dropout", x, x.shape, p, training, generator)
+
+
+def dropout2d(x: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+    """`dropout` of whole channels of images (N, C, H, W). Tompson et al. 2015. Refuses any other shape."""
+    if x.ndim != 4:
+        raise ValueError(f"dropout2d: x must have shape (N, C, H, W), got {x.shape}")
+    return _dropped("dropout2d", x, (*x.shape[:2], 1, 1), p, training, generator)
+
+
+def _dropped(name, x, shape, p, training, generator):
+    """x with what the coins say, one for each entry of `shape`, set to 0."""
     if not 0 <= p < 1:
-        raise ValueError(f"dropout: p must be in [0, 1), got {p}")
+        raise ValueError(f"{name}: p must be in [0, 1), got {p}")
     if not training or p == 0:
         return x
     generator = generator or random.default_generator
-    u = generator.uniform(x.shape, device=x.device)
+    u = generator.uniform(shape, device=x.device)
     with backend.beside(u):
         return mul(x, (u >= p).astype(x.dtype) * float(1 / (1 - p)))
 

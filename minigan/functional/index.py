@@ -14,6 +14,7 @@ from minigan_kernels import array_module
 from minigan_kernels.arrays import wide
 
 from .axes import axes_of, in_order, memory_order
+from .elementwise import where
 
 
 def index(x: Tensor, key: Any) -> Tensor:
@@ -55,6 +56,25 @@ def index_select(x: Tensor, axis: int, index: Tensor | np.ndarray | Sequence | i
 def along(x, axis, key):
     """x[:, ..., :, key], the key for the axis of that number."""
     return index(x, (*(slice(None),) * axis, key))
+
+
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+    """Matrices (..., H, W) with zeros above a diagonal: the main one, or that many steps above it."""
+    return where(_below("tril", x, diagonal), x, 0.0)
+
+
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+    """Matrices (..., H, W) with zeros below a diagonal: the main one, or that many steps above it."""
+    return where(_below("triu", x, diagonal, -1), 0.0, x)
+
+
+def _below(name, x, diagonal, more=0):
+    """The mask of what lies in matrices on a diagonal, or `more` steps beside it, and below."""
+    steps = integer(name, "diagonal", diagonal) + more
+    if x.ndim < 2:
+        raise ValueError(f"{name}: x must have shape (..., H, W), got {x.shape}")
+    with backend.beside(x.data):
+        return array_module(x.data).tri(*x.shape[-2:], steps, dtype=bool)
 
 
 # In the order of the values. Which entry is which is a constant, the values have their gradient.

@@ -13,8 +13,10 @@ from minigan.checks import integer, shown
 
 from .activation import log_softmax, relu, sigmoid, softmax, softplus
 from .elementwise import log, operand, where
-from .index import as_integers, check_range, index, one_hot
+from .index import as_integers, check_range, gather, index, one_hot
 from .reduce import count
+
+LEAST = math.exp(-100)  # a probability whose logarithm PyTorch's binary cross-entropy, too, stops at
 
 
 def binary_cross_entropy_with_logits(input: Tensor, target: Operand, reduction: str = "mean") -> Tensor:
@@ -27,6 +29,23 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Operand, reduction: 
         scale = 1 / count(input, None, "mean") if reduction == "mean" else 1.0
         return BCEWithLogits(scale)(input, operand(target))
     return _reduced(softplus(input) - target * input, reduction)
+
+
+def binary_cross_entropy(input: Tensor, target: Operand, reduction: str = "mean") -> Tensor:
+    """-t log x - (1 - t) log(1 - x), on probabilities; logarithms below -100 are -100, without a slope.
+
+    Of logits, `binary_cross_entropy_with_logits` is exact where this rounds.
+    target: of input's shape, or a number for all entries; in [0, 1]. ValueError for an input outside of
+    [0, 1], but not while a graph is captured.
+    """
+    _check_shapes("binary_cross_entropy", input, target)
+    with backend.beside(input.data):
+        if not backend.capturing() and ((input.data < 0) | (input.data > 1)).any():
+            raise ValueError(
+                "binary_cross_entropy: input must be probabilities, in [0, 1]; are these logits?"
+            )
+    yes, no = (-log(p.clip(min=LEAST)) for p in (input, 1.0 - input))
+    return _reduced(operand(target) * yes + (1.0 - operand(target)) * no, reduction)
 
 
 def mse_loss(input: Tensor, target: Operand, reduction: str = "mean") -> Tensor:
@@ -87,13 +106,7 @@ def cross_entropy(
     label_smoothing: the share of the target, in [0, 1], that is spread evenly over all classes.
     ValueError for other shapes or a label out of range, TypeError for labels that are not integers.
     """
-    if input.ndim < 2:
-        raise ValueError(f"cross_entropy: logits must have shape (N, C) or (N, C, ...), got {input.shape}")
-    C, places = input.shape[1], (input.shape[0], *input.shape[2:])
-    if ignore_index is not None:
-        integer("cross_entropy", "ignore_index", ignore_index)
-    if weight is not None and weight.shape != (C,):
-        raise ValueError(f"cross_entropy: weight must have shape ({C},), got {weight.shape}")
+    C, places = _classes("cross_entropy", input, weight, ignore_index)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
     rows = _classes_last(input)
@@ -105,13 +118,54 @@ def cross_entropy(
         losses = _spread(rows, weight, (1 - label_smoothing) * shares + label_smoothing / C)
         return _in_places(_reduced(losses, reduction), places)
 
-    labels, kept = _labels(target, places, C, ignore_index, input.device)
-    losses, weights = CrossEntropy(labels)(rows), None
-    if weight is not None:
-        weights = index(weight, labels)
-        losses = losses * weights
+    labels, kept = _labels("cross_entropy", target, places, C, ignore_index, input.device)
+    weights = None if weight is None else index(weight, labels)
+    losses = _times(CrossEntropy(labels)(rows), weights)
     if label_smoothing:
         losses = (1 - label_smoothing) * losses + label_smoothing / C * _spread(rows, weight, 1.0)
+    return _over_labels(losses, weights, kept, reduction, places)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor | np.ndarray | Sequence,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+    ignore_index: int | None = None,
+) -> Tensor:
+    """-x[t]: log-probabilities (N, C) or (N, C, ...), integer labels (N,) or (N, ...) in [0, C).
+
+    Of what `log_softmax` gives, this is `cross_entropy`. weight: a factor for each class, (C,); the mean is
+    then that by their sum. ignore_index: a label whose places count nothing, None for none.
+    ValueError for other shapes or a label out of range, TypeError for labels that are not integers.
+    """
+    C, places = _classes("nll_loss", input, weight, ignore_index)
+    labels, kept = _labels("nll_loss", target, places, C, ignore_index, input.device)
+    weights = None if weight is None else index(weight, labels)
+    with backend.beside(labels):
+        column = labels[:, None]
+    losses = _times(-gather(_classes_last(input), 1, column).squeeze(1), weights)
+    return _over_labels(losses, weights, kept, reduction, places)
+
+
+def _classes(name, input, weight, ignore_index):
+    """(how many classes, the shape of the places) of an input (N, C, ...); the settings checked beside it."""
+    if input.ndim < 2:
+        raise ValueError(f"{name}: input must have shape (N, C) or (N, C, ...), got {input.shape}")
+    C, places = input.shape[1], (input.shape[0], *input.shape[2:])
+    if ignore_index is not None:
+        integer(name, "ignore_index", ignore_index)
+    if weight is not None and weight.shape != (C,):
+        raise ValueError(f"{name}: weight must have shape ({C},), got {weight.shape}")
+    return C, places
+
+
+def _times(losses, weights):
+    return losses if weights is None else losses * weights
+
+
+def _over_labels(losses, weights, kept, reduction, places):
+    """Losses of labels reduced: nothing where they are not kept, the mean by the sum of the weights."""
     if kept is not None:
         losses = where(kept, losses, 0.0)
         weights = Tensor(kept).to(losses.dtype) if weights is None else where(kept, weights, 0.0)
@@ -136,19 +190,19 @@ def _spread(rows, weight, target):
     return (y if weight is None else y * weight).sum(1)
 
 
-def _labels(target, places, C, ignore_index, device):
+def _labels(name, target, places, C, ignore_index, device):
     """The labels as one row, 0 where they are ignored, and a mask of those that are not, or None."""
     kept = None
-    labels = as_integers("cross_entropy", "target", target, device)
+    labels = as_integers(name, "target", target, device)
     if labels.shape != places:
-        given = f"{places[0]} rows of logits" if len(places) == 1 else f"logits for places of shape {places}"
-        raise ValueError(f"cross_entropy: {given}, but labels of shape {labels.shape}")
+        given = f"{places[0]} rows of input" if len(places) == 1 else f"input for places of shape {places}"
+        raise ValueError(f"{name}: {given}, but labels of shape {labels.shape}")
     with backend.beside(labels):
         labels = labels.reshape(-1)
         if ignore_index is not None:
             kept = labels != ignore_index
             labels = np.where(kept, labels, 0)
-        check_range("cross_entropy", labels, C, "classes")
+        check_range(name, labels, C, "classes")
         return labels.copy(), kept  # the gradient must not see later changes
 
 

@@ -17,7 +17,7 @@ from .settings import with_settings
 METHODS = {
     activation: "log_softmax relu sigmoid softmax tanh",
     elementwise: "abs add clip cos div exp log masked_fill maximum minimum mul neg pow sin sqrt square sub",
-    index: "argsort gather index_select sort topk",
+    index: "argsort gather index_select sort topk tril triu",
     matmul: "matmul",
     reduce: "cumsum expand logsumexp max mean min norm std sum sum_to var",
     shape: "chunk clone flatten flip narrow permute repeat repeat_interleave reshape roll split squeeze tile "

@@ -30,6 +30,7 @@ class _Conv(Module):
         settings: dict[str, Any],
         bias: bool,
         generator: Generator | None,
+        padding_mode: str = "zeros",
     ) -> None:
         super().__init__()
         for name, value in {"kernel_size": kernel_size, **settings}.items():
@@ -41,7 +42,7 @@ class _Conv(Module):
                 f"{type(self).__name__}: groups={groups} must divide the channels, "
                 f"{in_channels} in and {out_channels} out"
             )
-        self.settings = settings
+        self.settings, self.padding_mode = settings, padding_mode
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         # Channels-last in memory, as the images are.
         weight = np.moveaxis(np.empty((first, *kernel, second // groups), np.float32), -1, 1)
@@ -50,11 +51,18 @@ class _Conv(Module):
         reset(self, second // groups * math.prod(kernel), generator)
 
     def forward(self, x: Tensor, negative_slope: float | None = None) -> Tensor:
-        return self.function(x, self.weight, self.bias, **self.settings, negative_slope=negative_slope)
+        settings = self.settings
+        if self.padding_mode != "zeros":
+            border = several(settings["padding"], self.axes)
+            x = F.pad(x, [n for n in border[::-1] for _ in range(2)], self.padding_mode)
+            settings = settings | {"padding": 0}
+        return self.function(x, self.weight, self.bias, **settings, negative_slope=negative_slope)
 
     def extra_repr(self) -> str:
         defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
-        return ", ".join(f"{k}={v}" for k, v in self.settings.items() if v != defaults[k])
+        defaults["padding_mode"] = "zeros"
+        settings = self.settings | {"padding_mode": self.padding_mode}
+        return ", ".join(f"{k}={v}" for k, v in settings.items() if v != defaults[k])
 
 
 class _Direct(_Conv):
@@ -70,9 +78,10 @@ class _Direct(_Conv):
         groups: int = 1,
         bias: bool = True,
         generator: Generator | None = None,
+        padding_mode: str = "zeros",
     ) -> None:
         settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        super().__init__(in_channels, out_channels, kernel_size, settings, bias, generator)
+        super().__init__(in_channels, out_channels, kernel_size, settings, bias, generator, padding_mode)
 
 
 class _Transposed(_Conv):
@@ -103,20 +112,29 @@ class _Transposed(_Conv):
 
 
 class Conv1d(_Direct):
-    """Convolution of (N, in_channels, L); weight (out_channels, in_channels / groups, K)."""
+    """Convolution of (N, in_channels, L); weight (out_channels, in_channels / groups, K).
+
+    padding_mode: what the border is made of, "zeros", "reflect" or "replicate", as in `F.pad`.
+    """
 
     axes = 1
     function = staticmethod(F.conv1d)
 
 
 class Conv2d(_Direct):
-    """Convolution of (N, in_channels, H, W); weight (out_channels, in_channels / groups, KH, KW)."""
+    """Convolution of (N, in_channels, H, W); weight (out_channels, in_channels / groups, KH, KW).
+
+    padding_mode: what the border is made of, "zeros", "reflect" or "replicate", as in `F.pad`.
+    """
 
     function = staticmethod(F.conv2d)
 
 
 class Conv3d(_Direct):
-    """Convolution of (N, in_channels, D, H, W); weight (out_channels, in_channels / groups, KD, KH, KW)."""
+    """Convolution of (N, in_channels, D, H, W); weight (out_channels, in_channels / groups, KD, KH, KW).
+
+    padding_mode: what the border is made of, "zeros", "reflect" or "replicate", as in `F.pad`.
+    """
 
     axes = 3
     function = staticmethod(F.conv3d)

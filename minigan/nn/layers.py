@@ -116,16 +116,24 @@ class Embedding(Module):
 class Dropout(Module):
     """Dropout in training, nothing in evaluation."""
 
+    function = staticmethod(F.dropout)
+
     @checked()
     def __init__(self, p: float = 0.5, generator: Generator | None = None) -> None:
         super().__init__()
         self.p, self.generator = p, generator
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training, self.generator)
+        return self.function(x, self.p, self.training, self.generator)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout2d(Dropout):
+    """Dropout of whole channels of images (N, C, H, W) in training, nothing in evaluation."""
+
+    function = staticmethod(F.dropout2d)
 
 
 class Identity(Module):

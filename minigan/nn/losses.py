@@ -46,6 +46,12 @@ class MSELoss(_Reduced):
     function = staticmethod(F.mse_loss)
 
 
+class BCELoss(_Reduced):
+    """The binary cross-entropy of probabilities and targets in [0, 1], of one shape."""
+
+    function = staticmethod(F.binary_cross_entropy)
+
+
 class BCEWithLogitsLoss(_Reduced):
     """The binary cross-entropy of logits and targets in [0, 1], of one shape."""
 
@@ -72,7 +78,20 @@ class KLDivLoss(_Loss):
         super().__init__(reduction=reduction, log_target=log_target)
 
 
-class CrossEntropyLoss(_Loss):
+class _Weighted(_Loss):
+    """Of labels. weight: a factor for each class, (C,), kept as a buffer, or None."""
+
+    def __init__(self, weight: Tensor | None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.weight = None
+        if weight is not None:
+            self.register_buffer("weight", Tensor(weight.data))
+
+    def forward(self, input: Tensor, target: Tensor | np.ndarray | Sequence) -> Tensor:
+        return self.function(input, target, weight=self.weight, **self.settings)
+
+
+class CrossEntropyLoss(_Weighted):
     """The cross-entropy of logits (N, C, ...) and labels (N, ...), or probabilities of the logits' shape.
 
     weight: a Tensor (C,), kept as a buffer, or None. The settings are those of `F.cross_entropy`.
@@ -88,10 +107,21 @@ class CrossEntropyLoss(_Loss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(reduction=reduction, ignore_index=ignore_index, label_smoothing=label_smoothing)
-        self.weight = None
-        if weight is not None:
-            self.register_buffer("weight", Tensor(weight.data))
+        super().__init__(
+            weight, reduction=reduction, ignore_index=ignore_index, label_smoothing=label_smoothing
+        )
 
-    def forward(self, input: Tensor, target: Tensor | np.ndarray | Sequence) -> Tensor:
-        return self.function(input, target, weight=self.weight, **self.settings)
+
+class NLLLoss(_Weighted):
+    """The negative log-likelihood of labels (N, ...), of log-probabilities (N, C, ...).
+
+    weight: a Tensor (C,), kept as a buffer, or None. The settings are those of `F.nll_loss`.
+    """
+
+    function = staticmethod(F.nll_loss)
+
+    @checked()
+    def __init__(
+        self, weight: Tensor | None = None, ignore_index: int | None = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(weight, reduction=reduction, ignore_index=ignore_index)

@@ -92,5 +92,11 @@ ACTIVATIONS = [
         [(3, 4)],
         lambda x: special.softmax((x - np.log(-np.log(UNIFORM))) / 0.7, 1),
     ),
+    Row(
+        "dropout2d",
+        lambda x: F.dropout2d(x, 0.3, generator=Generator(7)),
+        [(3, 4, 2, 1)],
+        lambda x: np.where(DROPPED[:, :, None, None], 0, x / 0.7),
+    ),
     Row("dropout, not training", lambda x: F.dropout(x, 0.3, training=False), [(3, 4)], np.array),
 ]

@@ -50,6 +50,16 @@ def gather_row(axis, index):
     )
 
 
+def cut_row(name, diagonal):
+    return Row(
+        f"{name}, diagonal={diagonal}",
+        lambda x: getattr(F, name)(x, diagonal),
+        [(2, 3, 4)],
+        lambda x: getattr(np, name)(x, diagonal),
+        lambda t, x: getattr(t, name)(x, diagonal),
+    )
+
+
 def sort_row(axis, descending):
     return Row(
         f"sort, axis={axis}{', descending' * descending}",
@@ -61,6 +71,7 @@ def sort_row(axis, descending):
 
 
 INDEXING = [
+    *(cut_row(name, diagonal) for name in ("tril", "triu") for diagonal in (0, 2, -1)),
     *(index_row(name, key) for name, key in (KEYS | KEYS_NOT_IN_TORCH).items()),
     Row("index, by a Tensor", lambda x: x[Tensor(PICKED, device=x.device)], [(4, 5)], lambda x: x[PICKED]),
     gather_row(0, np.array([[2, 0, 0, 1]])),

@@ -39,6 +39,29 @@ def loss_rows(reduction):
             lambda x: reduced(np.logaddexp(0, x) - 0.9 * x),
         ),
         row(
+            "binary_cross_entropy",
+            lambda x, t: F.binary_cross_entropy(x, t, **how),
+            [fractions(2, 3), fractions(2, 3)],
+            lambda x, t: reduced(-t * np.log(x) - (1 - t) * np.log(1 - x)),
+            lambda torch, x, t: torch.nn.functional.binary_cross_entropy(x, t, **how),
+        ),
+        row(
+            "nll_loss",
+            lambda x: F.nll_loss(x, beside(x, LABELS), **how),
+            [(5, 3)],
+            lambda x: reduced(-x[np.arange(5), LABELS]),
+            lambda torch, x: torch.nn.functional.nll_loss(x, torch.tensor(LABELS), **how),
+        ),
+        row(
+            "nll_loss, of images, weight and ignored",
+            lambda x: F.nll_loss(x, beside(x, PICTURE), **how, weight=like(x, WEIGHT), ignore_index=1),
+            [(2, 3, 2, 2)],
+            None,
+            lambda torch, x: torch.nn.functional.nll_loss(
+                x, torch.tensor(PICTURE), torch.tensor(WEIGHT), ignore_index=1, **how
+            ),
+        ),
+        row(
             "mse_loss",
             lambda x, t: F.mse_loss(x, t, **how),
             [(2, 3), (2, 3)],
