@@ -1,7 +1,12 @@
 """Benchmarks, `python -m bench.cpu` and `python -m bench.gpu`; a compile gate, `python -m bench.compile`.
 
 Benchmarks check first, then time, and write the README's tables and the pages in `bench/results/`. What they
-share with `minigan bench`, the two sides and how they take turns, is in `minigan/bench/`.
+share with `minigan bench`, the two sides and how they take turns, is in `minigan/speed/`.
+
+    rows.py     what is measured, one `Row` each; on a GPU `gpu/rows.py`
+    cpu.py      measures, by `minigan.speed.compare`; on a GPU `gpu/measure.py`
+    results.py  the results file, of the CPU and of a GPU alike
+    table.py    its tables; the page of a GPU is `gpu/page.py`
 
 They run from a plain checkout too, with nothing installed but the libraries.
 """

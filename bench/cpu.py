@@ -2,34 +2,37 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.markdown import Markdown
 
-from minigan.bench.compare import (
+import minigan_kernels as kernels
+from minigan.cli import call
+from minigan.errors import MiniganError
+from minigan.speed.compare import (
     CHANNELS_LAST,
     EAGER,
+    LOSSES,
     MINIGAN,
     Measured,
     Timing,
-    alternate,
+    first_steps,
     measure,
-    prepare,
-    workers,
+    quickest,
 )
-from minigan.bench.short import checked_threads, has_torch
-from minigan.bench.steps import job
-from minigan.cli import call
-from minigan.errors import MiniganError
+from minigan.speed.processes import Processes, Worker
+from minigan.speed.short import checked_threads, has_torch
+from minigan.speed.steps import job
 
-from . import curve, layers, overhead, results, table
+from . import ROOT, curve, layers, overhead, results, table
 from .machine import busy
 from .rows import ROWS, Row, select
 
-ROOT = Path(__file__).parents[1]
 README, CURVE = ROOT / "README.md", ROOT / "bench" / "curve.csv"
 RESULTS = ROOT / "bench" / "cpu.json"  # those of the README's tables
 LAST = ROOT / "bench" / "last.json"  # those of any other run
@@ -104,7 +107,7 @@ def run(
     """Measure the rows, print and save each when it is done; the results (see `results.py`)."""
     with console.status("") as status:
         status.update("is other work running?")
-        found = results.new(threads, busy())
+        found = results.new("cpu", busy_processors=busy(), threads=threads)
         machine = found["machine"]
         console.print(f"{machine['cpu']}, {machine['processors']} processors; {table.threads(found)}")
         if others := table.other_work(found):
@@ -116,11 +119,10 @@ def run(
             rates = ", ".join(f"{rate:.0f} GFLOP/s by {side}" for side, rate in product.items())
             console.print(f"a matrix product of {PRODUCT}³: {rates}")
         for row, measured in measurements(rows, threads, step_timing, layer_timing, status.update):
-            one = results.record(row, measured, max(product.values()) if product else None)
             if not found["rows"] or found["rows"][-1]["group"] != row.group:
                 console.print("\n" + table.line_heads(row.group))
-            found["rows"].append(one)
-            console.print(table.line(one))
+            found["rows"].append(results.about(row) | results.times(measured))
+            console.print(table.line(found["rows"][-1], found))
             results.save(out, found)  # what is measured is not lost by Ctrl-C
     found["complete"] = True
     results.save(out, found)
@@ -130,13 +132,15 @@ def run(
 
 def capabilities(threads, tell, with_product) -> tuple[dict[str, str], dict[str, float]]:
     """The versions of both sides, and their GFLOP/s in a matrix product: what the machine can do."""
-    with workers(layers.SIDES[:2], threads) as started:
-        versions = {k: v for worker in started.values() for k, v in worker.about["versions"].items()}
+    sides = layers.SIDES[:2]
+    with Processes(threads) as processes:
+        about = [processes.of(side).about["versions"] for side in sides]
+        versions = {"kernels": kernels.engine_name(np.zeros(1, np.float32))} | about[0] | about[1]
         if not with_product:
             return versions, {}
-        prepare(started, dict.fromkeys(started, layers.product(PRODUCT)), layers.RTOL)
-        turns = alternate(started, PRODUCT_TIMING, lambda what: tell(f"matrix product: {what}"))
-        return versions, {side: 2 * PRODUCT**3 / min(times) / 1e9 for side, times in turns.items()}
+        jobs = dict.fromkeys(sides, layers.product(PRODUCT))
+        measured = measure(processes, jobs, layers.RTOL, PRODUCT_TIMING, telling("matrix product", tell))
+        return versions, {side: 2 * PRODUCT**3 / min(times) / 1e9 for side, times in measured.turns.items()}
 
 
 def measurements(rows, threads, step_timing, layer_timing, tell) -> Iterator[tuple[Row, Measured]]:
@@ -144,17 +148,36 @@ def measurements(rows, threads, step_timing, layer_timing, tell) -> Iterator[tup
     for row in rows:
         if row.group != "layer":
             sides = [MINIGAN, EAGER, *[CHANNELS_LAST] * row.work.layouts]
-            yield row, measure(job(row.work), sides, threads, step_timing, about(row, tell))
-    convolutions = [row for row in rows if row.group == "layer"]
-    if convolutions:
-        with workers(layers.SIDES, threads) as started:  # memory is not asked for: they can do all rows
-            for row in convolutions:
-                difference = prepare(started, dict.fromkeys(started, layers.job(row.work)), layers.RTOL)
-                yield row, Measured(alternate(started, layer_timing, about(row, tell)), difference)
+            yield row, measure_alone(sides, job(row.work), threads, step_timing, telling(row.name, tell))
+    with Processes(threads) as processes:  # memory is not asked for: they can do all convolutions
+        for row in rows:
+            if row.group == "layer":
+                jobs = dict.fromkeys(layers.SIDES, layers.job(row.work))
+                yield row, measure(processes, jobs, layers.RTOL, layer_timing, telling(row.name, tell))
 
 
-def about(row, tell):
-    return lambda what: tell(f"{row.name}: {what}")
+def measure_alone(sides, job, threads, timing, tell) -> Measured:
+    """Check and time a step in processes that do nothing else, and so know their memory.
+
+    The work is done before in others that are thrown away. Kernels are compiled there, so that the compiler's
+    memory is not counted, and a side with a choice of ways takes the quickest.
+    """
+    jobs = {}
+    for side in sides:
+        tell(f"{side.name}, rehearsal")
+        with Worker(side, threads) as worker:
+            jobs[side] = quickest(worker, job, timing)
+            first_steps(worker, jobs[side], 1)
+    with Processes(threads) as processes:
+        measured = measure(processes, jobs, LOSSES, timing, tell)
+        workers = {side.name: processes.of(side) for side in sides}
+        peak = {name: worker.peak_memory() for name, worker in workers.items()}
+        start = {name: worker.memory_at_start for name, worker in workers.items()}
+    return replace(measured, peak_memory=peak, memory_at_start=start)
+
+
+def telling(name, tell):
+    return lambda what: tell(f"{name}: {what}")
 
 
 def beside(threads, console) -> dict:

@@ -8,11 +8,11 @@ import csv
 from itertools import islice
 from pathlib import Path
 
-from minigan.bench.compare import CHANNELS_LAST, EAGER, MINIGAN, relative_difference
-from minigan.bench.steps import DCGAN_32, Step, job
-from minigan.bench.worker import Worker
 from minigan.data import Batches, load
 from minigan.errors import MiniganError
+from minigan.speed.compare import CHANNELS_LAST, EAGER, MINIGAN, first_steps, relative_difference
+from minigan.speed.processes import Worker
+from minigan.speed.steps import DCGAN_32, Step, job
 
 SIDES = MINIGAN, EAGER, CHANNELS_LAST
 LOSSES = "d_loss", "g_loss"
@@ -27,8 +27,7 @@ def curves(threads: int, tell, step: Step = DCGAN_32, steps: int = STEPS) -> dic
     for side in SIDES:
         tell(f"{side.name}, {steps} steps")
         with Worker(side, threads) as worker:
-            worker.prepare(work)
-            found[side.name] = worker.take(steps)
+            found[side.name] = first_steps(worker, work, steps)
     return found
 
 

@@ -5,6 +5,7 @@ Each start is a process of its own: it loads the folder at 64 pixels, and takes 
 beside what the process has before.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -44,7 +45,7 @@ print(json.dumps(dict(
 """
 
 
-def make(folder: Path, n: int = PICTURES):
+def make(folder: Path, n: int):
     """n JPEGs of coloured clouds and noise, in ten classes."""
     from PIL import Image
 
@@ -72,11 +73,14 @@ def start(folder: Path, cache: Path) -> dict:
     return json.loads(done.stdout)
 
 
-def main():
+def main(arguments: list[str] | None = None):
+    parser = argparse.ArgumentParser(prog="python -m bench.folder", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="made if there is none; by default for a while")
+    given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(place, "pictures"))
+        folder = given.folder or Path(place, "pictures")
         if not folder.exists():
-            make(folder)
+            make(folder, PICTURES)
         print(machine())
         starts = {name: start(folder, Path(place, "cache")) for name in ("first", "second")}
     for name, found in starts.items():

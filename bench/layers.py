@@ -9,10 +9,10 @@ import numpy as np
 
 import minigan_kernels as kernels
 from minigan import Generator, nn
-from minigan.bench.compare import CHANNELS_LAST, EAGER, MINIGAN
-from minigan.bench.steps import DCGAN_32, DCGAN_64, Step, fields_of
-from minigan.bench.worker import Side
 from minigan.gans.noise import dcgan
+from minigan.speed.compare import CHANNELS_LAST, EAGER, MINIGAN
+from minigan.speed.processes import Side
+from minigan.speed.steps import DCGAN_32, DCGAN_64, Step, fields_of
 from minigan_kernels import out_size, transposed_size
 
 HERE = Path(__file__).parent

@@ -1,7 +1,7 @@
 """One convolution in one direction by minigan's kernels, on channels-last arrays."""
 
 import minigan_kernels as kernels
-from minigan.bench.minigan_side import about, channels_last
+from minigan.speed.minigan_side import about, channels_last
 
 __all__ = ["about", "prepare"]
 

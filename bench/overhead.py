@@ -4,7 +4,7 @@ A clock with accounts is wound into minigan: its time always goes to one account
 function that is timed, and stands still while the clock keeps its books. What remains of the timers, a call
 and a reading of the clock, is measured on a function that does nothing, and subtracted.
 
-The file is a side too (see `minigan/bench/serve.py`): each of its steps gives what that step spent.
+The file is a side too (see `minigan/speed/serve.py`): each of its steps gives what that step spent.
 """
 
 import statistics
@@ -18,12 +18,12 @@ import numpy as np
 
 import minigan_kernels as kernels
 from minigan.autograd import Function
-from minigan.bench import minigan_side
-from minigan.bench.minigan_side import about
-from minigan.bench.steps import POINTS, job
-from minigan.bench.worker import Side, Worker
 from minigan.gans.noise import gan
 from minigan.optim import Optimizer
+from minigan.speed import minigan_side
+from minigan.speed.minigan_side import about
+from minigan.speed.processes import Side, Worker
+from minigan.speed.steps import POINTS, job
 
 __all__ = ["about", "prepare"]
 

@@ -1,54 +1,52 @@
-"""The results file: one JSON object, of which the README's tables are made."""
+"""The results file: one JSON object, of which tables are made; the same for the CPU and for a GPU.
+
+Beside facts it has "rows", each about one piece of work: what it was, and "ms" by side or an "error".
+"""
 
 import json
 from datetime import date
 from pathlib import Path
 
-from minigan.bench.compare import Measured
 from minigan.errors import MiniganError
+from minigan.speed.compare import Measured
 
-from .layers import Layer
 from .machine import machine
 from .rows import Row
 
+OF_WORK = "batch_size", "network", "direction", "kernel", "bytes", "flop"  # of a step, a layer, or a call
 
-def new(threads: int, busy: float | None) -> dict:
-    """Results without rows yet. busy: the processors that others used right before, None if unknown."""
+
+def new(benchmark: str, **facts) -> dict:
+    """Results without rows yet."""
     return {
-        "benchmark": "cpu",
+        "benchmark": benchmark,
         "date": date.today().isoformat(),
         "complete": False,
         "machine": machine(),
-        "busy_processors": busy,
-        "threads": threads,
+        **facts,
         "versions": {},
         "rows": [],
     }
 
 
-def record(row: Row, measured: Measured, product: float | None = None) -> dict:
-    """A row as it is kept. product: GFLOP/s of a matrix product, that a layer is compared with."""
-    work, sides = row.work, measured.turns
-    ms = {side: 1e3 * measured.seconds(side) for side in sides}
-    kept = {
-        "name": row.name,
-        "group": row.group,
-        "title": work.title,
-        "batch_size": work.batch_size,
-        "ms": ms,
+def about(row: Row) -> dict:
+    """What was to be measured."""
+    work = {name: getattr(row.work, name) for name in OF_WORK if hasattr(row.work, name)}
+    kept = {"name": row.name, "group": row.group, "title": row.work.title, **work, "precision": row.precision}
+    return kept | ({"targets": list(row.targets)} if row.targets else {})
+
+
+def times(measured: Measured) -> dict:
+    """What came of it."""
+    memory = {"peak_memory": measured.peak_memory, "memory_at_start": measured.memory_at_start}
+    return {
+        "ms": {side: 1e3 * measured.seconds(side) for side in measured.turns},
         "ratio": measured.ratio,
-        "turns_ms": {side: [1e3 * t for t in turns] for side, turns in sides.items()},
+        "turns_ms": {side: [1e3 * t for t in turns] for side, turns in measured.turns.items()},
         "difference": measured.difference,
+        "variants": measured.variants,
+        **(memory if measured.peak_memory else {}),
     }
-    if isinstance(work, Layer):
-        rate = {side: work.flop / t / 1e6 for side, t in ms.items()}
-        kept |= {"network": work.network, "direction": work.direction, "flop": work.flop, "gflops": rate}
-        kept["of_product"] = {side: r / product for side, r in rate.items()}
-    else:
-        kept["per_image_ms"] = {side: t / work.batch_size for side, t in ms.items()}
-        kept |= {"variants": measured.variants, "peak_memory": measured.peak_memory}
-        kept["memory_at_start"] = measured.memory_at_start
-    return kept
 
 
 def save(path: Path, results: dict):

@@ -1,10 +1,12 @@
-"""What is measured: whole training steps, the same at other batch sizes, and single convolutions."""
+"""What is measured on the CPU: whole training steps, the same at other batch sizes, and single convolutions.
+What is measured on a GPU is in `gpu/rows.py`."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from minigan.bench.steps import DCGAN_32, STEPS, Step
 from minigan.errors import MiniganError
+from minigan.speed.steps import DCGAN_32, STEPS, Step
 
 from .layers import LAYERS, Layer
 
@@ -12,11 +14,34 @@ SCALING = 16, 64, 256  # batch sizes
 
 
 @dataclass(frozen=True)
+class Call:
+    """A call of one kernel. make: its arguments from a source of arrays (see `gpu/kernel_side.py`), or of a
+    "ceiling" the call itself; changes: the arguments that it changes in place, and which are its results."""
+
+    name: str
+    kernel: str
+    make: Callable
+    bytes: int
+    flop: int = 0
+    changes: tuple[int, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
 class Row:
-    """A piece of work, and the table that it stands in: "step", "scaling" or "layer"."""
+    """A piece of work, and the table that it stands in: "step", "scaling" or "layer"; on a GPU "ceiling",
+    "memory", "product", "convolution" or "step"."""
 
     group: str
-    work: Step | Layer
+    work: Step | Layer | Call
+    precision: str = "fp32"
+    bundle: int = 1
+    """How many steps are taken between two waits for the device."""
+    targets: tuple[float, ...] = ()
+    """The ratios to reach: how many times as long as minigan the rivals take."""
 
     @property
     def name(self) -> str:
@@ -37,11 +62,7 @@ def select(pattern: str | None, rows: list[Row] = ROWS) -> list[Row]:
     except re.error as error:
         raise MiniganError(f"--rows: {pattern!r} is no regular expression: {error}") from error
     if not found:
-        examples = ", ".join(next(row.name for row in rows if row.group == g) for g in groups(rows))
+        first = {row.group: row.name for row in reversed(rows)}
+        examples = ", ".join(reversed(first.values()))
         raise MiniganError(f"--rows: no row is called like {pattern!r}; rows are, for example: {examples}")
     return found
-
-
-def groups(rows: list[Row]) -> list[str]:
-    """The groups of the rows, in their order."""
-    return list(dict.fromkeys(row.group for row in rows))

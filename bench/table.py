@@ -1,10 +1,10 @@
-"""The README's tables, made of the results file; what stands between the markers is nobody's typing."""
+"""Tables in Markdown, and those of the README, made of the results file; what stands between the markers is
+nobody's typing. Those of a GPU are in `gpu/page.py`."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from minigan.bench.compare import CHANNELS_LAST, EAGER, MINIGAN
 from minigan.errors import MiniganError
+from minigan.speed.compare import CHANNELS_LAST, EAGER, MINIGAN
 
 from .layers import DIRECTIONS
 
@@ -33,12 +33,12 @@ def markdown(results: dict) -> str:
 
 
 def steps(rows, results):
-    lines = [[work(row), *_times(row["ms"]), ratio(row["ratio"]), memory(row)] for row in rows]
+    lines = [[*compared(row, row["ms"]), memory(row)] for row in rows]
     return grid(["one training step, ms", *SIDES, RATIO, "peak memory, MB"], lines)
 
 
 def scaling(rows, results):
-    lines = [[work(row), *_times(row["per_image_ms"]), ratio(row["ratio"])] for row in rows]
+    lines = [compared(row, {side: t / row["batch_size"] for side, t in row["ms"].items()}) for row in rows]
     return grid(["one image of a training step, ms", *SIDES, RATIO], lines)
 
 
@@ -51,11 +51,10 @@ def layers(rows, results):
             if not own:
                 continue
             ms = {side: sum(row["ms"][side] for row in own) for side in SIDES}
-            rate = sum(row["flop"] for row in own) / ms[SIDES[0]] / 1e6
+            rate = of_product(sum(row["flop"] for row in own), ms, results)
             title = f"{network}, batch {own[0]['batch_size']}: {words} of {len(own)} convolutions"
             best = min(ms[side] for side in SIDES[1:]) / ms[SIDES[0]]
-            of = f"{rate:.0f} ({rate / max(results['product_gflops'].values()):.0%})"
-            lines.append([title, *_times(ms), ratio(best), of])
+            lines.append([title, *times(ms, SIDES), ratio(best), rate])
     heads = ["convolutions alone, ms", *SIDES, RATIO, "minigan GFLOP/s (of a matrix product's)"]
     return grid(heads, lines)
 
@@ -63,7 +62,7 @@ def layers(rows, results):
 def slower(rows) -> list[str]:
     """The rows in which PyTorch is quicker, which a sum over layers hides: a table, or none."""
     found = [row for row in rows if row["ratio"] < 1]
-    lines = [[work(row), *_times(row["ms"]), ratio(row["ratio"])] for row in found]
+    lines = [compared(row, row["ms"]) for row in found]
     head = f"where PyTorch is quicker, {len(found)} of all {len(rows)} measurements, ms"
     return [grid([head, *SIDES, RATIO], lines)] if found else []
 
@@ -82,9 +81,9 @@ def overhead(found) -> str:
     lines = []
     for name, part in (parts | {"all": sums}).items():
         outside = part["autograd"] + part["rest"]
-        times = part["kernels"], part["autograd"], part["rest"], part["kernels"] + outside
+        spent = part["kernels"], part["autograd"], part["rest"], part["kernels"] + outside
         each = number(outside / part["calls"]) if part["calls"] else "–"
-        cells = [number(t) if t else "–" for t in times]
+        cells = [number(t) if t else "–" for t in spent]
         lines.append([words[name].format(**part), str(part["kernel_calls"]), *cells, each])
     heads = ["kernel calls", "kernels", "autograd", "other", "sum", "overhead per op"]
     return grid([f"{found['title']}: µs of a step", *heads], lines)
@@ -156,24 +155,31 @@ def line_heads(group: str) -> str:
     return _columns(heads)
 
 
-def line(row) -> str:
-    if row["group"] == "layer":
-        last = f"{row['gflops'][SIDES[0]]:.0f} ({row['of_product'][SIDES[0]]:.0%})"
-    else:
-        last = memory(row)
-    return _columns([work(row), *_times(row["ms"]), f"{row['ratio']:.2f}", last])
+def line(row, results) -> str:
+    last = of_product(row["flop"], row["ms"], results) if row["group"] == "layer" else memory(row)
+    return _columns([work(row), *times(row["ms"], SIDES), f"{row['ratio']:.2f}", last])
 
 
 def _columns(cells):
-    first, *times, ratio, last = cells
-    return f"{first:58}" + "".join(f"{cell:>14}" for cell in times) + f"{ratio:>11}  {last}"
+    first, *ms, ratio, last = cells
+    return f"{first:58}" + "".join(f"{cell:>14}" for cell in ms) + f"{ratio:>11}  {last}"
 
 
 # Cells.
 
 
+def compared(row, ms) -> list[str]:
+    return [work(row), *times(ms, SIDES), ratio(row["ratio"])]
+
+
 def memory(row) -> str:
     return " / ".join(_megabytes(row["peak_memory"].get(side)) for side in SIDES)
+
+
+def of_product(flop, ms, results) -> str:
+    """minigan's GFLOP/s, and their share of what the machine does in a matrix product."""
+    rate = flop / ms[SIDES[0]] / 1e6
+    return f"{rate:.0f} ({rate / max(results['product_gflops'].values()):.0%})"
 
 
 def threads(results) -> str:
@@ -194,8 +200,8 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
-def _times(by_side) -> Iterable[str]:
-    return [number(by_side[side]) if side in by_side else "–" for side in SIDES]
+def times(by_side, sides) -> list[str]:
+    return [number(by_side[side]) if side in by_side else "–" for side in sides]
 
 
 def _megabytes(value):

@@ -20,7 +20,7 @@ digits = data.load("digits", size=16)
 cfg = cgan.Config().fitted(digits.fields)
 rng = Generator(0)
 
-batches = data.Batches(digits, cfg.batch_size, labels=True, device=device)
+batches = digits.batches(cfg.batch_size, labels=True, device=device)
 parts = cgan.parts(cfg, digits.fields, rng)
 G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")

@@ -20,7 +20,7 @@ cfg = dcgan.Config(size=16)
 rng = Generator(0)
 
 digits = data.load("digits", size=cfg.size)
-batches = data.Batches(digits, cfg.batch_size, device=device)
+batches = digits.batches(cfg.batch_size, device=device)
 parts = dcgan.parts(cfg, digits.fields, rng)
 G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")

@@ -20,7 +20,7 @@ cfg = gan.Config()
 rng = Generator(0)
 
 digits = data.load("digits")
-batches = data.Batches(digits, cfg.batch_size, device=device)
+batches = digits.batches(cfg.batch_size, device=device)
 parts = gan.parts(cfg, digits.fields, rng)
 G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")

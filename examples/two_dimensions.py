@@ -11,6 +11,8 @@ import itertools
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from minigan import Generator, backend, data, report
 from minigan.gans import model_named
 from minigan.gans.noise import gan
@@ -24,7 +26,8 @@ cfg = gan.Config(latent=2, batch_size=256, lr=1e-3)
 rng = Generator(0)
 
 ring = data.load("ring8")
-batches = data.Batches(ring, cfg.batch_size, device=device)
+batches = ring.batches(cfg.batch_size, device=device)
+real = np.asarray(next(ring.batches(500)))  # behind the points, in each frame
 parts = gan.parts(cfg, ring.fields, rng)
 G, D = (parts[name].to(device) for name in "GD")
 sampler = Sampler(model_named("gan"), cfg, parts, ring.fields, device)
@@ -36,7 +39,7 @@ for step, seen in enumerate(itertools.islice(loop, steps), start=1):
     if step in moments:
         print(step, " ".join(f"{name} {seen[name].item():.3f}" for name in ("d_loss", "g_loss")))
         points = sampler(500)  # of the same noise in every frame, so that one sees where a point goes
-        frames.append(report.surface(D, points, ring.samples[:500], title=f"step {step}"))
+        frames.append(report.surface(D, points, real, title=f"step {step}"))
 
 report.save_gif(Path("two_dimensions.gif"), frames)
 print("two_dimensions.gif")

@@ -20,7 +20,7 @@ digits = data.load("digits", size=16)
 cfg = wgan_gp.Config().fitted(digits.fields)
 rng = Generator(0)
 
-batches = data.Batches(digits, cfg.batch_size, device=device)
+batches = digits.batches(cfg.batch_size, device=device)
 parts = wgan_gp.parts(cfg, digits.fields, rng)
 G, D = (parts[name].to(device) for name in "GD")
 print(G, D, sep="\n")

@@ -132,7 +132,7 @@ UNIT = number(" in [0, 1]", lambda value: 0 <= value <= 1)
 KINDS = {
     name: kind
     for names, kind in {
-        "x w b gy weight bias running_mean running_var input tensor": FLOATS,
+        "x x1 x2 w b gy weight bias running_mean running_var input tensor": FLOATS,
         "logits styles soft": FLOATS,
         "a target": OPERAND,
         "labels index": INTEGERS,

@@ -7,6 +7,7 @@ Every strategy takes `Sizes`: an emulated thread is slow, a vector unit wants mo
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -413,6 +414,26 @@ def embedding_weight(draw, sizes):
     return [*normals(draw, (*index_shape, width)), index], (rows,), size
 
 
+# All pairs of two sets of points
+
+
+@st.composite
+def all_pairs(draw, sizes, name):
+    """Sets x and y of points, some coordinates equal; and a gradient, or a direction, in front of them."""
+    B, (N, M) = draw(batches), draw(pairs(0, min(sizes.matrix, 40)))
+    C = draw(st.one_of(st.integers(0, 5), st.integers(0, sizes.row // 4)))
+    x, y, gy, u = normals(draw, (B, N, C), (B, M, C), (B, N, M), (B, N, C))
+    given = {"l1_distances_backward": [gy], "l1_distances_along": [u]}.get(name, [])
+
+    def size(arrays, rest):
+        if not given:
+            return [(C + 4, reference.l1_distances(*map(np.abs, (x, -y))) + 4 * C)]
+        sums = np.abs(arrays[0]).sum(2, keepdims=True)  # of as many terms as there are at most
+        return [(max(M, C) + 4, sums + np.zeros((B, N, C if name.endswith("backward") else M)))]
+
+    return [*given, x.round(1), y.round(1)], (), size
+
+
 # Matrix products
 
 
@@ -497,6 +518,10 @@ CASES = {
     "cross_entropy": cross_entropy,
     "cross_entropy_backward": lambda sizes: cross_entropy(sizes, backward=True),
     "embedding_weight": embedding_weight,
+    **{
+        name: partial(all_pairs, name=name)
+        for name in ("l1_distances", "l1_distances_along", "l1_distances_backward")
+    },
     "leaky_relu": lambda sizes: entrywise(sizes, 1, 0.2),
     "leaky_relu_backward": lambda sizes: entrywise(sizes, 2, 0.2),
     "linear": linear,

@@ -152,6 +152,14 @@ def adam(draw):
     return [p, g, mean, square**2 + np.float32(0.1)], rest, plainly(200)
 
 
+@st.composite
+def all_pairs(draw, name):
+    B, N, M, C = (draw(st.integers(0, 4)) for _ in range(4))
+    x, y, gy, u = normals(draw, (B, N, C), (B, M, C), (B, N, M), (B, N, C))
+    given = {"l1_distances_backward": [gy], "l1_distances_along": [u]}.get(name, [])
+    return [*given, x.round(1), y.round(1)], (), plainly(100)
+
+
 CASES = {
     "adam": adam(),
     "add_bias": over_channels("add_bias"),
@@ -159,6 +167,9 @@ CASES = {
     "conv2d": convolutions("conv2d"),
     "conv2d_input": convolutions("conv2d_input"),
     "conv2d_weight": convolutions("conv2d_weight"),
+    "l1_distances": all_pairs("l1_distances"),
+    "l1_distances_along": all_pairs("l1_distances_along"),
+    "l1_distances_backward": all_pairs("l1_distances_backward"),
     "leaky_relu": leaky_relu("leaky_relu"),
     "leaky_relu_backward": leaky_relu("leaky_relu_backward"),
     "linear": linear(),
@@ -256,6 +267,9 @@ def smallest(name):
         "conv2d": ([x, w], geometry),
         "conv2d_input": ([gy, w], ((4, 4), *geometry)),
         "conv2d_weight": ([x, gy], ((3, 3), *geometry)),
+        "l1_distances": ([x[0], x[1]], ()),
+        "l1_distances_along": ([gy[0][:2].repeat(2, 1).repeat(2, 2), x[0], x[1]], ()),
+        "l1_distances_backward": ([gy[0][:2].repeat(2, 1).repeat(2, 2), x[0], x[1]], ()),
         "leaky_relu": ([x], (0.2,)),
         "leaky_relu_backward": ([x, x[::-1]], (0.2,)),
         "linear": ([x[0, 0], w[:, 0, 0, :][:, [0, 1, 2, 0]], w[0, 0, 0]], ()),
@@ -272,7 +286,7 @@ def test_one_small_case_of_each_kernel(name):
 
 def test_kernels_at_the_block_sizes_of_a_gpu(monkeypatch):
     monkeypatch.setattr(file("matmul"), "TILE", 16)
-    for name in ("reduce", "pointwise", "im2col", "norm", "adam"):
+    for name in ("reduce", "pointwise", "pairs", "im2col", "norm", "adam"):
         monkeypatch.setattr(file(name), "THREADS", 256)
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((17, 18), (18, 5)))

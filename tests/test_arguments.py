@@ -77,6 +77,7 @@ WRONG = {
     "border of one": [*NO_NUMBER, "same", -1, 1.5, (1.5,), (1, 1), (-1,), (), ("s",)],
     "border of three": [*NO_NUMBER, "same", -1, 1.5, (1, 1, 1.5), (1, 2), (-1, 0, 0), (), ("s",) * 3],
     "classes": [None, "s", 1.5, [0.5], object()],
+    "one": [*NO_NUMBER, 0.0, 2.0, float("nan"), float("inf")],
     "above 0": [*NO_NUMBER, 0.0, -1.0, float("nan"), float("inf")],
     "taps": [None, "s", 1.0, [], ["s"], [None], object()],
     "crop": [None, "same", 1.5, (1, 1), (1, 1, 1, 1.5), object(), -9],
@@ -217,6 +218,7 @@ OPS = {
         "demodulate": flag,
         "transposed": flag,
         "eps": eps,
+        "gain": (1.0, "number"),
     },
     "upfirdn2d": {
         "x": images,
@@ -229,6 +231,7 @@ OPS = {
     },
     "dropout2d": {"x": images, "p": (0.5, "below 1"), "training": (True, "anything"), "generator": rng},
     "dropout": {"x": x, "p": (0.5, "below 1"), "training": (True, "anything"), "generator": rng},
+    "cdist": {"x1": x, "x2": w, "p": (1.0, "one")},
     "einsum": {"equation": ("ij->i", "name"), "operands": ((ROWS,), "tensors")},
     "elu": {"x": x, "alpha": (1.0, "at least 0")},
     "embedding": {"input": (LABELS, "integers"), "weight": w},
@@ -446,6 +449,7 @@ DATA = {
         "split": ("train", "name"),
         "channels": (None, "channels"),
         "flip": (False, "flag"),
+        "samples": (None, "count?"),
     },
 }
 DATA["Dataset"]["name"] = ("p", "text")

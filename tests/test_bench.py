@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import cpu, curve, overhead, passes, results, rows, table
+from bench import cpu, curve, folder, overhead, passes, results, rows, table
 from bench import machine as the_machine
 from bench.layers import LAYERS
-from minigan.bench import short
-from minigan.bench.compare import CHANNELS_LAST, EAGER, MINIGAN, Disagreement, Measured, check
-from minigan.bench.steps import STEPS, job
-from minigan.bench.worker import Side, Worker
 from minigan.cli import call, main
 from minigan.errors import MiniganError
+from minigan.speed import short
+from minigan.speed.compare import CHANNELS_LAST, EAGER, MINIGAN, Disagreement, Measured, check
+from minigan.speed.processes import Processes, Side, Worker
+from minigan.speed.steps import STEPS, job
 
 pytestmark = pytest.mark.slow  # benchmarks are for those who change them
 
@@ -85,6 +85,38 @@ def test_a_step_trains_the_model_of_the_package():
     assert first != second
 
 
+def test_steps_are_timed_in_bundles_of_which_only_the_last_is_waited_for(tmp_path):
+    file = tmp_path / "side.py"
+    file.write_text(
+        "import os\n"
+        "def about(): return {'threads': int(os.environ['OMP_NUM_THREADS']), 'versions': {}}\n"
+        "class Loss:\n"
+        "    waits = 0\n"
+        "    def __init__(self, step): self.step = step\n"
+        "    def item(self):\n"
+        "        Loss.waits += 1\n"
+        "        return 100 * self.step + Loss.waits\n"
+        "def prepare(job):\n"
+        "    for step in range(100): yield {'loss': Loss(step)}\n",
+        encoding="utf-8",
+    )
+    with Worker(Side("a side", file), threads=1) as worker:
+        worker.prepare({})
+        assert worker.take(2) == [{"loss": 1}, {"loss": 102}]
+        assert len(worker.time(warm_up=0, seconds=0, least=2, bundle=5)) == 2  # after one to warm up
+        assert worker.take(1) == [{"loss": 100 * (2 + 3 * 5) + 2 + 3 + 1}]
+
+
+def test_a_process_is_started_once_and_anew_after_its_end(side):
+    with Processes(threads=1) as processes:
+        first = processes.of(side)
+        assert processes.of(side) is first
+        processes.end(side)
+        assert first.process.returncode is not None
+        assert processes.of(side) is not first
+    assert not processes.started
+
+
 # The check.
 
 
@@ -129,7 +161,8 @@ def test_the_layers_are_those_of_the_networks():
 def some_results():
     """Of one row of each group."""
     versions = dict.fromkeys(("minigan", "PyTorch", "NumPy", "Python"), "1")
-    found = results.new(2, busy=0.1) | {"versions": versions, "product_gflops": {"x": 100.0}}
+    found = results.new("cpu", busy_processors=0.1, threads=2)
+    found |= {"versions": versions, "product_gflops": {"x": 100.0}}
     for name in ("step/points", "step/dcgan-32", "scaling/dcgan-32/16", "layer/dcgan-32/D2/weight"):
         sides = table.SIDES[:2] if name == "step/points" else table.SIDES
         turns = {side: [0.1 * (i + 1), 0.3 * (i + 1), 0.2 * (i + 1)] for i, side in enumerate(sides)}
@@ -137,7 +170,7 @@ def some_results():
         memory = dict.fromkeys(sides, 50_000_000)
         measured = Measured(turns, 1e-6, way, memory, memory)
         (row,) = rows.select(f"^{name}$")
-        found["rows"].append(results.record(row, measured, product=100.0))
+        found["rows"].append(results.about(row) | results.times(measured))
     return found
 
 
@@ -146,6 +179,8 @@ def test_the_ratio_is_that_of_neighbours_in_time():
     turns = {"minigan": [1.0, 4.0, 1.0], "quick": [2.0, 8.0, 2.2], "slow": [9.0, 9.0, 9.0]}
     assert Measured(turns, 0.0).ratio == pytest.approx(2)
     assert Measured({"minigan": [1.0]}, 0.0).ratio is None
+    assert Measured({"minigan": [1.0], "minigan, no graph": [0.5], "other": [3.0]}, 0.0).ratio == 3
+    assert Measured({"minigan, no graph": [0.5], "other": [3.0]}, 0.0).ratio is None
 
 
 def test_the_results_say_what_was_measured(tmp_path):
@@ -159,8 +194,10 @@ def test_the_results_say_what_was_measured(tmp_path):
     assert step["peak_memory"]["minigan"] == 50_000_000
     assert step["turns_ms"]["minigan"] == pytest.approx([100, 300, 200])
     assert points["ms"].keys() == {"minigan", "PyTorch eager"}
-    assert scaling["per_image_ms"]["minigan"] == pytest.approx(200 / 16)
-    assert layer["of_product"]["minigan"] == pytest.approx(layer["flop"] / 0.2 / 1e9 / 100)
+    assert (scaling["batch_size"], scaling["ms"]["minigan"]) == (16, pytest.approx(200))
+    assert (layer["network"], layer["direction"]) == ("dcgan-32", "weight")
+    rate = layer["flop"] / 0.2 / 1e9
+    assert f"{rate:.0f} ({rate / 100:.0%})" in table.line(layer, found)
 
 
 def test_the_tables_go_between_the_markers_and_nowhere_else(tmp_path):
@@ -373,3 +410,19 @@ def test_the_table_of_passes(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 + 5
     assert all(line.startswith("a layer") for line in lines[3:])
+
+
+def test_asking_the_benchmark_of_folders_for_help_makes_no_pictures(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        folder.main(["--help"])
+    assert "bench.folder" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_second_start_from_a_folder_finds_what_was_kept(tmp_path, monkeypatch, capsys):
+    pictures = tmp_path / "pictures"
+    monkeypatch.setattr(folder, "PICTURES", 70)
+    folder.main([str(pictures)])
+    assert len(list(pictures.rglob("*.jpg"))) == 70
+    assert "the second start takes 1/" in capsys.readouterr().out

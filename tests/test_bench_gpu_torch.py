@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.gpu import steps
-from minigan.bench.compare import EAGER, check
-from minigan.bench.steps import job
-from minigan.bench.worker import Worker
+from bench.gpu import measure
+from minigan.speed import steps
+from minigan.speed.compare import EAGER, check, first_steps
+from minigan.speed.processes import Worker
+from minigan.speed.steps import job
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -32,7 +33,7 @@ def side(monkeypatch):
     settings = [(torch.backends.cuda.matmul, "allow_tf32"), (torch.backends.cudnn, "allow_tf32")]
     settings.append((torch.backends.cudnn, "benchmark"))
     before = [getattr(*setting) for setting in settings]
-    spec = importlib.util.spec_from_file_location("steps_torch", steps.EAGER.file)
+    spec = importlib.util.spec_from_file_location("gpu_torch_side", measure.EAGER.file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "DEVICE", "cpu")
@@ -51,20 +52,20 @@ def warmed_up(step, inputs):
 
 
 def asked(step, **settings):
-    return job(step, 5) | {"bundle": 2, "precision": "fp32", "graph": False} | settings
+    return job(step, 5) | {"graph": False} | settings
 
 
 def losses(side, job, n):
-    return list(itertools.islice(side.prepare(job), n))
+    steps = itertools.islice(side.prepare(job), n)
+    return [{name: loss.item() for name, loss in seen.items()} for seen in steps]
 
 
 @pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
 @pytest.mark.slow
 def test_the_losses_are_those_of_the_cpus_benchmark(side, step):
     with Worker(EAGER, threads=1) as worker:
-        worker.prepare(asked(step))
-        expected = worker.take(5)
-    assert check({"cpu": expected, "gpu": losses(side, asked(step), 5)}, steps.RTOL["fp32"]) < 2e-2
+        expected = first_steps(worker, asked(step), 5)
+    assert check({"cpu": expected, "gpu": losses(side, asked(step), 5)}, measure.RTOL["fp32"]) < 2e-2
 
 
 @pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
@@ -73,26 +74,11 @@ def test_warming_up_before_a_capture_changes_nothing(side, step):
     assert check({"eager": eager, "graph": graphed}, (1e-6,) * 5) < 1e-6
 
 
-def test_a_next_takes_a_bundle_of_steps_after_the_given_ones(side, monkeypatch):
-    taken = []
-    step_of = side.side.step_of
-
-    def counted(*args):
-        step = step_of(*args)
-        return lambda *inputs: taken.append(1) or step(*inputs)
-
-    monkeypatch.setattr(side.side, "step_of", counted)
-    after = []
-    for _ in itertools.islice(side.prepare(asked(TINY[2])), 7):
-        after.append(len(taken))
-    assert after == [1, 2, 3, 4, 5, 7, 9]
-
-
 @pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
 def test_bf16_is_another_precision_within_its_limits(side, step):
     single = losses(side, asked(step), 5)
     half = losses(side, asked(step, precision="bf16"), 5)
-    assert check({"fp32": single, "bf16": half}, steps.RTOL["bf16"]) > 0
+    assert check({"fp32": single, "bf16": half}, measure.RTOL["bf16"]) > 0
 
 
 def test_tf32_is_switched_on_for_both_libraries(side):
@@ -111,14 +97,14 @@ def test_in_fp32_images_may_lie_either_way(side):
 
 @pytest.mark.slow
 def test_the_rivals_process_holds_nothing_of_minigan():
-    with Worker(steps.GRAPHED, threads=1) as worker:
+    with Worker(measure.GRAPHED, threads=1) as worker:
         assert worker.about["versions"]["PyTorch"] == torch.__version__
     code = (
         "import runpy, sys; runpy.run_path(sys.argv[1]);"
         "sys.exit(', '.join(m for m in sys.modules if m.partition('.')[0].startswith('minigan')) or 0)"
     )
     run = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(steps.GRAPHED.file)],
+        [sys.executable, "-P", "-c", code, str(measure.GRAPHED.file)],
         env={"OMP_NUM_THREADS": "1"},
         capture_output=True,
         encoding="utf-8",

@@ -9,20 +9,20 @@ from dataclasses import replace
 import pytest
 
 from bench import cpu, curve, layers, table
-from minigan.bench import steps
-from minigan.bench.compare import (
+from minigan.cli import call, main
+from minigan.speed import steps
+from minigan.speed.compare import (
     CHANNELS_LAST,
     EAGER,
     LOSSES,
     MINIGAN,
     Disagreement,
     Timing,
+    check,
+    first_steps,
     measure,
-    prepare,
-    workers,
 )
-from minigan.bench.worker import Worker
-from minigan.cli import call, main
+from minigan.speed.processes import Processes, Worker
 
 pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -40,44 +40,49 @@ NO_TIME = Timing(turns=1, seconds=0, warm_up=0, least=1)
 
 
 @pytest.fixture(scope="module")
-def started():
-    with workers(SIDES, threads=1) as started:
-        yield started
+def processes():
+    with Processes(threads=1) as processes:
+        yield processes
+
+
+def compared(processes, jobs, rtol=LOSSES):
+    """The largest difference of the sides' first steps."""
+    results = {side.name: first_steps(processes.of(side), job, len(rtol)) for side, job in jobs.items()}
+    return check(results, rtol)
 
 
 @pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
 @pytest.mark.slow
-def test_the_sides_agree(step, started):
+def test_the_sides_agree(step, processes):
     job = steps.job(step)
-    for variant in started[EAGER.name].variants(job):
-        given = dict.fromkeys(started, job | {"variant": variant})
-        assert prepare(started, given, LOSSES) <= max(LOSSES)
+    for variant in processes.of(EAGER).variants(job):
+        assert compared(processes, dict.fromkeys(SIDES, job | {"variant": variant})) <= max(LOSSES)
 
 
 @pytest.mark.parametrize("step", TINY, ids=lambda step: step.name)
-def test_other_weights_are_refused(step, started):
-    job = steps.job(step)
+def test_other_weights_are_refused(step, processes):
+    job = steps.job(step) | {"variant": {}}
     D = job["weights"]["D"]
     name = next(iter(D))
     wrong = job | {"weights": job["weights"] | {"D": D | {name: -1.5 * D[name]}}}
     with pytest.raises(Disagreement, match="nothing is timed: at step 1 minigan and PyTorch eager differ"):
-        prepare(started, dict.fromkeys(started, job) | {EAGER.name: wrong}, LOSSES)
+        measure(processes, {MINIGAN: job, EAGER: wrong}, LOSSES, NO_TIME, lambda what: None)
 
 
-def test_other_noise_is_refused(started):
+def test_other_noise_is_refused(processes):
     job = steps.job(TINY[0])
     wrong = job | {"noise": [-z for z in job["noise"]]}
     with pytest.raises(Disagreement):
-        prepare(started, dict.fromkeys(started, job) | {CHANNELS_LAST.name: wrong}, LOSSES)
+        compared(processes, dict.fromkeys(SIDES, job) | {CHANNELS_LAST: wrong})
 
 
 @pytest.mark.slow
 def test_convolutions_agree_in_every_direction():
     tiny = replace(TINY[1], settings={"latent": 5, "width": 4})
-    with workers(layers.SIDES, threads=1) as started:
+    with Processes(threads=1) as processes:
         for layer in layers.layers_of(tiny):
-            assert prepare(started, dict.fromkeys(started, layers.job(layer)), layers.RTOL) <= 1e-4
-        assert prepare(started, dict.fromkeys(started, layers.product(8)), layers.RTOL) <= 1e-4
+            assert compared(processes, dict.fromkeys(layers.SIDES, layers.job(layer)), layers.RTOL) <= 1e-4
+        assert compared(processes, dict.fromkeys(layers.SIDES, layers.product(8)), layers.RTOL) <= 1e-4
 
 
 @pytest.mark.slow
@@ -98,7 +103,7 @@ def test_the_rivals_process_holds_nothing_of_minigan():
 
 @pytest.mark.slow
 def test_measuring_gives_every_side_its_time_memory_and_way():
-    found = measure(steps.job(TINY[3]), [MINIGAN, EAGER], 1, NO_TIME, lambda what: None)
+    found = cpu.measure_alone([MINIGAN, EAGER], steps.job(TINY[3]), 1, NO_TIME, lambda what: None)
     assert found.turns.keys() == found.peak_memory.keys() == {MINIGAN.name, EAGER.name}
     assert found.ratio > 0
     assert found.variants.keys() == {EAGER.name}

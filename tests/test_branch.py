@@ -51,9 +51,9 @@ def test_a_branch_is_what_the_run_was_and_the_run_stays(run, tmp_path):
     before = content(run.path)
     branch = training.branch(run.path, 4, tmp_path / "new")
     assert content(run.path) == before
-    assert branch.checkpoint_steps() == [4]
-    assert [p.name for p in branch.sample_paths()] == [f"step-{s:06d}.png" for s in (0, 2, 4)]
-    assert [record["step"] for record in branch.metrics()] == [1, 2, 3, 4]
+    assert branch.checkpoints.steps() == [4]
+    assert [p.name for p in branch.sheets.paths()] == [f"step-{s:06d}.png" for s in (0, 2, 4)]
+    assert [record["step"] for record in branch.records.metrics.read()] == [1, 2, 3, 4]
     files = content(branch.path)
     assert all(before[name].startswith(files[name]) for name in files)
     assert files.keys() & {"report.html", "samples.gif", "verdict.json"} == set()
@@ -67,7 +67,7 @@ def test_a_branch_goes_on_to_the_bits_of_the_run(run, tmp_path, capsys):
     for name in ("checkpoints/step-000008.safetensors", "metrics.jsonl", "diagnostics.jsonl"):
         assert (branch.path / name).read_bytes() == (run.path / name).read_bytes()
     assert begun(f"{run.path}:4", tmp_path / "longer", "--steps=10") == 0
-    assert Run.open(tmp_path / "longer").checkpoint_steps() == [4, 6, 8, 10]
+    assert Run.open(tmp_path / "longer").checkpoints.steps() == [4, 6, 8, 10]
 
 
 def test_a_branch_that_was_killed_anywhere_is_whole_or_none(run, tmp_path):
@@ -107,7 +107,7 @@ def test_what_no_run_can_begin_from_is_told_in_a_sentence(run, tmp_path, capsys)
         training.branch(run.path, 5)
     with pytest.raises(MiniganError, match="exists; choose another with --out"):
         training.branch(run.path, 4, tmp_path)
-    run.checkpoint_path(4).write_bytes(b"junk")
+    run.checkpoints.path(4).write_bytes(b"junk")
     with pytest.raises(MiniganError, match=r"step-000004.* is damaged"):
         training.branch(run.path, 4)
     with pytest.raises(MiniganError, match="is not a run folder"):
@@ -165,12 +165,12 @@ def test_the_best_goes_up_or_down_as_its_metric_does():
 
 
 def test_pruning_deletes_what_is_not_to_be_kept(run):
-    run.evaluations_path.write_text(
+    run.records.evaluations.path.write_text(
         '{"step": 2, "modes": 5}\n{"step": 4, "modes": 7}\n{"step": 6, "modes": 6}\n', encoding="utf-8"
     )
-    run.prune(Keep(best="modes"), saved=8)
-    assert run.checkpoint_steps() == [4, 8]
-    assert len(list(run.checkpoints.iterdir())) == 4
+    run.checkpoints.prune(Keep(best="modes"), 8, run.records.evaluations.read())
+    assert run.checkpoints.steps() == [4, 8]
+    assert len(list(run.checkpoints.folder.iterdir())) == 4
 
 
 @pytest.mark.slow
@@ -179,15 +179,15 @@ def test_a_run_keeps_what_it_was_told_to(tmp_path):
         data="ring8", checkpoint_every=1, evaluate_every=2, evaluate_n=600, keep="last=2,best=modes"
     )
     run = train(tmp_path / "run", options=options)
-    values = {e["step"]: e["modes"] for e in run.evaluations() if e["step"] < 8}
-    assert run.checkpoint_steps() == sorted({7, 8, max(values, key=values.get)})
-    assert len(list(run.checkpoints.iterdir())) == 2 * len(run.checkpoint_steps())
+    values = {e["step"]: e["modes"] for e in run.records.evaluations.read() if e["step"] < 8}
+    assert run.checkpoints.steps() == sorted({7, 8, max(values, key=values.get)})
+    assert len(list(run.checkpoints.folder.iterdir())) == 2 * len(run.checkpoints.steps())
 
 
 def test_pruning_leaves_the_newest_good_one_where_a_damaged_one_is_newer(run):
-    run.checkpoint_path(8).write_bytes(b"junk")
-    run.prune(Keep(), saved=6)
-    assert run.checkpoint_steps() == [6, 8]
+    run.checkpoints.path(8).write_bytes(b"junk")
+    run.checkpoints.prune(Keep(), 6, [])
+    assert run.checkpoints.steps() == [6, 8]
     assert run.checkpoint(say=lambda text: None).step == 6
 
 

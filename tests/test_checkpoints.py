@@ -24,7 +24,7 @@ from minigan.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from minigan.training.records import alike, cut_after, lines_up_to, read_records
+from minigan.training.records import Lines, alike
 from minigan.training.session import Session
 
 CFG = gan.Config(steps=6, batch_size=8, latent=4)
@@ -59,7 +59,7 @@ def assert_same(one, other):
 
 
 def test_a_checkpoint_is_two_files_that_others_can_read(run):
-    path = run.latest_checkpoint()
+    path = run.checkpoints.latest()
     assert load_file(path)["G.0.weight"].shape == (128, 4)
     description = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert (description["model"], description["step"], description["format"]) == ("gan", 6, 2)
@@ -71,7 +71,7 @@ def test_a_checkpoint_is_two_files_that_others_can_read(run):
 @pytest.mark.parametrize("suffix", [".safetensors", ".json"])
 @pytest.mark.parametrize("damage", ["cut", "emptied", "changed", "gone"])
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_taken(run, suffix, damage, capsys):
-    file = run.latest_checkpoint().with_suffix(suffix)
+    file = run.checkpoints.latest().with_suffix(suffix)
     content = file.read_bytes()
     middle = len(content) // 2
     damaged = {"cut": content[:middle], "emptied": b"", "changed": bytearray(content)}.get(damage)
@@ -83,21 +83,21 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_taken(run, suff
     assert "step-000006" in said
     assert "the checkpoint of step 4 is taken instead" in said
     with pytest.raises(MiniganError, match="step-000006"):
-        load_checkpoint(run.checkpoint_path(6))
+        load_checkpoint(run.checkpoints.path(6))
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_same_bits(run, trained, capsys):
-    run.latest_checkpoint().write_bytes(b"junk")
+    run.checkpoints.latest().write_bytes(b"junk")
     training.resume(run.path)
     assert "the checkpoint of step 4 is taken instead" in " ".join(capsys.readouterr().out.split())
     assert_same(
-        load_checkpoint(run.checkpoint_path(6)), load_checkpoint(Run.open(trained).checkpoint_path(6))
+        load_checkpoint(run.checkpoints.path(6)), load_checkpoint(Run.open(trained).checkpoints.path(6))
     )
-    assert run.metrics_path.read_bytes() == (trained / "metrics.jsonl").read_bytes()
+    assert run.records.metrics.path.read_bytes() == (trained / "metrics.jsonl").read_bytes()
 
 
 def test_a_damaged_checkpoint_that_was_asked_for_is_an_error(run):
-    run.checkpoint_path(4).write_bytes(b"junk")
+    run.checkpoints.path(4).write_bytes(b"junk")
     with pytest.raises(DamagedCheckpoint, match=r"step-000004.* is damaged"):
         Sampler.of(run, step=4)
     assert Sampler.of(run, step=2)(3).shape == (3, 2)
@@ -105,7 +105,7 @@ def test_a_damaged_checkpoint_that_was_asked_for_is_an_error(run):
 
 def test_where_no_checkpoint_is_good_it_is_said(run):
     for step in (2, 4, 6):
-        run.checkpoint_path(step).write_bytes(b"junk")
+        run.checkpoints.path(step).write_bytes(b"junk")
     with pytest.raises(MiniganError, match=r"has no good checkpoint: .*step-000006.* is damaged"):
         Sampler.of(run)
 
@@ -131,7 +131,7 @@ def widened(arrays):
     [
         (None, {"model": "dcgan"}, "is of dcgan; .* is a run of gan"),
         (None, {"format": 3, "minigan": "9.0"}, "was written by minigan 9.0 in format 3"),
-        (None, {"format": "1"}, "format is not a int"),
+        (None, {"format": "1"}, "has a text as format, expected an integer"),
         (None, {"step": 8}, "is misnamed: it is of step 8"),
         (None, {"settings": {}}, "does not fit this run: .*trained with"),
         (None, {"state": {"step": 6}}, "cannot be used: its state has no parts"),
@@ -143,17 +143,33 @@ def widened(arrays):
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused_in_one_sentence(run, arrays, changes, message):
-    path = run.latest_checkpoint()
+    path = run.checkpoints.latest()
     rewrite(path, arrays and arrays(load_checkpoint(path).arrays), **changes)
-    before = run.metrics_path.read_bytes()
+    before = run.records.metrics.path.read_bytes()
     with pytest.raises(MiniganError, match=message):
         training.resume(run.path, steps=8)
-    assert run.metrics_path.read_bytes() == before
+    assert run.records.metrics.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"parts": {"opt_d": 1}}, "its state has an integer as parts"),
+        ({"random": {"rng": "seed"}}, "its state has a text as random"),
+        ({"step": "6"}, "its state has a text as step, expected an integer"),
+    ],
+)
+def test_a_state_of_another_form_is_refused_wherever_it_is_read(run, damage, message):
+    path = run.checkpoints.latest()
+    rewrite(path, state=load_checkpoint(path).state | damage)
+    for use in (lambda: training.resume(run.path, steps=8), lambda: Sampler.of(run)):
+        with pytest.raises(MiniganError, match=f"step-000006.safetensors cannot be used: {message}"):
+            use()
 
 
 @pytest.mark.parametrize("place", [{"position": -1}, {"position": 10**9}, {"epoch": 2**40}, {"seed": -1}])
 def test_a_place_in_the_data_that_is_none_is_refused(run, place):
-    path = run.latest_checkpoint()
+    path = run.checkpoints.latest()
     state = load_checkpoint(path).state
     rewrite(path, state=state | {"data": state["data"] | place})
     with pytest.raises(MiniganError, match=r"has no place|does not fit"):
@@ -172,7 +188,6 @@ def merged(old, new):
     [
         ("state", "parts", {"opt_d": {"lr": -1.0}}, "opt_d.lr must be at least 0, got -1.0"),
         ("state", "parts", {"opt_e": {"lr": 1.0}}, "opt_e is unexpected"),
-        ("state", "parts", {"opt_d": 1}, "opt_d is unexpected"),
         ("state", "data", {"seed": -1}, "ring8 has no place {'seed': -1"),
         ("state", "random", {"dropout": [0, 0]}, "random.dropout is unexpected"),
         ("state", "random", {"default": [-1, 0]}, "Generator: key must be at least 0, got -1"),
@@ -187,7 +202,7 @@ def merged(old, new):
 )
 def test_a_session_is_restored_whole_or_not_at_all(run, place, name, value, message):
     session = Session(run.config["model"], run.options(), run.hyperparameters())
-    checkpoint = load_checkpoint(run.latest_checkpoint())
+    checkpoint = load_checkpoint(run.checkpoints.latest())
     held = getattr(checkpoint, place)
     changed = {**held, name: value if place == "arrays" else merged(held[name], value)}
     arrays, state = {k: a.copy() for k, a in session.arrays().items()}, session.state()
@@ -201,11 +216,22 @@ def test_a_session_is_restored_whole_or_not_at_all(run, place, name, value, mess
 def test_a_checkpoint_with_one_name_for_shared_weights_is_restored(run, monkeypatch):
     """As written before a state had all names of a tensor."""
     session = Session(run.config["model"], run.options(), run.hyperparameters())
-    checkpoint = load_checkpoint(run.latest_checkpoint())
+    checkpoint = load_checkpoint(run.checkpoints.latest())
     session.parts["D"][1].alias = session.parts["D"][0]
     assert "D.1.alias.weight" in session.arrays()
     session.restore(checkpoint)
     np.testing.assert_array_equal(session.parts["D"][0].weight.numpy(), checkpoint.arrays["D.0.weight"])
+
+
+def test_arrays_come_back_as_they_were_also_without_axes_and_in_any_order_of_memory(tmp_path):
+    arrays = {"one": np.array(3.5, np.float32), "none": np.zeros((0, 2)), "turned": np.eye(3, 4).T}
+    path = tmp_path / "step-000001.safetensors"
+    state = {"step": 1, "parts": {}, "random": {}, "data": {}}
+    save_checkpoint(path, Checkpoint("gan", 1, {}, arrays, state))
+    found = load_checkpoint(path).arrays
+    assert {name: a.shape for name, a in found.items()} == {name: a.shape for name, a in arrays.items()}
+    for name, a in arrays.items():
+        np.testing.assert_array_equal(found[name], a)
 
 
 def test_a_checkpoint_of_an_earlier_minigan_is_told_apart(tmp_path):
@@ -234,18 +260,18 @@ def test_a_kill_between_the_renames_leaves_no_half_checkpoint(run, monkeypatch, 
         done.append(target)
         replace(source, target)
 
-    path = run.checkpoint_path(8)
-    found = load_checkpoint(run.checkpoint_path(6))
+    path = run.checkpoints.path(8)
+    found = load_checkpoint(run.checkpoints.path(6))
     with monkeypatch.context() as patch:
         patch.setattr("minigan.files.os.replace", killed)
         patch.setattr(Path, "unlink", lambda self, missing_ok: None)
         with pytest.raises(KeyboardInterrupt):
             save_checkpoint(path, Checkpoint("gan", 8, found.settings, found.arrays, found.state))
-    assert len(list(run.checkpoints.glob(".*"))) == 2 - renames
-    assert run.checkpoint_steps() == [2, 4, 6]
+    assert len(list(run.checkpoints.folder.glob(".*"))) == 2 - renames
+    assert run.checkpoints.steps() == [2, 4, 6]
     assert run.checkpoint(say=lambda text: None).step == 6
     training.resume(run.path, steps=8)
-    assert not list(run.checkpoints.glob(".*"))
+    assert not list(run.checkpoints.folder.glob(".*"))
     assert run.checkpoint(8).step == 8
 
 
@@ -291,7 +317,7 @@ def test_the_lines_of_a_step_are_on_disk_before_its_checkpoint(tmp_path, monkeyp
 def test_a_run_that_was_moved_goes_on(run, trained, tmp_path):
     moved = shutil.move(run.path, tmp_path / "elsewhere")
     training.resume(moved, steps=8)
-    assert Run.open(moved).checkpoint_steps() == [2, 4, 6, 8]
+    assert Run.open(moved).checkpoints.steps() == [2, 4, 6, 8]
 
 
 def test_a_run_that_cannot_be_written_is_refused_and_still_sampled_elsewhere(
@@ -313,9 +339,9 @@ def test_a_run_that_cannot_be_written_is_refused_and_still_sampled_elsewhere(
 
 
 def test_a_sheet_that_is_damaged_is_left_out_of_the_film(run, capsys):
-    (run.samples / "step-000003.png").write_bytes(b"junk")
-    content = (run.samples / "step-000000.png").read_bytes()
-    (run.samples / "step-000000.png").write_bytes(content[: len(content) // 2])
+    (run.sheets.folder / "step-000003.png").write_bytes(b"junk")
+    content = (run.sheets.folder / "step-000000.png").read_bytes()
+    (run.sheets.folder / "step-000000.png").write_bytes(content[: len(content) // 2])
     training.resume(run.path, steps=8)
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("is damaged, and left out of the film") == 2
@@ -324,25 +350,26 @@ def test_a_sheet_that_is_damaged_is_left_out_of_the_film(run, capsys):
 
 
 def test_a_run_whose_lines_are_damaged_goes_on(run):
-    run.metrics_path.write_bytes(b'{"step": 1}\n{"step": 2, "d_loss": null}\n')
-    run.diagnostics_path.write_bytes(
-        run.diagnostics_path.read_bytes().replace(b'{"real": 0.', b'{"real": -', 1)
+    run.records.metrics.path.write_bytes(b'{"step": 1}\n{"step": 2, "d_loss": null}\n')
+    run.records.diagnostics.path.write_bytes(
+        run.records.diagnostics.path.read_bytes().replace(b'{"real": 0.', b'{"real": -', 1)
     )
     training.resume(run.path, steps=8)
-    assert [record["step"] for record in run.metrics()] == [1, 2, 7, 8]
+    assert [record["step"] for record in run.records.metrics.read()] == [1, 2, 7, 8]
 
 
 def test_lines_that_cannot_be_read_are_passed_over(tmp_path):
     good = [b'{"step": 1, "d_loss": 0.5}\n', b'{"step": 2, "d_loss": null}\n', b'{"step": 4, "d_loss": 1}\n']
     bad = [b'{"step": 3, "d_lo\n', b"\xff\n", b'{"step": "3"}\n', b'{"step": -1, "d_loss": 1}\n', b"[]\n"]
     file = tmp_path / "metrics.jsonl"
+    lines = Lines(file)
     file.write_bytes(good[0] + b"".join(bad) + good[1] + b'{"step": 3, "d_loss": [1]}\n' + good[2] + b'{"st')
-    assert [record["step"] for record in read_records(file)] == [1, 2, 3, 4]
-    assert [record["step"] for record in alike(read_records(file))] == [1, 2, 4]
+    assert [record["step"] for record in lines.read()] == [1, 2, 3, 4]
+    assert [record["step"] for record in alike(lines.read())] == [1, 2, 4]
     assert alike([{"step": 1, "d_loss": "much"}, {"step": 2, "d_loss": True}, {"step": 10**20}]) == []
     other = {"step": 3, "penalty": 1}  # comes every third step
-    assert other in alike([*read_records(file), other])
-    assert lines_up_to(file, 2) == good[0] + good[1]
-    cut_after(file, 2)
+    assert other in alike([*lines.read(), other])
+    assert lines.up_to(2) == good[0] + good[1]
+    lines.cut_after(2)
     assert file.read_bytes() == good[0] + good[1]
-    assert read_records(tmp_path / "none") == []
+    assert Lines(tmp_path / "none").read() == []

@@ -236,7 +236,7 @@ def test_a_run_on_a_folder_of_any_name_goes_on_in_any_locale(here, first, then):
     assert f'data = "folder:{here}/Größe"\n' in (here / "run" / "config.toml").read_text(encoding="utf-8")
     again = minigan("train", "dcgan", "--resume=run", "--steps=5", **then)
     assert (again.returncode, again.stderr) == (0, b"")
-    assert Run.open(here / "run").checkpoint_steps()[-1] == 5
+    assert Run.open(here / "run").checkpoints.steps()[-1] == 5
     assert minigan("report", "run", "--out=Größe.html", **then).returncode == 0
     assert "The training data cannot be read" not in (here / "Größe.html").read_text(encoding="utf-8")
 

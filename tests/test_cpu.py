@@ -148,7 +148,7 @@ with kernels.on_compile(print):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["dcgan", "cgan", "wgan-gp", "vae"])
+@pytest.mark.parametrize("model", ["dcgan", "cgan", "wgan-gp", "stylegan", "vae"])
 def test_kernels_that_were_kept_give_the_bits_of_the_process_that_compiled_them(tmp_path, model):
     """Functions that kernels call may have one name in two kernels, and only one of them be taken."""
     steps = f"""
@@ -207,7 +207,7 @@ def test_a_steady_training_step_asks_the_system_for_no_new_memory():
 import resource
 from itertools import islice, repeat
 from minigan import Generator
-from minigan.bench.steps import fields_of
+from minigan.speed.steps import fields_of
 from minigan.gans.noise import dcgan
 from minigan.training.session import numbers_of
 cfg, rng = dcgan.Config(latent=8, width=8, batch_size=32), Generator(0)

@@ -191,7 +191,7 @@ def batches(model, shape, cfg):
 
 
 @two_processors
-@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "wgan-gp"])
+@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "wgan-gp", "stylegan"])
 def test_a_model_trains_to_the_same_bits_on_one_thread_and_on_two(name):
     model = model_named(name)
     (losses, weights), (losses_of_two, weights_of_two) = trained(model, 1), trained(model, 2)

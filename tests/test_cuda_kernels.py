@@ -143,6 +143,7 @@ def test_a_grid_is_one_that_the_kernels_can_take(S, R, C, chunked):
 
 # Launches and copies
 
+SETS = normals(3, 4, 4)
 X, TABLE, LABELS = channels_last(normals(4, 5, 6, 6)), normals(6, 7), np.array([0, 6, 3, 1, 1, 2])
 W = normals(1, 5, 1, 1)
 MEAN, VAR = X.mean((0, 2, 3), keepdims=True), X.var((0, 2, 3), keepdims=True)
@@ -159,6 +160,9 @@ ONCE = {
     "cross_entropy": (TABLE, LABELS),
     "cross_entropy_backward": (normals(6), TABLE, LABELS),
     "embedding_weight": (TABLE, LABELS, 8),
+    "l1_distances": (SETS, SETS),
+    "l1_distances_along": (SETS, SETS, SETS),
+    "l1_distances_backward": (SETS, SETS, SETS),
     "leaky_relu": (X, 0.2),
     "leaky_relu_backward": (X, X, 0.2),
     "log_softmax": (X, 1),

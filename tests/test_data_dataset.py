@@ -52,6 +52,12 @@ def test_counts_of_samples_and_labels_must_agree():
         Dataset("a", images(3), np.array([0, 1]))
 
 
+@pytest.mark.parametrize(("rows", "named"), [([0, -1, 2], -1), ([0, 3, 1], 3), ([1, -2, 9], -2)])
+def test_a_row_that_it_has_not_is_named(rows, named):
+    with pytest.raises(MiniganError, match=f"a: rows are of its 3 samples, got {named}$"):
+        Dataset("a", images(3), rows=np.array(rows))
+
+
 def test_batch_of_images_is_in_minus_one_to_one():
     samples = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
     batch = Dataset("a", samples).batch([2, 0, 1])

@@ -560,7 +560,7 @@ def test_a_run_on_a_gpu_goes_on_anywhere(gpu, tmp_path, capsys):
         assert Run.open(path).options().device == str(device(places[1]))
         assert main(["sample", str(path), f"--device={places[0]}", f"--out={path}.png", "--n=4"]) == 0
         runs[name] = (
-            load_checkpoint(Run.open(path).latest_checkpoint()),
+            load_checkpoint(Run.open(path).checkpoints.latest()),
             (tmp_path / f"{name}.png").read_bytes(),
         )
     here, picture = runs.pop("here")

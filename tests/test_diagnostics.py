@@ -347,22 +347,22 @@ def train(path, model, cfg, options=OPTIONS):
 def test_looking_changes_nothing_and_a_resumed_run_sees_the_same(tmp_path, model, cfg):
     seen = train(tmp_path / "seen", model, cfg)
     unseen = train(tmp_path / "unseen", model, cfg, replace(OPTIONS, diagnose_every=0))
-    assert seen.latest_checkpoint().read_bytes() == unseen.latest_checkpoint().read_bytes()
-    assert seen.metrics_path.read_bytes() == unseen.metrics_path.read_bytes()
-    assert unseen.diagnostics() == []
-    assert [record["step"] for record in seen.diagnostics()] == [1, 2, 4, 6, 8, 10, 12]
-    assert seen.verdict()["step"] == 12
+    assert seen.checkpoints.latest().read_bytes() == unseen.checkpoints.latest().read_bytes()
+    assert seen.records.metrics.path.read_bytes() == unseen.records.metrics.path.read_bytes()
+    assert unseen.records.diagnostics.read() == []
+    assert [record["step"] for record in seen.records.diagnostics.read()] == [1, 2, 4, 6, 8, 10, 12]
+    assert seen.records.verdict()["step"] == 12
 
     part = train(tmp_path / "part", model, replace(cfg, steps=8))
     training.resume(part.path, steps=12, console=Console(file=io.StringIO()))
-    assert part.diagnostics_path.read_bytes() == seen.diagnostics_path.read_bytes()
-    assert part.verdict() == seen.verdict()
+    assert part.records.diagnostics.path.read_bytes() == seen.records.diagnostics.path.read_bytes()
+    assert part.records.verdict() == seen.records.verdict()
 
 
 def test_looks_at_every_step_tell_of_oscillation_too(tmp_path):
     options = replace(OPTIONS, data="ring8", diagnose_every=1)
     run = train(tmp_path / "run", "gan", gan.Config(steps=12, batch_size=8), options)
-    swings = [look["judges"]["d"]["oscillation"] for look in run.diagnostics()]
+    swings = [look["judges"]["d"]["oscillation"] for look in run.records.diagnostics.read()]
     assert [swing is None for swing in swings] == [True] * 9 + [False] * 3
 
 
@@ -386,7 +386,7 @@ def test_the_verdict_is_shown_live(tmp_path, terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=150)
     run = training.train("dcgan", OPTIONS, MODELS[0][1], tmp_path / "run", console)
     last = re.findall(r"step 12/12.*", console.file.getvalue())[-1]
-    assert run.verdict()["verdict"] in last
+    assert run.records.verdict()["verdict"] in last
 
 
 @pytest.mark.slow
@@ -397,9 +397,9 @@ def test_a_run_that_collapses_is_stopped_and_says_so(tmp_path, capsys):
     output = capsys.readouterr().out
     assert "Stopping on" in output
     run = Run.open(tmp_path / "run")
-    found = json.loads(run.verdict_path.read_bytes())
+    found = json.loads(run.records.verdict_path.read_bytes())
     assert found["verdict"] != "healthy"
-    assert run.metrics()[-1]["step"] < 400
+    assert run.records.metrics.read()[-1]["step"] < 400
     assert main(["diagnose", str(run.path)]) == 0
     assert found["verdict"] in capsys.readouterr().out
 
@@ -411,8 +411,8 @@ def test_keep_spares_the_last_good_checkpoint_of_a_run_that_may_be_stopped(tmp_p
     assert main(["train", "gan", *flags]) == 3
     assert "the last good checkpoint is" in capsys.readouterr().out
     run = Run.open(tmp_path / "run")
-    since = run.verdict()["findings"][0]["since"]
-    assert run.checkpoint_steps() == list(range(since - 10, run.metrics()[-1]["step"] + 10, 10))
+    since = run.records.verdict()["findings"][0]["since"]
+    assert run.checkpoints.steps() == list(range(since - 10, run.records.metrics.read()[-1]["step"] + 10, 10))
 
 
 def test_what_cannot_be_stopped_on_is_refused(capsys):
@@ -423,7 +423,7 @@ def test_what_cannot_be_stopped_on_is_refused(capsys):
 def test_a_loss_that_is_not_finite_is_the_verdict(tmp_path):
     with pytest.raises(ArithmeticError):
         train(tmp_path / "run", "gan", gan.Config(steps=50, lr=1e30), Options(data="ring8"))
-    assert Run.open(tmp_path / "run").verdict()["verdict"] == "diverging"
+    assert Run.open(tmp_path / "run").records.verdict()["verdict"] == "diverging"
 
 
 def test_a_generator_that_only_begins_has_not_collapsed():

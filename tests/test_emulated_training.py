@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import minigan_kernels as kernels
-from minigan.bench.minigan_side import prepare
-from minigan.bench.steps import Step, job
+from minigan.speed.minigan_side import prepare
+from minigan.speed.steps import Step, job
 from minigan.testing import assert_close
 from minigan_kernels.engines import kernels_called
 

@@ -1,18 +1,27 @@
 """Evaluations of runs and of archives of samples: what is written, what is said, what is refused."""
 
+import io
 import json
 import zipfile
+from dataclasses import replace
 
+import fake_cupy
 import numpy as np
 import pytest
+from rich.console import Console
 
+import minigan_kernels as kernels
 from minigan import cli
 from minigan.data import load
 from minigan.errors import MiniganError
+from minigan.gans import model_named, model_names
 from minigan.gans.noise import cgan, gan
-from minigan.metrics import hold_out
-from minigan.training import Options, Run, Sampler, evaluate_run, resume, train
-from minigan.training.evaluation import Archive, EvaluationData
+from minigan.metrics import cache, hold_out
+from minigan.metrics.classifier import train_classifier
+from minigan.training import Options, Run, Sampler, Session, evaluate_run, resume, runner, train
+from minigan.training.evaluation import Archive, EvaluationData, Examiner, _own_numbers
+from minigan_kernels.cpu import threads
+from minigan_kernels.cpu.compiling import needs
 
 TINY = {"steps": 4, "batch_size": 8, "latent": 6}
 
@@ -59,6 +68,56 @@ def test_a_run_is_evaluated_into_its_folder(points, capsys):
         assert set(row) == {"value", "error", "floor", "n"}
     assert content["metrics"]["modes"]["floor"] == 8
     assert content["classifier"] is None
+
+
+@pytest.mark.parametrize(
+    ("model", "cfg", "data"),
+    [("cgan", cgan.Config(**TINY, net="mlp"), "digits"), ("gan", gan.Config(**TINY), "ring8")],
+)
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_kernels_of_the_first_evaluation_are_known_before_it(
+    model, cfg, data, kept, tmp_path, monkeypatch
+):
+    """Those of the training of a classifier among them, if none is kept."""
+    few = lambda train, test, settings, progress: train_classifier(  # noqa: E731
+        train, test, replace(settings, steps=2), progress
+    )
+    monkeypatch.setattr(cache, "train_classifier", few)
+    monkeypatch.setenv("MINIGAN_CACHE_DIR", str(tmp_path))
+    session = Session(model, Options(data=data, evaluate_every=1), cfg)
+    if kept:
+        Examiner(session, 700).evaluate()
+    before, files = session.state(), [*tmp_path.rglob("*")]
+    examiner = Examiner(session, 700)
+    with needs() as needed, np.errstate(all="ignore"):
+        examiner.rehearse()
+    assert (session.state(), [*tmp_path.rglob("*")]) == (before, files)
+
+    called, call = set(), threads.parallel.__call__
+
+    def noted(kernel, *args):
+        called.add((kernel.__module__, kernel.__name__, tuple(map(kernel.run.typeof_pyval, args))))
+        call(kernel, *args)
+
+    monkeypatch.setattr(threads.parallel, "__call__", noted)
+    found = examiner.evaluate()
+    assert called <= {*needed}
+    assert called
+    assert found.keys() >= ({"fcd", "label-accuracy"} if data == "digits" else {"modes"})
+
+
+def test_the_kernels_of_an_evaluation_are_compiled_with_those_of_a_step(tmp_path, monkeypatch):
+    rehearsed = []
+    monkeypatch.setattr(Examiner, "evaluate", lambda self: {"modes": 1.0})
+    monkeypatch.setattr(runner, "compile_ahead", lambda step, report: (step(), report(0, 3, "conv2d")))
+    monkeypatch.setattr("minigan.training.evaluation.rehearse", lambda *given: rehearsed.append(given))
+    console = Console(file=io.StringIO())
+    options = Options(data="ring8", evaluate_every=2)
+    run = train("gan", options, gan.Config(**TINY), tmp_path / "run", console)
+    assert "compiling kernels for this machine, once: 3 of them" in console.file.getvalue()
+    assert len(rehearsed) == 1
+    resume(run.path, steps=6, console=console)
+    assert len(rehearsed) == 2
 
 
 def test_the_same_seed_gives_the_same_evaluation(points):
@@ -139,16 +198,16 @@ def test_labels_and_all_of_an_archive_are_taken(labelled, tmp_path):
 def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
     options = Options(data="ring8", evaluate_every=2, evaluate_n=600)
     run = train("gan", options, gan.Config(**{**TINY, "steps": 5}), tmp_path / "run")
-    records = run.evaluations()
+    records = run.records.evaluations.read()
     assert [record["step"] for record in records] == [2, 4, 5]
     assert all(set(record) == {"step", "modes", "high-quality", "reverse-kl"} for record in records)
     out = capsys.readouterr().out
     assert out.count("modes ") == 3
     plain = train("gan", Options(data="ring8"), gan.Config(**{**TINY, "steps": 5}), tmp_path / "plain")
-    assert run.latest_checkpoint().read_bytes() == plain.latest_checkpoint().read_bytes()  # none the wiser
+    assert run.checkpoints.latest().read_bytes() == plain.checkpoints.latest().read_bytes()  # none the wiser
     again = resume(run.path, steps=6)
-    assert [record["step"] for record in again.evaluations()] == [2, 4, 5, 6]
-    assert again.evaluations()[:3] == records
+    assert [record["step"] for record in again.records.evaluations.read()] == [2, 4, 5, 6]
+    assert again.records.evaluations.read()[:3] == records
 
 
 @pytest.mark.parametrize(
@@ -240,3 +299,17 @@ def test_nothing_can_be_measured_of_a_folder_without_classes(tmp_path, capsys):
         minigan("train", "gan", *flags, "--steps", "2", "--batch-size", "4", "--out", tmp_path / "run") == 2
     )
     assert "nothing can be measured while training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if model_named(name).has("numbers")])
+def test_a_models_own_numbers_are_the_same_where_its_networks_lie_on_a_gpu(name, monkeypatch):
+    fake_cupy.install(monkeypatch)
+    small = {"vae": {"hidden": 4}}.get(name, {"width": 1})
+    cfg, found = model_named(name).Config(batch_size=4, latent=3, **small), []
+    with kernels.engine("reference"):
+        for device in ("cpu", "gpu"):
+            session = Session(name, Options(data="digits", device=device), cfg)
+            rows = _own_numbers(session.sampler_of(session.parts), 0)
+            found.append({quantity: row["value"] for quantity, row in rows.items()})
+    assert found[1] == pytest.approx(found[0], rel=1e-4, abs=1e-6)
+    assert found[0]

@@ -61,6 +61,8 @@ NETWORKS = [
     ("dcgan", (1, 16, 16), {"width": 4}),
     ("dcgan", (3, 32, 32), {"width": 4, "pack": 2}),
     ("dcgan", (3, 64, 64), {"width": 2}),
+    ("gan", (2,), {"minibatch_features": 3}),
+    ("dcgan", (1, 16, 16), {"width": 4, "minibatch_features": 3, "pack": 2}),
     ("cgan", (2,), {"pack": 2}),
     ("cgan", (1, 16, 16), {"width": 4, "pack": 2}),
     ("cgan", (3, 32, 32), {"width": 4}),
@@ -69,7 +71,22 @@ NETWORKS = [
     ("wgan-gp", (1, 16, 16), {"width": 4, "norm": "instance", "pack": 2}),
     ("wgan-gp", (1, 32, 32), {"width": 4, "norm": "layer"}),
     ("wgan-gp", (3, 64, 64), {"width": 2, "norm": "none"}),
+    ("lsgan", (2,), {"pack": 2}),
+    ("lsgan", (1, 16, 16), {"width": 4, "batch_norm": "none"}),
+    ("wgan", (2,), {}),
+    ("wgan", (1, 16, 16), {"width": 4, "pack": 2}),
+    ("acgan", (2,), {}),
+    ("acgan", (1, 16, 16), {"width": 4, "pack": 2}),
+    ("unrolled", (2,), {"pack": 2}),
+    ("infogan", (1, 28, 28), {"width": 4}),
+    ("infogan", (3, 64, 64), {"width": 2}),
 ]
+EXTRA = {  # what a network takes beside the noise, or the image
+    ("cgan", "samples"): ["labels"],
+    ("cgan", "judge"): ["labels"],
+    ("acgan", "samples"): ["labels"],
+    ("infogan", "samples"): ["category", "codes"],
+}
 
 
 @pytest.mark.parametrize("part", ["samples", "judge"])
@@ -79,10 +96,11 @@ NETWORKS = [
 def test_onnxruntime_agrees_with_every_network(runtime, model, shape, settings, part):
     net = network(model, shape, part, **settings)
     named = "images" if len(shape) == 3 else "points"
-    judged = "scores" if model == "wgan-gp" else "logits"
+    judged = "scores" if model in ("wgan-gp", "lsgan", "wgan") else "logits"
     assert net.output == (named if part == "samples" else judged)
     given = net.given(3, 0)
-    assert [*given] == (["z"] if part == "samples" else ["x"]) + ["labels"] * (model == "cgan")
+    assert net.classes == (3 if "labels" in EXTRA.get((model, part), []) else 0)
+    assert [*given] == (["z"] if part == "samples" else ["x"]) + EXTRA.get((model, part), [])
     assert np.abs(net(**given)).max() > 0.1
     worst, runner = difference(onnx_model(net), net)
     assert worst < 1e-5

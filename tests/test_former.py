@@ -33,15 +33,15 @@ def renamed(arrays):
 
 def test_a_run_goes_on_to_the_weights_that_the_version_before_came_to(run):
     expected = renamed(load_file(run.path / "after.safetensors"))
-    begun = load_checkpoint(run.checkpoint_path(6)).arrays
+    begun = load_checkpoint(run.checkpoints.path(6)).arrays
     resume(run.path, steps=12)
-    found = load_checkpoint(run.checkpoint_path(12)).arrays
+    found = load_checkpoint(run.checkpoints.path(12)).arrays
     assert {*expected} == {name for name in found if name.startswith(("G.", "D.", "average."))}
     for name, a in expected.items():
         np.testing.assert_allclose(found[name], a, **CLOSE, err_msg=name)
     assert not all(np.allclose(begun[name], a, **CLOSE) for name, a in expected.items())
-    assert [record["step"] for record in run.metrics()] == [*range(1, 13)]
-    assert [look["step"] for look in run.diagnostics()] == [1, 2, 4, 6, 8, 10, 12]
+    assert [record["step"] for record in run.records.metrics.read()] == [*range(1, 13)]
+    assert [look["step"] for look in run.records.diagnostics.read()] == [1, 2, 4, 6, 8, 10, 12]
 
 
 def test_it_is_drawn_from_reported_and_diagnosed(run, capsys):
@@ -53,7 +53,7 @@ def test_it_is_drawn_from_reported_and_diagnosed(run, capsys):
     page = run.page.read_text(encoding="utf-8")
     for part in ('"outputs-d"', '"gradient_norm-G"', '"gradient_norm-D"', '"losses"'):
         assert part in page
-    looks = run.diagnostics()
+    looks = run.records.diagnostics.read()
     assert all({"G", "D"} == look["gradient_norm"].keys() for look in looks)
     assert all(len(look["judges"]["d"]["output"]["real"]) == 5 for look in looks)
     capsys.readouterr()

@@ -8,12 +8,12 @@ import pytest
 
 import minigan_kernels as kernels
 from minigan import Generator, MiniganError, Tensor, grad, nn, no_grad
-from minigan.bench.minigan_side import channels_last
-from minigan.bench.steps import fields_of
 from minigan.data import Batches, Dataset, Field, Fields
 from minigan.gans import Model, model_named, model_names
 from minigan.gans.parts.conditioning import join
 from minigan.gans.parts.packing import pack
+from minigan.speed.minigan_side import channels_last
+from minigan.speed.steps import fields_of
 from minigan.training.session import numbers_of
 
 MODELS = {name: model_named(name) for name in ("gan", "dcgan", "cgan", "wgan-gp")}
@@ -76,7 +76,7 @@ class Game:
 
     def play(self, steps):
         """The numbers of each step."""
-        return [numbers_of(seen, self.model.critic)[0] for seen in islice(self.loop, steps)]
+        return [numbers_of(seen, self.model.is_critic(self.cfg))[0] for seen in islice(self.loop, steps)]
 
     def weights(self):
         """Copies of the parameters, of G and of D."""
@@ -235,7 +235,7 @@ def test_a_few_steps_change_every_parameter(model, shape):
     for metrics in game.play(2):
         assert set(metrics) == LOSSES[model]
         assert all(type(value) is float and math.isfinite(value) for value in metrics.values())
-        if not model.critic:
+        if not model.is_critic(game.cfg):
             assert all(0 < metrics[name] < 1 for name in ("d_real", "d_fake"))
     old, new = (list(chain(*weights)) for weights in (before, game.weights()))
     assert all(np.isfinite(a).all() for a in new)
@@ -273,7 +273,7 @@ BETTER = [
         for model in MODELS.values()
         for row in BETTER
         # Of what a critic says only differences count.
-        if row[1] in LOSSES[model] and not (model.critic and row[1] in ("d_real", "d_fake"))
+        if row[1] in LOSSES[model] and not (model.is_critic(config(model)) and row[1] in ("d_real", "d_fake"))
     ],
     ids=name_of,
 )

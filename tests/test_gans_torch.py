@@ -7,14 +7,14 @@ networks from a checkpoint, and make the same images.
 
 import numpy as np
 import pytest
+from given import GivenFirst
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from minigan import Generator
-from minigan.bench.minigan_side import GivenFirst
-from minigan.bench.steps import fields_of
 from minigan.gans import model_named
 from minigan.gans.model import networks
+from minigan.speed.steps import fields_of
 from minigan.testing import assert_close
 from minigan.training import Options, Sampler, train
 from minigan.training.session import numbers_of
@@ -189,7 +189,7 @@ def test_a_checkpoint_loads_into_pytorch_and_makes_the_same_images(name, setting
     """By the library `safetensors` and the names in the file, and nothing of minigan."""
     cfg = model_named(name).Config(steps=3, batch_size=8, latent=LATENT, **settings)
     run = train(name, Options(), cfg, tmp_path / "run", Console(quiet=True))
-    weights = load_file(run.latest_checkpoint())
+    weights = load_file(run.checkpoints.latest())
     prefix = "G."
     theirs = their_generator()
     theirs.load_state_dict({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)})

@@ -15,8 +15,6 @@ import minigan_kernels as kernels
 from bench.gpu import kernel_side, rows
 from minigan import Generator, Tensor, backend, grad, graph, no_grad
 from minigan import functional as F
-from minigan.bench.minigan_side import critic_step
-from minigan.bench.steps import fields_of
 from minigan.data import Field, Fields
 from minigan.errors import DeviceError, MiniganError
 from minigan.gans import model_named
@@ -24,6 +22,8 @@ from minigan.gans.model import owners
 from minigan.graph import WARM_UP, graphs
 from minigan.nn import Parameter
 from minigan.optim import SGD, Adam, AdamW, RMSprop, lr_scheduler
+from minigan.speed.minigan_side import critic_steps
+from minigan.speed.steps import fields_of
 from minigan.testing import assert_close
 
 pytestmark = pytest.mark.gpu
@@ -80,6 +80,16 @@ def images(place):
     return gan_run("dcgan", fields_of((3, 32, 32)), place, batch_size=9, latent=12, width=8)
 
 
+def augmented(place):
+    settings = {"augment": "colour,shift,cutout,flip", "r1": 1.0, "smoothing": 0.1}
+    return gan_run("dcgan", fields_of((3, 16, 16)), place, batch_size=9, latent=12, width=8, **settings)
+
+
+def whole_batches(place):
+    settings = {"minibatch_features": 7, "loss": "feature-matching"}
+    return gan_run("dcgan", fields_of((1, 16, 16)), place, batch_size=9, latent=12, width=8, **settings)
+
+
 def labelled(place):
     fields = Fields({"image": Field("image", (1, 16, 16)), "label": Field("label", (), 3)})
     return gan_run("cgan", fields, place, batch_size=9, latent=12, width=8)
@@ -89,19 +99,47 @@ def wasserstein(place):
     return gan_run("wgan-gp", fields_of((1, 16, 16)), place, batch_size=9, latent=12, width=8, n_critic=2)
 
 
+def clipping(place):
+    quick = {"batch_size": 9, "latent": 12, "width": 8, "n_critic": 2, "n_critic_first": 3}
+    return gan_run("wgan", fields_of((1, 16, 16)), place, **quick)
+
+
+def squares(place):
+    settings = {"batch_size": 9, "latent": 12, "width": 8, "batch_norm": "D"}
+    return gan_run("lsgan", fields_of((1, 16, 16)), place, **settings)
+
+
+def two_heads(place):
+    fields = Fields({"image": Field("image", (1, 16, 16)), "label": Field("label", (), 3)})
+    return gan_run("acgan", fields, place, batch_size=9, latent=12, width=8)
+
+
+def ahead(place):
+    return gan_run("unrolled", fields_of((2,)), place, batch_size=33, latent=7, unroll=2)
+
+
+def ahead_of_images(place):
+    return gan_run("unrolled", fields_of((1, 16, 16)), place, batch_size=9, latent=12, width=8, unroll=1)
+
+
+def coded(place):
+    return gan_run("infogan", fields_of((1, 28, 28)), place, batch_size=9, latent=12, width=8)
+
+
+def styled(place):
+    """Whose penalties come at every step."""
+    small = {"batch_size": 8, "latent": 12, "mapping": 2, "width": 8}
+    lazy = {"r1_every": 1, "path_every": 1, "path_weight": 2.0}
+    return gan_run("stylegan", fields_of((1, 16, 16)), place, **small, **lazy)
+
+
 def penalty(place):
     model, fields = model_named("wgan-gp"), fields_of((1, 16, 16))
     cfg = model.Config(batch_size=5, latent=12, width=8).fitted(fields)
     parts = placed(model.parts(cfg, fields, Generator(1)), place)
-    D, opt, rng = parts["D"], parts["opt_d"], Generator(2, place)
     data = batches(place, cfg.batch_size, (1, 16, 16))
-
-    @graph
-    def step(real, fake):
-        u = Tensor(rng.uniform((len(real), 1, 1, 1)))
-        return critic_step(D, opt, Tensor(real), Tensor(fake), u, 10.0)
-
-    return [D, opt], lambda: numbers(step(next(data), next(data)))
+    loop = critic_steps(zip(data, data, strict=True), Generator(2, place), cfg, parts)
+    return [parts["D"], parts["opt_d"]], lambda: numbers(next(loop))
 
 
 def batches(place, n, shape):
@@ -110,7 +148,23 @@ def batches(place, n, shape):
     return itertools.cycle([backend.device(place).put(a) for a in some])
 
 
-RUNS = [points, mlp, images, labelled, wasserstein, penalty]
+RUNS = [
+    points,
+    mlp,
+    images,
+    augmented,
+    whole_batches,
+    labelled,
+    wasserstein,
+    clipping,
+    squares,
+    two_heads,
+    ahead,
+    ahead_of_images,
+    coded,
+    styled,
+    penalty,
+]
 every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)
 
 
@@ -234,7 +288,7 @@ def odd(monkeypatch):
 @pytest.mark.parametrize("row", rows.MEMORY, ids=lambda row: row.name)
 def test_a_kernel_gives_what_the_reference_gives(row, odd, cupy):
     assert kernels.engine_name(cupy.zeros(1, np.float32)) == "cuda"
-    assert kernel_side.checked(getattr(kernels, row.kernel), row, cupy) <= 1e-4
+    assert kernel_side.checked(getattr(kernels, row.work.kernel), row.work, cupy) <= 1e-4
 
 
 def relative(x, expected):
@@ -283,7 +337,7 @@ def test_convolutions_round_to_their_precision_and_no_more(
         with kernels.engine("reference"):
             wide = [b.astype(np.float64) if kernel_side.is_float32(b) else b for b in arguments]
             expected = getattr(kernels, name)(*wide)
-        assert relative(found, expected) <= rows.RTOL[precision], name
+        assert relative(found, expected) <= kernel_side.RTOL[precision], name
 
 
 def require_tensor_cores(precision, cupy):

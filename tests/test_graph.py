@@ -6,6 +6,8 @@ import gc
 import importlib.machinery
 import importlib.util
 import sys
+from dataclasses import replace
+from itertools import islice
 
 import fake_cupy
 import numpy as np
@@ -20,7 +22,10 @@ from minigan.cli import main
 from minigan.errors import MiniganError
 from minigan.gans import model_named
 from minigan.gans.noise import gan
+from minigan.gans.parts.augment import augmentation
 from minigan.graph import WARM_UP, graphs
+from minigan.speed.minigan_side import prepare
+from minigan.speed.steps import CRITIC, POINTS, job
 from minigan.training import Options, Run, Session
 from minigan_kernels.cuda import emulator
 from minigan_kernels.cuda.launch import Source
@@ -59,7 +64,8 @@ def captured(f, *inputs):
 
 
 def session(model="gan", **options):
-    cfg = model_named(model).Config(batch_size=8, latent=4)
+    quick = {"n_critic_first": 6} if model == "wgan" else {}
+    cfg = model_named(model).Config(batch_size=8, latent=4, **quick)
     return Session(model, Options(device="gpu", data="ring8", **options), cfg)
 
 
@@ -94,7 +100,11 @@ def test_arrays_of_the_cpu_are_never_captured(gpu):
     [
         ("gan", 8 - WARM_UP),
         ("cgan", 8 - WARM_UP),
+        ("unrolled", 8 - WARM_UP),
         pytest.param("wgan-gp", 5 * 8 - WARM_UP + 8 - WARM_UP, marks=pytest.mark.slow),
+        pytest.param("lsgan", 8 - WARM_UP, marks=pytest.mark.slow),
+        pytest.param("acgan", 8 - WARM_UP, marks=pytest.mark.slow),
+        pytest.param("wgan", 6 * 8 - WARM_UP + 8 - WARM_UP, marks=pytest.mark.slow),
     ],
 )
 def test_replays_train_to_the_same_bits(gpu, model, launches):
@@ -105,6 +115,53 @@ def test_replays_train_to_the_same_bits(gpu, model, launches):
     assert replayed.state() == eager.state()
     for name, a in eager.arrays().items():
         np.testing.assert_array_equal(replayed.arrays()[name], a, err_msg=name)
+
+
+def test_replays_draw_new_codes(gpu):
+    """InfoGAN's step, on networks of products alone, which the stand-in can capture."""
+    model = model_named("infogan")
+    cfg = model.Config(batch_size=8, latent=4, categories=3)
+
+    def trained(graphed):
+        rng = Generator(1)
+        G = nn.Sequential(nn.Linear(9, 4, generator=rng), nn.Unflatten(1, 2, 2))
+        D = nn.ModuleDict({})
+        D.body = nn.Sequential(nn.Flatten(), nn.Linear(4, 6, generator=rng), nn.LeakyReLU(0.1))
+        D.real, Q = nn.Linear(6, 1, generator=rng), nn.Linear(6, 5, generator=rng)
+        D.forward = lambda x: D.real(D.body(x))
+        nets = {"G": G, "D": D, "Q": Q}
+        for net in nets.values():
+            net.to("gpu")
+        opt_d = optim.Adam([*D.parameters(), *Q.parameters()], 1e-2)
+        parts = {**nets, "opt_g": optim.Adam(G.parameters(), 1e-2), "opt_d": opt_d}
+        real = Tensor(Generator(2).normal((8, 1, 2, 2)), device="gpu").data
+        loop = model.train(parts, iter([real] * 8), Generator(3, device="gpu"), cfg)
+        with graphs(graphed):
+            return [{name: x.numpy().copy() for name, x in seen.items()} for seen in loop]
+
+    found, expected = trained(True), trained(False)
+    assert gpu.calls.count("launch") == 8 - WARM_UP
+    for seen, eager in zip(found, expected, strict=True):
+        for name, value in eager.items():
+            np.testing.assert_array_equal(seen[name], value, err_msg=name)
+    assert len({float(seen["mutual_information_codes"]) for seen in found}) == 8
+
+
+@pytest.mark.parametrize("step", [POINTS, CRITIC], ids=lambda step: step.name)
+def test_a_benchmarks_step_on_a_gpu_gives_all_numbers_that_a_run_logs_and_they_are_the_cpus(gpu, step):
+    small = replace(step, batch_size=2, settings={"latent": 2} if step is POINTS else {"width": 4})
+
+    def taken(place, captured):
+        asked = job(small, given=5, device=place) | {"graph": captured}
+        return list(islice(prepare(asked), WARM_UP + 3))
+
+    eager = taken("gpu", captured=False)
+    for found, expected in zip(eager, taken("cpu", captured=False), strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+    assert eager[0].keys() >= ({"d_real", "d_fake"} if step is POINTS else {"penalty"})
+    if step is POINTS:  # the convolutions of the stand-in cannot be captured
+        assert taken("gpu", captured=True) == eager
+        assert gpu.calls.count("launch") == 3
 
 
 def test_the_calls_are_made_in_order(gpu):
@@ -296,6 +353,8 @@ OPS = {  # of images (2, 3, 4, 4), without a product that a capture would need a
     "a loss of places": lambda x, labels: F.cross_entropy(
         x[..., 0, :2], labels, weight=x[0, :, 1, 1].exp(), ignore_index=1, label_smoothing=0.1
     ),
+    "distances": lambda x: F.cdist(x[0], x[1]),
+    "an augmentation": lambda x, rng: augmentation("colour,cutout,flip", rng)(x),
     "a divergence": lambda x: F.kl_div(x, F.softmax(x, 1), "none"),
 }
 
@@ -346,6 +405,9 @@ def test_a_step_can_be_left_as_it_is(gpu):
     [
         ("gan", "ring8", {"batch_size": 4, "latent": 2}),
         ("dcgan", "digits", {"batch_size": 2, "latent": 4, "width": 4, "size": 16}),
+        ("gan", "ring8", {"batch_size": 4, "latent": 2, "minibatch_features": 3}),
+        ("gan", "digits", {"batch_size": 2, "latent": 2, "augment": "colour,shift,cutout,flip", "r1": 1.0}),
+        ("gan", "digits", {"batch_size": 2, "latent": 2, "loss": "feature-matching"}),
     ],
 )
 def test_no_kernel_of_the_cuda_engine_needs_the_host(monkeypatch, model, data, cfg):

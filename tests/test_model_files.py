@@ -191,13 +191,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(here, name, monkeypatch):
         patch.setattr(Session, "next_step", dies)
         with pytest.raises(RuntimeError, match="killed"):
             main(["train", file, *EVERY, "--out=run"])
-    assert Run.open(here / "run").checkpoint_steps() == [2, 4]
+    assert Run.open(here / "run").checkpoints.steps() == [2, 4]
     assert main(["train", file, "--resume=run"]) == 0
     whole, run = (Run.open(here / path) for path in ("whole", "run"))
     for step in (6, 8):
-        assert_same(*(load_checkpoint(r.checkpoint_path(step)) for r in (whole, run)))
-    assert run.metrics_path.read_bytes() == whole.metrics_path.read_bytes()
-    assert run.diagnostics_path.read_bytes() == whole.diagnostics_path.read_bytes()
+        assert_same(*(load_checkpoint(r.checkpoints.path(step)) for r in (whole, run)))
+    assert run.records.metrics.path.read_bytes() == whole.records.metrics.path.read_bytes()
+    assert run.records.diagnostics.path.read_bytes() == whole.records.diagnostics.path.read_bytes()
     assert run.config["model"] == str(here / "models" / f"{name}.py")
 
 
@@ -214,7 +214,9 @@ def test_two_networks_are_drawn_from_reported_and_exported(here, capsys):
     assert main(["report", "run"]) == 0
     page = (here / "run" / "report.html").read_text(encoding="utf-8")
     assert all(part in page for part in ('"losses"', '"means-d"', '"outputs-d"', '"width"', '"plane"'))
-    widths = [record["width"] for record in Run.open(here / "run").metrics() if "width" in record]
+    widths = [
+        record["width"] for record in Run.open(here / "run").records.metrics.read() if "width" in record
+    ]
     assert len(widths) == 2  # of steps 3 and 6
     assert main(["diagnose", "run"]) == 0
     assert main(["export", "run", "--to=safetensors", "--part=all", "--out=weights"]) == 0
@@ -233,14 +235,14 @@ def test_its_graphs_are_exported(here):
 def test_parts_in_lists_and_dicts_are_saved_drawn_from_and_exported(here):
     assert main(["train", "models/chain.py", *EVERY, "--out=run"]) == 0
     run = Run.open(here / "run")
-    found = load_checkpoint(run.checkpoint_path(8))
+    found = load_checkpoint(run.checkpoints.path(8))
     assert {"G.0.0.weight", "G.1.0.weight", "D.whole.1.weight", "D.mean.3.weight"} <= found.arrays.keys()
     assert {"average.G.0.0.weight", "average.G.1.0.weight", "opts.0.exp_avg.0"} <= found.arrays.keys()
     assert found.arrays["pool.images"].shape == (8, 1, 8, 8)
     assert found.state["parts"]["pool"].keys() == {"least", "last"}
     assert found.state["parts"]["pool"]["least"] == -8
-    assert load_checkpoint(run.checkpoint_path(4)).state["parts"]["pool"]["last"] is None
-    judges = run.diagnostics()[-1]["judges"]
+    assert load_checkpoint(run.checkpoints.path(4)).state["parts"]["pool"]["last"] is None
+    judges = run.records.diagnostics.read()[-1]["judges"]
     assert judges.keys() == {"whole", "mean"}
     assert main(["sample", "run", "--n=3", "--out=sheet.png"]) == 0
     Image.open("sheet.png").verify()
@@ -287,7 +289,7 @@ def test_a_model_of_another_package_is_found_by_its_entry_point(here, monkeypatc
     assert run.config["model"] == "ours"
     assert run.config["run"]["data"] == "ring8"
     training.resume(run.path, steps=6)
-    assert Run.open(run.path).checkpoint_steps() == [2, 4, 6]
+    assert Run.open(run.path).checkpoints.steps() == [2, 4, 6]
     with pytest.raises(MiniganError, match="unknown model 'our'; did you mean 'ours'"):
         model_named("our")
 
@@ -309,6 +311,8 @@ def test_its_help_lists_its_flags(here, capsys):
         (('TAKES = ("point",)\n', ""), 'TAKES must say what a batch holds, as in TAKES = ("image",)'),
         (("TAKES = (", "TAKES = list("), 'TAKES must say what a batch holds, as in TAKES = ("image",)'),
         (("(Settings)", ""), "Config must be a dataclass derived from minigan.gans.settings.Settings"),
+        (("lr: float = 1e-3", "lr: int = 1e-3"), "config.toml: lr = 0.001 does not fit; expected an integer"),
+        (("lr: float = 1e-3", "lr: float | complex = 1e-3"), "could not be read back from config.toml: "),
         (('{"G": G,', '{"pool": [], "seen": [3], "G": G,'), "part 'seen.0', a int, cannot be saved: "),
         (("def make(z, G):", "def make(z, F):"), "make asks for 'F', which is no part, no input "),
         (("def train(data, rng,", "def train(dat, rng,"), "train asks for 'dat'"),

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from minigan import Generator, MiniganError, Tensor, gans
-from minigan.bench.steps import fields_of
 from minigan.diagnostics import Doctor
 from minigan.gans import Model, model_named, model_names
 from minigan.gans.model import owners
 from minigan.gans.noise import cgan, dcgan, wgan_gp
+from minigan.speed.steps import fields_of
 from minigan.training import Options, Session
 from minigan.training.checkpoint import Checkpoint
 

@@ -25,7 +25,7 @@ from minigan.data import load
 from minigan.errors import MiniganError, NonFiniteError
 from minigan.gans.noise import cgan, dcgan, gan, wgan_gp
 from minigan.metrics.divergence import Cells
-from minigan.report.page import Facts
+from minigan.report.page import Facts, charts
 from minigan.report.page.charts import thinned
 from minigan.report.page.pictures import FILM, film, shrunk
 from minigan.training import Options, Run, Session, write_comparison, write_page
@@ -72,7 +72,7 @@ def pristine(tmp_path_factory):
 @pytest.fixture
 def images(pristine, tmp_path):
     run = Run.open(shutil.copytree(pristine / "images", tmp_path / "images"))
-    run.save_verdict(VERDICT)
+    run.records.save_verdict(VERDICT)
     (run.path / "evaluation.json").write_text(json.dumps(EVALUATION), encoding="utf-8")
     return run
 
@@ -107,7 +107,7 @@ def test_a_run_ends_with_its_page(pristine):
 
 def test_the_numbers_in_the_page_are_those_of_the_files(images):
     data = data_of(write_page(images))["charts"]
-    metrics, looks = images.metrics(), images.diagnostics()
+    metrics, looks = images.records.metrics.read(), images.records.diagnostics.read()
     for series in (*data["losses"]["series"], *data["means-d"]["series"]):
         assert series["x"] == [record["step"] for record in metrics]
         assert series["faint"] == [record[series["name"]] for record in metrics]
@@ -123,7 +123,7 @@ def test_the_numbers_in_the_page_are_those_of_the_files(images):
 
 
 def test_the_means_are_of_all_steps_though_few_are_drawn(images):
-    with open(images.metrics_path, "w", encoding="utf-8") as file:
+    with open(images.records.metrics.path, "w", encoding="utf-8") as file:
         for step in range(1, 2001):
             file.write(json.dumps({"step": step, "d_loss": float(step), "g_loss": 0.0}) + "\n")
     losses = data_of(write_page(images))["charts"]["losses"]["series"][0]
@@ -133,12 +133,36 @@ def test_the_means_are_of_all_steps_though_few_are_drawn(images):
     assert losses["faint"][-1] == 2000
 
 
+def test_numbers_of_different_kinds_are_in_charts_of_their_own():
+    """A share and a distance have no scale in common; two shares of one kind have."""
+    said = (
+        "d_loss",
+        "wasserstein",
+        "clipped",
+        "real_label_accuracy",
+        "made_label_accuracy",
+        "d_real",
+        "d_fake",
+    )
+    drawn = {
+        chart.title: [series["name"] for series in chart.series]
+        for chart in charts.losses([{"step": 1, **dict.fromkeys(said, 0.5)}], critic=True)
+    }
+    assert drawn == {
+        "Losses": ["d_loss"],
+        "What D says on average": ["d_real", "d_fake"],
+        "What else a step says: wasserstein": ["wasserstein"],
+        "What else a step says: clipped": ["clipped"],
+        "What else a step says: accuracy": ["real_label_accuracy", "made_label_accuracy"],
+    }
+
+
 def test_the_sheets_are_the_runs_pictures(images):
     film = data_of(write_page(images))["film"]["sheets"]
     assert film["steps"] == [0, 3, 6]
     for step, uri in zip(film["steps"], film["pictures"], strict=True):
         shown = picture(uri)
-        with Image.open(images.sample_path(step)) as stored:
+        with Image.open(images.sheets.path(step)) as stored:
             assert np.array_equal(shown.resize(stored.size, Image.Resampling.NEAREST), stored)
 
 
@@ -172,8 +196,8 @@ def test_nothing_in_a_file_can_end_the_script(images):
     config.write_text(
         config.read_text(encoding="utf-8").replace("[run]", '[run]\nstop_on = "collapse"'), encoding="utf-8"
     )
-    lines = images.metrics_path.read_text(encoding="utf-8").replace("d_loss", "</script><b>_loss")
-    images.metrics_path.write_text(lines, encoding="utf-8")
+    lines = images.records.metrics.path.read_text(encoding="utf-8").replace("d_loss", "</script><b>_loss")
+    images.records.metrics.path.write_text(lines, encoding="utf-8")
     page = content(write_page(Run.open(images.path)))
     assert "</script><b>" not in page
     assert "</script><b>_loss" in [s["name"] for s in data_of(images.page)["charts"]["losses"]["series"]]
@@ -188,7 +212,7 @@ def test_the_command_trains_the_same_again(images, monkeypatch, tmp_path):
     assert Run.open("again").config == images.config
     assert (tmp_path / "again" / "metrics.jsonl").read_text(
         encoding="utf-8"
-    ) == images.metrics_path.read_text(encoding="utf-8")
+    ) == images.records.metrics.path.read_text(encoding="utf-8")
 
 
 def test_walks_and_neighbours_are_shown_with_their_distances(images):
@@ -240,7 +264,7 @@ def test_a_run_that_has_only_just_begun_has_a_page_that_says_so(tmp_path):
 
 
 def test_a_run_in_the_plane_without_frames_has_a_film(points):
-    for path in points.samples.glob("*.npz"):
+    for path in points.sheets.folder.glob("*.npz"):
         path.unlink()
     data = data_of(write_page(points))
     assert data["plane"] is None
@@ -293,23 +317,23 @@ def test_a_damaged_file_is_one_sentence(images, name, text, message, capsys):
 
 
 def test_a_damaged_frame_is_one_sentence(points):
-    points.frame_path(3).write_bytes(b"junk")
+    points.sheets.frame(3).write_bytes(b"junk")
     with pytest.raises(MiniganError, match=r"step-000003\.npz is damaged"):
         write_page(points)
-    with zipfile.ZipFile(points.frame_path(3), "w"):
+    with zipfile.ZipFile(points.sheets.frame(3), "w"):
         pass
     with pytest.raises(MiniganError, match="its array points is not one of a frame"):
         write_page(points)
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(images):
-    with open(images.metrics_path, "a", encoding="utf-8") as file:
+    with open(images.records.metrics.path, "a", encoding="utf-8") as file:
         file.write('{"step": 7, "d_lo')
     assert data_of(write_page(images))["charts"]["losses"]["series"][0]["x"] == [1, 2, 3, 4, 5, 6]
 
 
 def test_numbers_that_are_not_finite_are_gaps(images):
-    with open(images.metrics_path, "a", encoding="utf-8") as file:
+    with open(images.records.metrics.path, "a", encoding="utf-8") as file:
         file.write('{"step": 7, "d_loss": NaN, "g_loss": Infinity, "d_real": 1, "d_fake": 1}\n')
         file.write('{"step": 8, "d_loss": 1.5, "g_loss": 2.5, "d_real": 1, "d_fake": 1}\n')
     losses = data_of(write_page(images))["charts"]["losses"]["series"]
@@ -355,9 +379,9 @@ def test_a_run_that_diverges_has_a_page_too(tmp_path):
 
 
 def test_a_frame_lies_beside_each_picture_of_a_run_in_the_plane(points):
-    assert [points.frame_path(step).exists() for step in (0, 3, 6)] == [True] * 3
+    assert [points.sheets.frame(step).exists() for step in (0, 3, 6)] == [True] * 3
     points.forget_after(3)
-    assert [points.frame_path(step).exists() for step in (0, 3, 6)] == [True, True, False]
+    assert [points.sheets.frame(step).exists() for step in (0, 3, 6)] == [True, True, False]
 
 
 def test_the_frame_is_of_the_samples_and_of_d():
@@ -417,7 +441,7 @@ def test_the_page_counts_modes_and_divergences_of_each_frame(points):
     charts = data_of(write_page(points))["charts"]
     real = training.page.exhibits(points, images=False).points
     for i, step in enumerate((0, 3, 6)):
-        with np.load(points.frame_path(step)) as arrays:
+        with np.load(points.sheets.frame(step)) as arrays:
             kl, js = Cells(real, float(arrays["extent"])).divergences(arrays["points"])
         assert [series["y"][i] for series in charts["divergence"]["series"]] == [kl, js]
     assert charts["found"]["series"][0]["x"] == [0, 3, 6]
@@ -470,7 +494,7 @@ def test_compare_draws_each_quantity_with_a_curve_a_run(images, points, tmp_path
     data = data_of(write_comparison([images, points], tmp_path / "compare.html"))
     losses = next(chart for chart in data["charts"].values() if chart["title"] == "d_loss")
     assert [series["name"] for series in losses["series"]] == ["images", "points"]
-    assert losses["series"][1]["y"] == [float(f"{r['d_loss']:.6g}") for r in points.metrics()]
+    assert losses["series"][1]["y"] == [float(f"{r['d_loss']:.6g}") for r in points.records.metrics.read()]
     assert data["film"].keys() == {"0", "1"}
 
 
@@ -562,7 +586,7 @@ def test_the_slider_the_buttons_and_the_keys_step_through_the_samples(chromium, 
 def test_the_read_out_has_the_exact_numbers(chromium, images):
     tab = chromium.open(write_page(images))
     chart = "[data-chart=losses]"
-    last, first = images.metrics()[-1], images.metrics()[0]
+    last, first = images.records.metrics.read()[-1], images.records.metrics.read()[0]
     assert f"d_loss{last['d_loss']:.9g}, mean" in tab.text(f"{chart} .legend").replace(" ", "").replace(
         ",", ", "
     )
@@ -599,7 +623,7 @@ def test_the_plane_plays_and_its_layers_can_be_hidden(chromium, points):
     assert len(set(pictures)) == len(pictures)
     assert tab.text("[data-chart=divergence] .legend span") == "step 3"
     tab.point("canvas")
-    with np.load(points.frame_path(3)) as arrays:
+    with np.load(points.sheets.frame(3)) as arrays:
         middle = arrays["surface"][SIDE // 2, SIDE // 2]
     told = tab.text(".readout")
     assert "(0.00, 0.00)" in told

@@ -145,7 +145,9 @@ def test_its_page_shows_inputs_outputs_and_truths_and_no_walks(trained):
 
 
 def test_pairs_are_measured_while_training(trained):
-    assert [line.keys() for line in trained.evaluations()] == [{"step", "L1", "PSNR", "SSIM"}] * 2
+    assert [line.keys() for line in trained.records.evaluations.read()] == [
+        {"step", "L1", "PSNR", "SSIM"}
+    ] * 2
 
 
 def test_a_resumed_run_ends_in_the_same_bits(trained, tmp_path):
@@ -154,7 +156,7 @@ def test_a_resumed_run_ends_in_the_same_bits(trained, tmp_path):
     for path in [*copy.glob("checkpoints/step-000012*")]:
         path.unlink()
     again = training.resume(copy, console=Console(file=io.StringIO()))
-    assert again.checkpoint_path(12).read_bytes() == trained.checkpoint_path(12).read_bytes()
+    assert again.checkpoints.path(12).read_bytes() == trained.checkpoints.path(12).read_bytes()
 
 
 # Measures of pairs

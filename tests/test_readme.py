@@ -32,7 +32,7 @@ def test_the_code_runs_as_one_file_under_plain_pytest(tmp_path):
 
 def test_the_loop_shown_is_the_loop_of_the_file():
     (loop,) = [block for block in blocks("python") if "for real in data" in block]
-    source = (ROOT / "minigan" / "gans" / "noise" / "dcgan.py").read_text(encoding="utf-8")
+    source = (ROOT / "minigan" / "gans" / "noise" / "lsgan.py").read_text(encoding="utf-8")
     for line in loop.splitlines():
         assert line.strip() in source
 

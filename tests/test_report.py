@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from minigan import nn, report
+from minigan.report import plots
 from minigan.report.surface import probability
 
 REAL = np.array([[-1, -1], [1, 1]], np.float32)
@@ -67,3 +68,12 @@ def test_a_film_is_made_of_pictures_or_of_their_files(tmp_path):
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
     with Image.open(tmp_path / "a.gif") as film:
         assert film.n_frames == 3
+
+
+def test_no_panel_takes_the_numbers_of_a_critic_for_probabilities(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "to_image", lambda fig: drawn.append(fig) or Image.new("L", (1, 1)))
+    report.save_losses(tmp_path / "losses.png", [{"step": 1, "d_loss": 1.0, "d_real": -5.0, "clipped": 0.3}])
+    above, below = drawn[0].axes
+    assert (above.get_ylabel(), below.get_ylabel()) == ("loss", "what else a step says")
+    assert [text.get_text() for text in below.get_legend().get_texts()] == ["d_real", "clipped"]

@@ -174,7 +174,7 @@ def test_a_resumed_run_has_the_same_average(labelled, tmp_path):
     whole = train("cgan", Options(ema=0.5), cgan.Config(**{**TINY, "steps": 6}, width=4), tmp_path / "a")
     part = train("cgan", Options(ema=0.5), cgan.Config(**TINY, width=4), tmp_path / "b")
     part = resume(part.path, steps=6)
-    assert whole.latest_checkpoint().read_bytes() == part.latest_checkpoint().read_bytes()
+    assert whole.checkpoints.latest().read_bytes() == part.checkpoints.latest().read_bytes()
 
 
 # The commands
@@ -198,7 +198,7 @@ def test_sample_writes_a_sheet_an_archive_or_a_picture_each(labelled, tmp_path, 
 
 
 def test_a_sheet_of_a_conditional_model_has_a_column_a_class(labelled):
-    with Image.open(Run.open(labelled).sample_path(4)) as sheet:
+    with Image.open(Run.open(labelled).sheets.path(4)) as sheet:
         assert sheet.width > sheet.height  # 10 columns, 7 rows
 
 

@@ -16,7 +16,9 @@ import pytest
 from minigan.cli import main
 from minigan.errors import MiniganError
 from minigan.studies import Study, jobs, workers
+from minigan.studies.correlation import correlations, means_up_to
 from minigan.studies.results import mean_and_error, with_error
+from minigan.training import Run
 
 pytestmark = pytest.mark.slow  # starts processes
 
@@ -36,6 +38,11 @@ if command == "train":
         threads = os.environ["MINIGAN_NUM_THREADS"]
         (folder / "given.json").write_text(json.dumps(given | {"threads": threads}))
     given = json.loads((folder / "given.json").read_text())
+    if every := int(given.get("evaluate-every", 0)):  # the loss falls as modes rise
+        said = [{"step": step, "d_loss": -step} for step in range(1, 9)]
+        seen = [{"step": step, "modes": step} for step in range(every, 9, every)]
+        for name, lines in (("metrics", said), ("evaluations", seen)):
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\\n" for line in lines))
     stopped = []
     signal.signal(signal.SIGINT, lambda number, frame: stopped.append(number))
     if given.get("batch-size") == "13":
@@ -169,6 +176,7 @@ def test_a_study_ends_in_a_table(study, capsys):
     assert "- GAN, ring of 8: gan, data ring8, steps 2, latent 2\n" in page
     found = json.loads(Path("modes.json").read_text(encoding="utf-8"))
     first = found["rows"][0]
+    assert "correlations" not in first["seeds"]["0"]
     assert [first["seeds"][seed]["metrics"]["modes"]["value"] for seed in "012"] == [2, 3, 6]
     assert first["means"]["modes"] == {
         "mean": pytest.approx(11 / 3),
@@ -176,6 +184,47 @@ def test_a_study_ends_in_a_table(study, capsys):
     }
     assert found["command"] == "minigan study modes.toml"
     assert found["machine"]
+
+
+def test_what_a_step_says_is_compared_with_what_was_measured(study, capsys):
+    asked = STUDY.replace(
+        "[base]", '[correlate]\nmodes = ["d_loss", "wasserstein"]\n\n[base]\nevaluate_every = 2'
+    )
+    assert study(text=asked) == 0
+    assert "| modes      | d_loss ~ modes | seeds |" in capsys.readouterr().out
+    found = json.loads(Path("modes.json").read_text(encoding="utf-8"))
+    first = found["rows"][0]
+    assert first["seeds"]["2"]["correlations"] == {"d_loss ~ modes": pytest.approx(-1)}
+    assert first["means"]["d_loss ~ modes"]["mean"] == pytest.approx(-1)
+    assert "wasserstein" not in str(first["means"])
+    assert "A ~ B: Spearman's rank correlation" in Path("modes.md").read_text(encoding="utf-8")
+
+
+def run_of(tmp_path, metrics, evaluations):
+    for name, lines in (("metrics", metrics), ("evaluations", evaluations)):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    return Run(tmp_path, {})
+
+
+def test_a_rank_correlation_is_of_the_means_between_evaluations(tmp_path):
+    """By hand: the means 2, 1, 5, 4 have ranks 2, 1, 4, 3, the metric 1, 2, 3, 4: 1 - 6 · 4 / (4 · 15)."""
+    said = [1, 3, 0, 2, 4, 6, 3, 5, 99]  # the last after the last evaluation
+    metrics = [{"step": step, "loss": float(x)} for step, x in enumerate(said, start=1)]
+    measured = [{"step": 2 * i, "fcd": x} for i, x in enumerate([0.5, 7.0, 8.0, None], start=1)]
+    run = run_of(tmp_path, metrics, measured)
+    assert means_up_to([2, 4, 6, 8], metrics, "loss") == {2: 2, 4: 1, 6: 5, 8: 4}
+    assert correlations(run, {"fcd": ["loss", "other"], "modes": ["loss"]}) == {
+        "loss ~ fcd": pytest.approx(0.6)
+    }
+
+
+def test_there_is_no_correlation_with_what_never_changes_nor_of_two(tmp_path):
+    metrics = [{"step": step, "loss": float(step), "same": 1.0} for step in range(1, 9)]
+    run = run_of(tmp_path, metrics, [{"step": step, "fcd": 1.0 / step} for step in (2, 4, 6)])
+    assert correlations(run, {"fcd": ["loss", "same"]}) == {"loss ~ fcd": pytest.approx(-1)}
+    run = run_of(tmp_path, metrics, [{"step": step, "fcd": 1.0 / step} for step in (2, 4)])
+    assert correlations(run, {"fcd": ["loss"]}) == {}
 
 
 def test_standard_error_by_hand():
@@ -423,25 +472,37 @@ def test_what_a_killed_study_left_running_is_waited_for(study, capsys):
             "metrics: unknown metric 'mode'; did you mean 'modes'?",
         ),
         ('metrics = ["modes"]', "metrics = []", "metrics: a study needs at least one"),
-        ('metrics = ["modes"]', 'metrics = "modes"', "metrics: expected list, got 'modes'"),
+        ('metrics = ["modes"]', 'metrics = "modes"', "metrics: expected a list, got 'modes'"),
         ("seeds = [0, 1, 2]", "", "seeds: a study needs at least one"),
         ("seeds = [0, 1, 2]", "seeds = [0, 0]", "seeds: expected different whole numbers from 0 on"),
         ("seeds = [0, 1, 2]", "seeds = [-1]", "seeds: expected different whole numbers from 0 on"),
-        ("n = 2500", "n = 0", "n must be at least 1, got 0"),
+        ("n = 2500", "n = 0", "n: expected an integer of at least 1, got 0"),
+        (
+            "n = 2500",
+            "correlate.fdc = ['d_loss']",
+            "correlate: 'fdc' is not measured while training; did you",
+        ),
+        ("n = 2500", "correlate.fcd = 'd_loss'", "correlate: expected a list, got"),
+        ("n = 2500", "correlate.fcd = []", "correlate: expected a list of length of at least 1, got"),
+        ("n = 2500", "correlate.fcd = ['d_loss']", "correlate: row 'GAN, ring of 8' is not measured while"),
         ("n = 2500", "m = 2500", "m is unknown"),
         ('model = "gan"', 'model = "gam"', "row 'GAN, ring of 8': unknown model 'gam'; did you mean 'gan'?"),
         ('model = "gan"', "", "row 'GAN, ring of 8': model: expected the name of a model"),
         ('data = "ring8"', 'data = "ring9"', "data: unknown dataset 'ring9'; did you mean 'ring8'?"),
         ("steps = 2", "step = 2", "step is unknown; did you mean 'steps'?"),
-        ("steps = 2", 'steps = "2"', "steps: expected int, got '2'"),
+        ("steps = 2", 'steps = "2"', "steps: expected an integer, got '2'"),
         ("steps = 2", "steps = 0", "row 'GAN, ring of 8': steps must be at least 1, got 0"),
         ("steps = 2", "seed = 2", "seed: the seeds are those of the whole study"),
         ('name = "GAN, ring of 8"', "", "rows: each needs a name with letters"),
         ('name = "GAN, ring of 8"', 'name = "gan with more noise"', "the names are too much alike"),
-        ("latent = 20", "latent = [true]", "latent: expected int, got True"),
+        ("latent = 20", "latent = [true]", "latent: expected an integer, got True"),
         ("latent = 20", "latent = ", "modes.toml: Invalid value"),
         ("latent = 20", 'command = ["x", "{outt}"]', "command: {outt} is unknown; did you mean 'out'?"),
         ("latent = 20", 'command = "x"', "command: expected a list of words"),
+        ("latent = 20", "command = []", "command: expected a list of words, got []"),
+        ('metrics = ["modes"]', 'metrics = [["modes"]]', "metrics: expected a text, got [['modes']]"),
+        ("latent = 20", "channels = 2", "channels: expected 1 or 3, got 2"),
+        ("latent = 20", f"latent = {'[' * 10**5}", "nested too deeply"),
         ("latent = 20", 'command = ["x"]\nlatent = 3', "latent: no word of the command names it"),
         ("latent = 20", "latent = []", "row 'GAN, with more noise': latent: the list is empty"),
     ],
@@ -454,6 +515,31 @@ def test_a_mistake_in_the_file_is_one_sentence_with_the_key(study, capsys, was, 
     assert message in error
     assert error.count("\n") == 1
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (".json", "[" * 10**5, "cannot be read: what it holds is nested too deeply"),
+        (".json", '{"evaluated": {}}', "cannot be read: it has no "),
+        (
+            ".json",
+            '{"seconds": NaN}',
+            "cannot be read: it has something else as seconds, expected a number of at least 0",
+        ),
+        ("/evaluation.json", '{"metrics": {"modes": 3}}', "cannot be read: it has an integer as metrics"),
+        ("/evaluation.json", '{"metrics": {}}', "cannot be read: it has no "),
+        ("/evaluation.json", "{", "cannot be read: Expecting"),
+    ],
+)
+def test_a_damaged_file_of_a_job_is_told_in_one_sentence(study, capsys, name, content, message):
+    assert study() == 0
+    Path(f"runs/modes/gan-ring-of-8-seed1{name}").write_text(content, encoding="utf-8")
+    capsys.readouterr()
+    assert study("--table") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_a_study_without_rows_or_file_is_refused(study, capsys):

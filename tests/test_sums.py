@@ -160,6 +160,22 @@ def one_row_of_a_table(kind):
     return kernels.embedding_weight(gy, np.ones(len(gy), np.int64), 2)[1:], truth(gy, (0,))
 
 
+def long_distances(kind):
+    x = values(kind, (1, 1, MILLIONS))
+    return kernels.l1_distances(x, np.zeros_like(x)), truth(abs(x), (2,)).reshape(1, 1, 1)
+
+
+def long_steps(kind):
+    u = values(kind, (1, 1, MILLIONS))
+    return kernels.l1_distances_along(u, np.ones_like(u), np.zeros_like(u)), truth(u, (2,)).reshape(1, 1, 1)
+
+
+def gradient_of_many_points(kind):
+    gy = values(kind, (1, 1, MILLIONS))
+    x, y = np.ones((1, 1, 1), np.float32), np.zeros((1, MILLIONS, 1), np.float32)
+    return kernels.l1_distances_backward(gy, x, y), truth(gy, (2,)).reshape(1, 1, 1)
+
+
 def discriminator_loss(kind):
     x = values(kind, (MILLIONS,))
     right = np.logaddexp(0, x.astype(np.float64)).sum() - 0.5 * x.sum(dtype=np.float64)
@@ -192,6 +208,9 @@ OPS = {
     "pixels_scatter": one_pixel,
     "embedding_weight": one_row_of_a_table,
     "bce_with_logits": discriminator_loss,
+    "l1_distances": long_distances,
+    "l1_distances_along": long_steps,
+    "l1_distances_backward": gradient_of_many_points,
 }
 
 
@@ -283,6 +302,13 @@ SIMULATED = {
     ),
     "pixels_scatter": lambda x: kernels.pixels_scatter(
         x.reshape(1, 1, 1000, -1), np.zeros((1, 1, 1000, len(x) // 1000), np.int64), (1, 1)
+    ),
+    "l1_distances": lambda x: kernels.l1_distances(x.reshape(1, 1, -1), np.zeros((1, 1, len(x)), np.float32)),
+    "l1_distances_along": lambda x: kernels.l1_distances_along(
+        *(x.reshape(1, 1, -1), np.ones((1, 1, len(x)), np.float32), np.zeros((1, 1, len(x)), np.float32))
+    ),
+    "l1_distances_backward": lambda x: kernels.l1_distances_backward(
+        *(x.reshape(1, 1, -1), np.ones((1, 1, 1), np.float32), np.zeros((1, len(x), 1), np.float32))
     ),
     "softmax": lambda x: 1 / kernels.softmax(np.log(x), 0)[0] * x[0],
 }

@@ -74,20 +74,20 @@ def flat(line):
 def check(run):
     events = read(run)
     for name in ("metrics", "evaluations", "diagnostics"):
-        expected = {line["step"]: flat(line) for line in alike(getattr(run, name)())}
+        expected = {line["step"]: flat(line) for line in alike(getattr(run.records, name).read())}
         assert expected
         assert lines_of(events, name) == expected
     pictures = {0: "step-000000.png"} | {step: f"step-{step:06d}.png" for step in expected_sheets(run)}
     shown = events.Images("samples")
     assert [image.step for image in shown] == list(pictures)
     for image in shown:
-        assert image.encoded_image_string == (run.samples / pictures[image.step]).read_bytes()
+        assert image.encoded_image_string == (run.sheets.folder / pictures[image.step]).read_bytes()
         assert Image.open(io.BytesIO(image.encoded_image_string)).size == (image.width, image.height)
     return events
 
 
 def expected_sheets(run):
-    return range(5, run.metrics()[-1]["step"] + 1, 5)
+    return range(5, run.records.metrics.read()[-1]["step"] + 1, 5)
 
 
 def text(events, tag):
@@ -110,7 +110,7 @@ def test_a_resumed_run_has_each_step_once(run):
 
 def test_a_run_that_was_killed_has_each_step_once_and_all_of_them(run):
     """As if by SIGKILL at step 10, after the checkpoint of step 5, before the events were on disk."""
-    run.checkpoint_path(10).unlink()
+    run.checkpoints.path(10).unlink()
     (events,) = (run.path / "tensorboard").iterdir()
     events.write_bytes(events.read_bytes()[:700])
     assert main(["train", "gan", "--resume=run"]) == 0
@@ -124,7 +124,7 @@ def test_a_run_that_begins_where_another_was_has_each_step_once(run):
 
 def test_an_open_page_forgets_the_steps_that_are_taken_again(run):
     events = read(run)
-    run.checkpoint_path(10).unlink()
+    run.checkpoints.path(10).unlink()
     assert main(["train", "gan", "--resume=run", "--steps=12"]) == 0
     events.Reload()
     assert list(lines_of(events, "metrics")) == list(range(1, 13))
@@ -132,7 +132,7 @@ def test_an_open_page_forgets_the_steps_that_are_taken_again(run):
 
 def test_the_verdict_is_a_text(run):
     verdict = {"step": 9, "verdict": "healthy", "findings": []}
-    run.save_verdict(verdict)
+    run.records.save_verdict(verdict)
     shutil.rmtree(run.path / "checkpoints")
     with TensorBoard(run):
         pass
@@ -166,9 +166,9 @@ def test_a_disk_that_is_full_is_told_in_one_sentence(run, monkeypatch, capfd):
 
 
 def test_lines_that_cannot_be_read_are_passed_over(run):
-    whole = run.metrics_path.read_text(encoding="utf-8").splitlines()
+    whole = run.records.metrics.path.read_text(encoding="utf-8").splitlines()
     spoilt = [*whole[:3], '{"step": 4, "d_loss": "x"}', "no JSON", *whole[4:], '{"step": 1']
-    run.metrics_path.write_text("\n".join(spoilt), encoding="utf-8")
+    run.records.metrics.path.write_text("\n".join(spoilt), encoding="utf-8")
     with TensorBoard(run):
         pass
     assert list(lines_of(check(run), "metrics")) == [1, 2, 3, *range(5, 11)]

@@ -41,12 +41,12 @@ def train(path, cfg=TINY, options=OPTIONS, model="dcgan", console=None):
 
 
 def checkpoint(run, step=None):
-    path = run.latest_checkpoint() if step is None else run.checkpoint_path(step)
+    path = run.checkpoints.latest() if step is None else run.checkpoints.path(step)
     return path.read_bytes()
 
 
 def metrics(run):
-    return run.metrics_path.read_text(encoding="utf-8")
+    return run.records.metrics.path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +58,16 @@ def trained(tmp_path_factory):
 def test_a_run_folder_holds_all_that_was_promised(tmp_path):
     run = train(tmp_path / "run")
     assert run.finished()
-    assert run.checkpoint_steps() == [2, 4, 6]
-    assert [p.name for p in run.sample_paths()] == ["step-000000.png", "step-000003.png", "step-000006.png"]
+    assert run.checkpoints.steps() == [2, 4, 6]
+    assert [p.name for p in run.sheets.paths()] == ["step-000000.png", "step-000003.png", "step-000006.png"]
     records = [json.loads(line) for line in metrics(run).splitlines()]
     assert [r["step"] for r in records] == [1, 2, 3, 4, 5, 6]
     assert all(np.isfinite(r[k]) for r in records for k in ("d_loss", "g_loss", "d_real", "d_fake"))
     with Image.open(run.gif) as film:
         assert film.n_frames == 3
-    for picture in (run.losses, run.samples / "real.png", *run.sample_paths()):
+    for picture in (run.losses, run.sheets.real, *run.sheets.paths()):
         Image.open(picture).verify()
-    weights = load_file(run.latest_checkpoint())
+    weights = load_file(run.checkpoints.latest())
     assert weights["G.1.weight"].shape == (8, 8, 4, 4)
     assert not list(run.path.rglob(".*")), "files written aside were left behind"
 
@@ -105,7 +105,7 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
     training.resume(part.path, steps=6, console=quiet())
     assert checkpoint(part) == checkpoint(whole)
     assert metrics(part) == metrics(whole)
-    for a, b in zip(Run.open(part.path).sample_paths()[-1:], whole.sample_paths()[-1:], strict=True):
+    for a, b in zip(Run.open(part.path).sheets.paths()[-1:], whole.sheets.paths()[-1:], strict=True):
         assert a.read_bytes() == b.read_bytes()
 
 
@@ -121,7 +121,7 @@ def test_a_run_of_mirrored_images_goes_on_to_the_same_bits(tmp_path):
 def test_a_run_of_before_there_were_mirrored_images_goes_on_to_the_same_bits(trained, tmp_path):
     run = train(tmp_path / "run", replace(TINY, steps=4))
     _change(run.path, "flip = false\n", "")
-    file = run.latest_checkpoint().with_suffix(".json")
+    file = run.checkpoints.latest().with_suffix(".json")
     description = json.loads(file.read_bytes())
     del description["settings"]["flip"]
     description["checksum"] = checksum(description)
@@ -144,7 +144,7 @@ def test_a_run_of_a_folder_stays_as_grey_or_as_coloured_as_it_began(tmp_path, mo
         Image.new("RGB", (16, 16), (5, 9 * i, 20 * i)).convert({"L": "RGB", "RGB": "L"}[mode]).save(
             pictures / f"{i}.png"
         )
-    assert training.resume(run.path, steps=4, console=quiet()).checkpoint_steps() == [2, 4]
+    assert training.resume(run.path, steps=4, console=quiet()).checkpoints.steps() == [2, 4]
 
 
 def test_points_are_not_mirrored(tmp_path):
@@ -156,8 +156,8 @@ def test_points_are_not_mirrored(tmp_path):
 def test_what_came_after_the_last_checkpoint_is_made_again(tmp_path):
     whole = train(tmp_path / "whole")
     killed = train(tmp_path / "killed")
-    killed.checkpoint_path(6).unlink()  # as if killed at step 6, its checkpoint not yet written
-    with open(killed.metrics_path, "a", encoding="utf-8") as file:
+    killed.checkpoints.path(6).unlink()  # as if killed at step 6, its checkpoint not yet written
+    with open(killed.records.metrics.path, "a", encoding="utf-8") as file:
         file.write('{"step": 7, "d_lo')  # and in the middle of a line
     training.resume(killed.path, console=quiet())
     assert checkpoint(killed) == checkpoint(whole)
@@ -195,7 +195,7 @@ def test_a_signal_stops_the_run_with_a_checkpoint_and_says_how_to_go_on(tmp_path
     assert process.returncode == 130, output
     assert "minigan train dcgan --resume run" in output
     run = Run.open(tmp_path / "run")
-    assert run.checkpoint_steps()[-1] == run.metrics()[-1]["step"]
+    assert run.checkpoints.steps()[-1] == run.records.metrics.read()[-1]["step"]
     assert run.gif.exists()
     assert run.losses.exists()
 
@@ -207,7 +207,7 @@ def test_a_run_that_was_stopped_before_its_first_step_can_go_on(tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(runner, "_stop_requested", lambda say: contextlib.nullcontext(stopped))
         run = train(tmp_path / "run")
-    assert run.checkpoint_steps() == [0]
+    assert run.checkpoints.steps() == [0]
     training.resume(run.path, console=quiet())
     assert checkpoint(run) == checkpoint(train(tmp_path / "whole"))
 
@@ -220,9 +220,9 @@ def test_a_killed_run_keeps_its_last_checkpoint_and_goes_on(tmp_path):
     process.kill()
     process.communicate()
     run = Run.open(tmp_path / "run")
-    step = run.checkpoint_steps()[-1] + 2
+    step = run.checkpoints.steps()[-1] + 2
     training.resume(run.path, steps=step, console=quiet())
-    assert run.checkpoint_steps()[-1] == step
+    assert run.checkpoints.steps()[-1] == step
 
 
 @pytest.mark.slow
@@ -247,7 +247,7 @@ def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_
             training.resume(run.path, steps=8, console=quiet())
         first.kill()
     training.resume(run.path, steps=8, console=quiet())
-    assert run.checkpoint_steps()[-1] == 8
+    assert run.checkpoints.steps()[-1] == 8
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
@@ -268,8 +268,8 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
         train(tmp_path / "run")
     monkeypatch.undo()
     run = Run.open(tmp_path / "run")
-    assert run.checkpoint_steps() == [2]
-    assert not list(run.checkpoints.glob(".*"))
+    assert run.checkpoints.steps() == [2]
+    assert not list(run.checkpoints.folder.glob(".*"))
     training.resume(run.path, console=quiet())
     assert checkpoint(run) == checkpoint(train(tmp_path / "whole"))
 
@@ -286,7 +286,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_op(tmp_path, monk
     monkeypatch.setattr(dcgan, "train", poisoned)
     with pytest.raises(NonFiniteError, match=r"step 5: .*Conv2d.*not finite.*checkpoint of step 4 is kept"):
         train(tmp_path / "run")
-    arrays = load_file(Run.open(tmp_path / "run").latest_checkpoint())
+    arrays = load_file(Run.open(tmp_path / "run").checkpoints.latest())
     assert all(np.isfinite(a).all() for a in arrays.values())
 
 
@@ -302,13 +302,13 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path):
     killed = Path(shutil.copytree(whole.path, tmp_path / "killed"))
     shutil.rmtree(killed / "checkpoints")
     (killed / "checkpoints").mkdir()
-    lines = whole.metrics_path.read_bytes().splitlines(keepends=True)
+    lines = whole.records.metrics.path.read_bytes().splitlines(keepends=True)
     (killed / "metrics.jsonl").write_bytes(b"".join(lines[:1]))
     console = quiet()
     run = training.resume(killed, console=console)
     assert "begins anew" in console.file.getvalue()
-    assert run.metrics_path.read_bytes() == whole.metrics_path.read_bytes()
-    assert run.latest_checkpoint().read_bytes() == whole.latest_checkpoint().read_bytes()
+    assert run.records.metrics.path.read_bytes() == whole.records.metrics.path.read_bytes()
+    assert run.checkpoints.latest().read_bytes() == whole.checkpoints.latest().read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -317,13 +317,19 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path):
         (lambda p: (p / "config.toml").unlink(), "is not a run folder"),
         (lambda p: (p / "config.toml").write_text("model = ", encoding="utf-8"), "cannot be read"),
         (lambda p: (p / "config.toml").write_text('model = "dcgan"', encoding="utf-8"), "cannot be read"),
+        (
+            lambda p: (p / "config.toml").write_text("x = " + "[" * 10**5, encoding="utf-8"),
+            "nested too deeply",
+        ),
+        (lambda p: _change(p, 'kind = "image"', "kind = 3"), "config.toml cannot be read: Field: kind must"),
+        (lambda p: _change(p, "[run]", "[[run]]"), "it has a list as run, expected a table"),
         (lambda p: [c.unlink() for c in p.glob("checkpoints/*")], "has no checkpoint yet"),
         (lambda p: _change(p, "width = 4", "width = 5"), "does not fit this run"),
         (lambda p: _change(p, "width = 4", "breadth = 4"), "breadth = 4 does not fit"),
         (lambda p: _change(p, "width = 4", "width = 4.5"), "width = 4.5 does not fit"),
         (lambda p: _change(p, "seed = 5", 'seed = "5"'), "seed = '5' does not fit"),
         (lambda p: _change(p, "size = 16", "size = 17"), "size = 17 does not fit"),
-        (lambda p: _change(p, '"dcgan"', "3"), "model is not a str"),
+        (lambda p: _change(p, '"dcgan"', "3"), "has an integer as model, expected a text"),
         (lambda p: _change(p, "size = 16", "size = 32"), "trained on samples of shape"),
         (lambda p: _change(p, '"dcgan"', '"dcgen"'), "did you mean 'dcgan'"),
     ],
@@ -350,9 +356,9 @@ def test_a_resumed_run_cannot_end_before_it_began(tmp_path):
 
 def test_sample_sheets_that_were_deleted_are_no_obstacle(tmp_path):
     run = train(tmp_path / "run")
-    shutil.rmtree(run.samples)
+    shutil.rmtree(run.sheets.folder)
     training.resume(run.path, steps=8, console=quiet())
-    assert [p.name for p in run.sample_paths()] == ["step-000006.png", "step-000008.png"]
+    assert [p.name for p in run.sheets.paths()] == ["step-000006.png", "step-000008.png"]
 
 
 @pytest.mark.slow
@@ -372,8 +378,8 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     with pytest.raises(NonFiniteError, match="step 2: the weights are not finite, so they are not saved"):
         train(tmp_path / "run")
     run = Run.open(tmp_path / "run")
-    assert run.checkpoint_steps() == []
-    assert (run.verdict()["verdict"], run.verdict()["step"]) == ("diverging", 2)
+    assert run.checkpoints.steps() == []
+    assert (run.records.verdict()["verdict"], run.records.verdict()["step"]) == ("diverging", 2)
     assert "the weights are not finite" in run.page.read_text(encoding="utf-8")
 
 
@@ -390,7 +396,7 @@ def test_weights_that_are_not_finite_end_a_run_before_they_are_evaluated(tmp_pat
     options = Options(data="ring8", sample_every=3, evaluate_every=1, evaluate_n=600)
     with pytest.raises(NonFiniteError, match="step 1: the weights are not finite"):
         train(tmp_path / "run", cfg, options, "gan")
-    assert Run.open(tmp_path / "run").verdict()["verdict"] == "diverging"
+    assert Run.open(tmp_path / "run").records.verdict()["verdict"] == "diverging"
 
 
 def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):
@@ -404,7 +410,7 @@ def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):
 
 def test_points_of_the_plane_are_drawn_as_clouds(tmp_path):
     run = train(tmp_path / "run", gan.Config(steps=3), replace(OPTIONS, data="ring8"), model="gan")
-    Image.open(run.sample_paths()[-1]).verify()
+    Image.open(run.sheets.paths()[-1]).verify()
 
 
 @pytest.mark.slow

@@ -84,11 +84,11 @@ def test_a_short_run_is_told_the_truth_and_shows_reconstructions(tmp_path):
     console = Console(file=io.StringIO())
     cfg = vae.Config(steps=300, batch_size=64)
     run = training.train("vae", Options(diagnose_every=20, seed=1), cfg, tmp_path / "run", console)
-    first, last = run.metrics()[0], run.metrics()[-1]
+    first, last = run.records.metrics.read()[0], run.records.metrics.read()[-1]
     assert last["loss"] == pytest.approx(last["reconstruction"] + last["kl"], rel=1e-5)
     assert last["loss"] < 0.65 * first["loss"]
-    assert run.verdict()["verdict"] == "healthy"
-    assert run.diagnostics()[-1]["judges"] == {}
+    assert run.records.verdict()["verdict"] == "healthy"
+    assert run.records.diagnostics.read()[-1]["judges"] == {}
     page = run.page.read_text(encoding="utf-8")
     assert "each beside it as the decoder makes it" in page
     assert "discriminator" not in page.lower().replace("a discriminator", "")

@@ -7,10 +7,10 @@ import pytest
 
 from minigan import Generator, Tensor, grad, nn
 from minigan import functional as F
-from minigan.bench.steps import fields_of
 from minigan.gans.noise import wgan_gp
 from minigan.gans.parts.packing import packed
 from minigan.gans.parts.penalties import gradient_penalty
+from minigan.speed.steps import fields_of
 from minigan.testing import assert_close
 from minigan.training.session import numbers_of
 

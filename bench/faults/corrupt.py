@@ -63,7 +63,7 @@ class Known:
             config.read_text(encoding="utf-8").replace(f"steps = {AT}", f"steps = {STEPS}"), encoding="utf-8"
         )
         self.checkpoints = {
-            s: load_checkpoint(Run.open(whole).checkpoint_path(s)) for s in range(1, FURTHEST + 1)
+            s: load_checkpoint(Run.open(whole).checkpoints.path(s)) for s in range(1, FURTHEST + 1)
         }
         self.lines = set((whole / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
         self.samples = {s: Sampler.of(Run.open(whole), s)(5) for s in self.checkpoints}

@@ -117,7 +117,7 @@ def images(folder: Path, rng) -> Iterator[Callable]:
 def checkpoints(folder: Path, rng) -> Iterator[Callable]:
     """Half of them with checksums that are right, as only someone could write who means ill."""
     run = trained(folder / "run")
-    path = run.latest_checkpoint()
+    path = run.checkpoints.latest()
     arrays, description = path.read_bytes(), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
     def attempt():
@@ -169,8 +169,8 @@ def records(name: str, use: Callable[[Run], object]):
 def use_lines(run):
     looks, metrics = past(run, step=STEPS)
     verdict(looks)
-    np.array([record["d_loss"] for record in metrics], float)
-    Keep(best="modes").chosen(run.checkpoint_steps(), alike(run.evaluations()))
+    np.array([record["d_loss"] for record in metrics if "d_loss" in record], float)
+    Keep(best="modes").chosen(run.checkpoints.steps(), alike(run.records.evaluations.read()))
     Facts(run)
 
 
@@ -212,7 +212,7 @@ LOADERS = {
     "metrics.jsonl": records("metrics.jsonl", use_lines),
     "evaluations.jsonl": records("evaluations.jsonl", use_lines),
     "diagnostics.jsonl": records("diagnostics.jsonl", use_lines),
-    "verdict.json": records("verdict.json", Run.verdict),
+    "verdict.json": records("verdict.json", lambda run: run.records.verdict()),
     "samples .npz": archive,
     "sample sheet": sheets,
 }

@@ -28,6 +28,8 @@ SETTINGS = {
     "dcgan": TINY | IMAGES,
     "cgan": TINY | IMAGES,
     "wgan-gp": TINY | IMAGES | {"n-critic": 2},
+    "unrolled": TINY | {"data": "ring8", "unroll": 2},
+    "infogan": TINY | IMAGES,
     "vae": TINY | {"hidden": 16},
     "pix2pix": SHORT | {"width": 2},
 }
@@ -42,7 +44,7 @@ def train_command(model: str, path: Path, **changes) -> list[str]:
 
 def next_command(model: str, path: Path) -> list[str]:
     """What a user types after a kill: resume, or begin anew where there is nothing to resume."""
-    if path.exists() and Run(path, {}).checkpoint_steps():
+    if path.exists() and Run(path, {}).checkpoints.steps():
         return ["train", model, f"--resume={path}"]
     shutil.rmtree(path, ignore_errors=True)
     return train_command(model, path)
@@ -127,7 +129,7 @@ def warm_up(model: str, path: Path):
 
 def unlike(path: Path, whole: Path) -> list[str]:
     """What distinguishes a finished run from the unbroken one: nothing, it is to be hoped."""
-    one, other = (load_checkpoint(Run.open(p).latest_checkpoint()) for p in (path, whole))
+    one, other = (load_checkpoint(Run.open(p).checkpoints.latest()) for p in (path, whole))
     found = [] if (one.step, one.state) == (other.step, other.state) else ["state"]
     if one.arrays.keys() != other.arrays.keys():
         found.append("names of arrays")

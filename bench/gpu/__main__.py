@@ -3,50 +3,24 @@
 import argparse
 import re
 import sys
-from datetime import date
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from bench import ROOT, results
-from bench.machine import machine
+from bench.machine import card, versions
 from minigan import __version__, backend
 from minigan.environment import processors
 
 from . import __doc__ as description
-from . import checks, kernels, page, steps
-from .card import card, versions
+from . import checks, measure, page, rows
 from .clock import Clock
-from .processes import Processes
+from .processes import GpuProcesses
 
 SECONDS = 570
 # At which share of the time a part has to end; what one leaves over is the next one's.
 PARTS = {"tests": 0.35, "kernels": 0.6, "steps": 0.98}
 REQUEST = 120  # seconds that one request to a process may take: compiling, capturing, measuring
-
-
-class Record:
-    """The results of a run: saved, and the page made of them, whenever something is added."""
-
-    def __init__(self, folder: Path, device: dict, clock: Clock):
-        self.folder, self.clock = folder, clock
-        name = re.sub(r"[^a-z0-9]+", "-", device["name"].lower()).strip("-")
-        self.file = folder / f"gpu-{date.today().isoformat()}-{name}.json"
-        self.found = {
-            "benchmark": "gpu",
-            "date": date.today().isoformat(),
-            "complete": False,
-            "device": device,
-            "machine": machine(),
-            "versions": {"minigan": __version__, **versions()},
-            "notes": [],
-            "parts": {},
-        }
-
-    def save(self):
-        self.found["seconds"] = round(self.clock.elapsed)
-        results.save(self.file, self.found)
-        self.file.with_suffix(".md").write_text(page.page(self.found), encoding="utf-8")
-        (self.folder / "README.md").write_text(page.index(self.folder), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,79 +32,75 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     clock = Clock(given.seconds)
     clock.say(what)
-    record = Record(given.out, card(), clock)
-    with Processes(processors(), lambda: min(REQUEST, clock.left())) as processes:
-        run(given.parts, record, processes, clock)
-    print(page.page(record.found))
-    print(record.file)
-    return 1 if failures(record.found) else 0
+    found = results.new("gpu", device=card(), notes=[], errors={}, parts=[])
+    found["versions"] = {"minigan": __version__, **versions()}
+    name = re.sub(r"[^a-z0-9]+", "-", found["device"]["name"].lower()).strip("-")
+    file = given.out / f"gpu-{found['date']}-{name}.json"
+
+    def save():
+        found["seconds"] = round(clock.elapsed)
+        results.save(file, found)
+        file.with_suffix(".md").write_text(page.page(found), encoding="utf-8")
+        (given.out / "README.md").write_text(page.index(given.out), encoding="utf-8")
+
+    with GpuProcesses(processors(), lambda: min(REQUEST, clock.left())) as processes:
+        run(given.parts, found, save, processes, clock)
+    print(page.page(found))
+    print(file)
+    return 1 if failed(found) else 0
 
 
-def run(parts: list[str], record: Record, processes: Processes, clock: Clock):
-    """The parts one after the other. What fails in one is recorded there, and the next one follows."""
-    found = record.found
-    offered = kernels.precisions(found["device"]["compute_capability"])
-    if offered != kernels.PRECISIONS:
+def run(parts: list[str], found: dict, save, processes: GpuProcesses, clock: Clock):
+    """The parts one after the other. What fails in one is recorded in `found`, and the next one follows."""
+    offered = measure.precisions(found["device"]["compute_capability"])
+    if offered != rows.PRECISIONS:
         found["notes"].append("This card has no tensor cores for TF32 and BF16: fp32 alone is measured")
-    sides = steps.SIDES
+    sides = measure.SIDES
     if find_spec("torch") is None:
         found["notes"].append("PyTorch is not installed: there is nothing to compare the steps with")
         sides = tuple(side for side in sides if not side.name.startswith("PyTorch"))
-    record.save()
+    save()
 
     def tests():
-        found["parts"]["tests"] = checks.run(clock, PARTS["tests"])
+        found["tests"] = checks.run(clock, PARTS["tests"])
 
-    def measure_kernels():
-        found["parts"]["ceilings"] = kernels.ceilings(processes, offered, clock)
-        rows = found["parts"]["kernels"]["rows"]
-        for row in kernels.measurements(processes, offered, clock, PARTS["kernels"]):
-            rows.append(row)
-            record.save()
-        processes.end(kernels.SIDE)  # and its memory is free for the steps
-
-    def measure_steps():
-        rows = found["parts"]["steps"]["rows"]
-        for row in steps.measurements(processes, sides, offered, clock, PARTS["steps"]):
-            rows.append(row)
+    def measured(part, some):
+        some = [row for row in some if row.precision in offered]
+        for record in measure.measurements(processes, some, sides, clock, PARTS[part]):
+            found["rows"].append(record)
             found["versions"] |= processes.versions()
-            record.save()
+            save()
+        processes.end(measure.KERNELS)  # and its memory is free for the steps
 
-    for name, part in {"tests": tests, "kernels": measure_kernels, "steps": measure_steps}.items():
-        if name not in parts:
-            continue
+    known = {
+        "tests": tests,
+        "kernels": partial(measured, "kernels", rows.kernel_rows()),
+        "steps": partial(measured, "steps", rows.step_rows()),
+    }
+    for name in filter(parts.__contains__, known):
         clock.say(f"part: {name}")
-        found["parts"][name] = {} if name == "tests" else {"rows": []}
+        found["parts"].append(name)
         try:
-            part()
+            known[name]()
         except Exception as error:  # a fault of one part is no reason to lose the others
             clock.say(f"{name} failed: {error!r}")
-            found["parts"][name]["error"] = f"{type(error).__name__}: {error}"
-        record.save()
+            found["errors"][name] = f"{type(error).__name__}: {error}"
+        save()
     found["complete"] = complete(found, clock)
-    record.save()
+    save()
 
 
 def complete(found: dict, clock: Clock) -> bool:
     """Whether every part was run to its end, and nothing was left out or broken off for want of time."""
-    parts = found["parts"]
-    rows = [row for part in parts.values() for row in part.get("rows", ())]
-    return (
-        set(parts) >= set(PARTS)
-        and not any(part.get("error") for part in parts.values())
-        and not any(row.get("error") == kernels.NO_TIME for row in rows)
-        and clock.left() > 0
-    )
+    broken_off = found["errors"] or found.get("tests", {}).get("errors")
+    late = any(row.get("error") == measure.NO_TIME for row in found["rows"])
+    return found["parts"] == list(PARTS) and not broken_off and not late and clock.left() > 0
 
 
-def failures(found: dict) -> list[str]:
-    """Where something failed, in words."""
-    failed = []
-    for name, part in found["parts"].items():
-        rows = [row for row in part.get("rows", ()) if "error" in row or row.get("errors")]
-        if part.get("error") or part.get("errors") or part.get("failed") or rows:
-            failed.append(name)
-    return failed
+def failed(found: dict) -> bool:
+    """Whether anything did."""
+    wrong = [found, found.get("tests", {}), *found["rows"]]
+    return any(one.get("error") or one.get("errors") or one.get("failed") for one in wrong)
 
 
 def parse(arguments):

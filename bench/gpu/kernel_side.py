@@ -1,6 +1,6 @@
-"""The process that times kernels; `minigan/bench/serve.py` says what it is asked.
+"""The process that times kernels; `minigan/speed/serve.py` says what it is asked.
 
-A job names a row (see `rows.py`), or a ceiling of this card. Its one result is what was measured.
+A job names a row (see `rows.py`). Its one result is what was measured.
 """
 
 import math
@@ -12,14 +12,16 @@ import numpy as np
 
 import minigan_kernels as kernels
 
-sys.path.insert(
-    0, str(Path(__file__).parents[2])
-)  # `bench` is not installed, and this is started by its path
+# `bench` is not installed, and this is started by its path.
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.gpu import rows, timing
-from minigan.bench.compare import relative_difference
+from minigan.speed.compare import relative_difference
 
-ROWS = {(row.name, row.precision): row for row in rows.all_rows()}
+ROWS = {(row.name, row.precision): row for row in rows.kernel_rows()}
+
+# Relative to the largest entry of the result; float64 is what it is compared with.
+RTOL = {"fp32": 1e-4, "tf32": 3e-3, "bf16": 2e-2}
 
 
 def about():
@@ -27,47 +29,48 @@ def about():
 
 
 def prepare(job):
-    if job["name"] == "copy ceiling":
-        yield {"bytes_per_second": timing.copy_ceiling()}
-    elif job["name"] == "product ceiling":
-        yield {"flop_per_second": timing.product_ceiling(job["precision"], job["n"])}
-    else:
-        yield measured(ROWS[job["name"], job["precision"]])
-
-
-def measured(row):
-    """Seconds of a call, after a check against `reference` in float64 on the same card."""
     import cupy
 
     cupy.get_default_memory_pool().free_all_blocks()  # of the row before, which had other sizes
-    kernel = getattr(kernels, row.kernel)
-    with kernels.precision(row.precision):
-        difference = checked(kernel, row, cupy)
-        arguments = row.make(Arrays(cupy))
-        return {"seconds": timing.seconds(lambda: kernel(*arguments)), "difference": difference}
+    row = ROWS[job["name"], job["precision"]]
+    yield ceiling(row.work) if row.group == "ceiling" else measured(row.work, row.precision, cupy)
 
 
-def checked(kernel, row, xp):
-    """The largest difference of a result, relative to its largest entry. ValueError above the limit."""
-    arguments = row.make(Arrays(xp))
+def ceiling(call):
+    return {"ms": {call.kernel: 1e3 * timing.seconds(call.make())}}
+
+
+def measured(call, precision, xp):
+    """The time of a call, after a check against `reference` in float64 on the same card."""
+    kernel = getattr(kernels, call.kernel)
+    with kernels.precision(precision):
+        difference = checked(kernel, call, xp, RTOL[precision])
+        arguments = call.make(Arrays(xp))
+        ms = 1e3 * timing.seconds(lambda: kernel(*arguments))
+    return {"ms": {"minigan": ms}, "difference": difference}
+
+
+def checked(kernel, call, xp, rtol=RTOL["fp32"]):
+    """The largest difference of a result, relative to its largest entry. ValueError above rtol."""
+    arguments = call.make(Arrays(xp))
     precise = [a.astype(np.float64) if is_float32(a) else a for a in arguments]
-    found = results(kernel, row, arguments)
+    found = results(kernel, call, arguments)
     with kernels.engine("reference"):
-        expected = results(kernel, row, precise)
+        expected = results(kernel, call, precise)
     worst = 0.0
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         difference = relative_difference(a, b)
-        if not difference <= rows.RTOL[row.precision]:
+        if not difference <= rtol:
             raise ValueError(f"nothing is timed: result {i} differs from the reference by {difference:.1e}")
         worst = max(worst, difference)
     return worst
 
 
-def results(kernel, row, arguments):
+def results(kernel, call, arguments):
     """A list of arrays: what the kernel gives, or the arguments that it changes."""
     given = kernel(*arguments)
-    if row.changes:
-        given = tuple(arguments[i] for i in row.changes)
+    if call.changes:
+        given = tuple(arguments[i] for i in call.changes)
     return [a for a in (given if isinstance(given, tuple) else (given,)) if a is not None]
 
 

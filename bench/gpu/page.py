@@ -6,9 +6,10 @@ A section is a list of blocks, paragraphs or tables or lists, with empty lines b
 import json
 from pathlib import Path
 
-from bench.table import grid, number
+from bench.table import grid, number, ratio, times, work
 
-from .rows import PRECISIONS, PRODUCTS
+from .measure import SIDES
+from .rows import PRECISIONS
 
 NOTHING_YET = """\
 Nothing has been run on a GPU yet. The kernels have been run by the emulator on a CPU, and compiled for the
@@ -18,14 +19,14 @@ HOW = """\
 this file."""
 NOTES = """\
 Medians of alternating turns, each side in a process of its own, after a check that all compute the same
-losses from the same weights, noise and data. A step of minigan is one replay of a graph, but for the column
-that says otherwise. PyTorch's graph holds a whole step too, with `Adam(fused=True, capturable=True)`; memory
-formats are channels-last, or in fp32 the quicker of both. fp32: no tensor cores on either side. tf32: the
-factors of matrix products and convolutions are rounded to TF32. bf16: to BF16, where PyTorch's autocast keeps
+losses from the same weights, noise and data. A step of minigan is what a run does: one replay of a graph, but
+for the column that says otherwise, and the numbers that are logged, for which it waits. PyTorch waits once in
+many steps; its graph holds a whole step too, with `Adam(fused=True, capturable=True)`; memory formats are
+channels-last, or in fp32 the quicker of both. fp32: no tensor cores on either side. tf32: the factors of
+matrix products and convolutions are rounded to TF32. bf16: to BF16, where PyTorch's autocast keeps
 activations in BF16 too and minigan keeps them in float32. Data lies on the GPU."""
 
-MINIGAN, *OTHERS = "minigan", "minigan, no graph", "PyTorch eager", "PyTorch graph"
-RIVALS = OTHERS[1:]  # in the order of a row's targets
+MINIGAN, _, *RIVALS = NAMES = [side.name for side in SIDES]  # rivals in the order of a row's targets
 
 
 def index(folder: Path) -> str:
@@ -41,12 +42,13 @@ def index(folder: Path) -> str:
 def page(results: dict) -> str:
     """All there is in the results so far."""
     blocks = [f"# {results['device']['name']}, {results['date']}", about(results)]
-    sections = {"tests": tests, "ceilings": ceilings, "kernels": kernels, "steps": steps}
-    for name, section in sections.items():
-        part = results["parts"].get(name)
-        if part is not None:
-            blocks += section(part, results["parts"])
-            blocks += [f"This part ended early: {part['error']}."] if part.get("error") else []
+    blocks += [bullets(f"The part {part} ended early: {error}" for part, error in results["errors"].items())]
+    blocks += tests(results["tests"]) if "tests" in results else []
+    for group, (heading, table) in TABLES.items():
+        rows = [row for row in results["rows"] if row["group"] == group]
+        if rows:
+            blocks += [f"## {heading}", table(rows, results["rows"]), bullets(errors(rows))]
+            blocks += [NOTES] if group == "step" else []
     return joined(blocks)
 
 
@@ -65,94 +67,77 @@ def about(results):
     return "\n".join(f"{line}." for line in lines)
 
 
-def tests(part, parts):
-    counts = [f"{part[name]} {name}" for name in ("passed", "failed", "skipped") if name in part]
-    others = bullets(f"{outcome}: `{name}`" for name, outcome in part.get("not_passed", {}).items())
-    return ["## Tests on the GPU", f"{', '.join(counts) or 'None ran'}.", others]
+def tests(part):
+    counts = ", ".join(f"{part[name]} {name}" for name in ("passed", "failed", "skipped"))
+    others = [f"{outcome}: `{name}`" for name, outcome in part["not_passed"].items()]
+    others += [f"{file}: {error}" for file, error in part["errors"].items()]
+    return ["## Tests on the GPU", f"{counts}.", bullets(others)]
 
 
-def ceilings(part, parts):
-    copy = "not measured" if part["copy"] is None else f"{part['copy'] / 1e9:.0f} GB/s, read and written"
-    heads = ["cuBLAS, TFLOP/s", *(f"{n}³" for n in PRODUCTS)]
-    lines = [[p, *(_rate(by.get(str(n)), 1e12) for n in PRODUCTS)] for p, by in part["product"].items()]
-    errors = bullets(f"{what}: {error}" for what, error in part["errors"].items())
-    return ["## What the card does at most", f"A copy: {copy}.", grid(heads, lines), errors]
+# Tables of rows, by group. `every` are those of all groups.
 
 
-# Kernels
+def kernels(rows, every):
+    """Time, rate, and the share of what the card does at most, by precision."""
+    precisions = [p for p in PRECISIONS if any(row["precision"] == p for row in rows)]
+    cells = {(row["title"], row["precision"]): cell(row, every) for row in rows if "ms" in row}
+    titles = dict.fromkeys(row["title"] for row in rows)
+    lines = [[title, *(cells.get((title, p), "–") for p in precisions)] for title in titles]
+    return grid(["", *precisions], lines)
 
 
-def kernels(part, parts):
-    most = parts.get("ceilings") or {"copy": None, "product": {}}
-    blocks = ["## Kernels"]
-    for group, table in {"memory": memory, "product": products, "convolution": convolutions}.items():
-        rows = [row for row in part["rows"] if row["group"] == group]
-        if rows:
-            errors = (f"{r['name']}, {r['precision']}: {r['error']}" for r in rows if "error" in r)
-            blocks += [table(rows, most), bullets(errors)]
-    return blocks
+def cell(row, every):
+    unit, name = (1e12, "TFLOP/s") if row["flop"] else (1e9, "GB/s")
+    found = f"{number(1e3 * ms(row))} µs, {number(rate(row) / unit)} {name}"
+    ceilings = [r for r in every if r["group"] == "ceiling" and "ms" in r and bounds(r, row)]
+    share = f" ({rate(row) / max(map(rate, ceilings)):.0%})" if ceilings else ""
+    return found + (share if row not in ceilings else "")
 
 
-def memory(rows, most):
-    def line(row):
-        rate = row["bytes"] / row["seconds"]
-        return [row["name"], _time(row), _rate(rate, 1e9), _share(rate, most["copy"])]
-
-    lines = [line(row) for row in rows if "seconds" in row]
-    return grid(["256 MB an array, or as it says", "µs", "GB/s", "of a copy's"], lines)
+def bounds(ceiling, row):
+    """Whether that is what a row can reach: a copy; of cuBLAS, a product the same size, a convolution any."""
+    alike = row["precision"] == ceiling["precision"] and bool(row["flop"]) == bool(ceiling["flop"])
+    return alike and (row["group"] in ("memory", "convolution") or row["title"] == ceiling["title"])
 
 
-def products(rows, most):
-    def cell(row):
-        same_size = row["name"].removesuffix("³")
-        return _rate_of(row, most["product"].get(row["precision"], {}).get(same_size))
-
-    return _by_precision("matrix product, TFLOP/s (of cuBLAS at the same size)", rows, cell)
+def ms(row):
+    return next(iter(row["ms"].values()))
 
 
-def convolutions(rows, most):
-    def cell(row):
-        rates = most["product"].get(row["precision"], {}).values()
-        return f"{_time(row)} µs, {_rate_of(row, max(filter(None, rates), default=None))}"
-
-    return _by_precision("convolution: time, TFLOP/s (of cuBLAS at its best)", rows, cell)
+def rate(row):
+    """Operations, or bytes, a second."""
+    return 1e3 * (row["flop"] or row["bytes"]) / ms(row)
 
 
-def _by_precision(head, rows, cell):
-    precisions = [p for p in PRECISIONS if any(r["precision"] == p for r in rows)]
-    cells = {(r["name"], r["precision"]): cell(r) for r in rows if "seconds" in r}
-    names = dict.fromkeys(r["name"] for r in rows)
-    lines = [[name, *(cells.get((name, p), "–") for p in precisions)] for name in names]
-    return grid([head, *precisions], lines)
-
-
-def _rate_of(row, most):
-    rate = row["flop"] / row["seconds"]
-    return f"{_rate(rate, 1e12)} ({_share(rate, most)})"
-
-
-# Steps
-
-
-def steps(part, parts):
-    lines, errors = [], []
-    for row in part["rows"]:
-        name = f"{row['title']}, batch {row['batch_size']}, {row['precision']}"
+def steps(rows, every):
+    lines = []
+    for row in rows:
         if "ms" in row:
-            times = [number(row["ms"][side]) if side in row["ms"] else "–" for side in (MINIGAN, *OTHERS)]
-            ratios = [_ratio(row, *pair) for pair in zip(RIVALS, row["targets"], strict=True)]
-            lines.append([name, *times, *ratios])
-        errors += [f"{name}: {side}: {error}" for side, error in row.get("errors", {}).items()]
-        errors += [f"{name}: {row['error']}"] if "error" in row else []
+            ratios = [_ratio(row["ms"], *pair) for pair in zip(RIVALS, row["targets"], strict=True)]
+            lines.append([work(row), row["precision"], *times(row["ms"], NAMES), *ratios])
     ratios = [f"{rival} ÷ minigan (target)" for rival in RIVALS]
-    heads = ["a training step, ms", MINIGAN, *OTHERS, *ratios]
-    return ["## Training steps", grid(heads, lines), bullets(errors), NOTES]
+    return grid(["a training step, ms", "precision", *NAMES, *ratios], lines)
 
 
-def _ratio(row, rival, target):
-    if rival not in row["ms"] or MINIGAN not in row["ms"]:
-        return f"– ({target:g})"
-    return f"**{row['ms'][rival] / row['ms'][MINIGAN]:.2f}** ({target:g})"
+def _ratio(ms, rival, target):
+    found = ratio(ms[rival] / ms[MINIGAN]) if rival in ms and MINIGAN in ms else "–"
+    return f"{found} ({target:g})"
+
+
+TABLES = {
+    "ceiling": ("What the card does at most: a copy, and cuBLAS", kernels),
+    "memory": ("Kernels on 256 MB an array, or as it says (of a copy's rate)", kernels),
+    "product": ("Matrix products (of cuBLAS at the same size)", kernels),
+    "convolution": ("Convolutions (of cuBLAS at its best)", kernels),
+    "step": ("Training steps", steps),
+}
+
+
+def errors(rows):
+    for row in rows:
+        of_sides = (f"{side}: {error}" for side, error in row.get("errors", {}).items())
+        for error in (*of_sides, *([row["error"]] if "error" in row else [])):
+            yield f"{row['title']}, {row['precision']}: {error}"
 
 
 # Blocks and cells
@@ -164,15 +149,3 @@ def joined(blocks):
 
 def bullets(lines):
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _time(row):
-    return number(1e6 * row["seconds"])
-
-
-def _rate(value, unit):
-    return "–" if value is None else number(value / unit)
-
-
-def _share(value, most):
-    return f"{value / most:.0%}" if most else "–"

@@ -2,76 +2,29 @@
 
 import contextlib
 import re
-import threading
-from collections.abc import Callable
 
-from minigan.bench.worker import Side, Worker
 from minigan.errors import MiniganError
+from minigan.speed.processes import Processes, Side, Worker
 
 FAILURES = MiniganError, RuntimeError  # the process ended; or it told of an error
 BROKEN = re.compile(r"CUDA[ _]?(Driver)?Error|out of memory", re.IGNORECASE)  # everything later may fail too
 
 
-class Bounded(Worker):
-    """A worker that is ended when a request takes more than `seconds()`."""
+class GpuProcesses(Processes):
+    """What fails in one loses nothing of what the others do."""
 
-    def __init__(self, side: Side, threads: int, seconds: Callable[[], float]):
-        super().__init__(side, threads)
-        self.seconds = seconds
+    def __init__(self, *settings):
+        super().__init__(*settings)
+        self.unable = {}
 
-    def _ask(self, name, *arguments):
-        late, seconds = threading.Event(), self.seconds()
-
-        def end():
-            late.set()
-            self.process.kill()
-
-        timer = threading.Timer(seconds, end)
-        timer.start()
+    def of(self, side: Side) -> Worker:
+        if side in self.unable:  # it will not start the next time either
+            raise self.unable[side]
         try:
-            return super()._ask(name, *arguments)
-        except MiniganError as error:
-            if late.is_set():
-                raise MiniganError(f"{self.side.name} took more than {seconds:.0f} s") from error
+            return super().of(side)
+        except FAILURES as error:
+            self.unable[side] = error
             raise
-        finally:
-            timer.cancel()
-
-
-class Processes:
-    """A worker for each side, started when it is asked for. All end with the `with` block."""
-
-    def __init__(self, threads: int, seconds: Callable[[], float]):
-        self.threads, self.seconds = threads, seconds
-        self._started, self._broken = {}, {}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        for side in list(self._started):
-            self.end(side)
-
-    def of(self, side: Side) -> Bounded:
-        """The side's worker. MiniganError or RuntimeError where it does not start."""
-        if side in self._broken:  # it will not start the next time either
-            raise self._broken[side]
-        if side not in self._started:
-            try:
-                self._started[side] = Bounded(side, self.threads, self.seconds).__enter__()
-            except FAILURES as error:
-                self._broken[side] = error
-                raise
-        return self._started[side]
-
-    def versions(self) -> dict[str, str]:
-        """Of the libraries, as the processes that run tell them."""
-        return {k: v for worker in self._started.values() for k, v in worker.about["versions"].items()}
-
-    def end(self, side: Side):
-        worker = self._started.pop(side, None)
-        if worker is not None:
-            worker.__exit__()
 
     @contextlib.contextmanager
     def recorded(self, side: Side, errors: dict[str, str]):

@@ -1,20 +1,23 @@
-"""The kernels that are timed, what each must move and compute, and on what arrays.
+"""What is measured on a GPU: kernels one by one, with what each must move and compute; and whole steps.
 
-Those that memory holds up work on 256 MB, far more than a card's cache, so that every pass over an array
+Kernels that memory holds up work on 256 MB, far more than a card's cache, so that every pass over an array
 is one over memory; a few do on 64 MB too, where that is said. A row counts the bytes that the kernel cannot
 avoid: each input read and each output written, twice where a statistic of all of an array stands between
 two looks at it.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from bench.layers import Layer, layers_of
 from bench.layers_minigan import arguments_of, kernel_of
-from minigan.bench.steps import DCGAN_32, DCGAN_64, Step
+from bench.rows import Call, Row
+from minigan.speed.steps import CRITIC, DCGAN_32, DCGAN_64, MLP, POINTS, Step
+
+from . import timing
 
 IMAGES = 256, 64, 64, 64  # 2**26 numbers, channels-last
 NUMBERS = 2**26
@@ -22,31 +25,10 @@ LINES, CLASSES = 2**16, 2**10  # of a table, of logits say
 PRODUCTS = 256, 512, 1024, 2048, 4096, 8192
 PRECISIONS = "fp32", "tf32", "bf16"
 
-# Relative to the largest entry of the result; float64 is what it is compared with.
-RTOL = {"fp32": 1e-4, "tf32": 3e-3, "bf16": 2e-2}
 
-
-@dataclass(frozen=True)
-class Row:
-    """A call of one kernel. make: its arguments from a source of arrays (see `kernel_side.Arrays`);
-    changes: the arguments that it changes in place, and which are its results."""
-
-    name: str
-    kernel: str
-    make: Callable
-    bytes: int
-    flop: int = 0
-    precision: str = "fp32"
-    changes: tuple[int, ...] = ()
-
-    @property
-    def group(self) -> str:
-        """The table it stands in."""
-        return "memory" if not self.flop else "product" if self.kernel == "matmul" else "convolution"
-
-
-def memory(name, passes, make, changes=(), kernel=None, numbers=NUMBERS):
-    return Row(name, kernel or name, make, int(4 * numbers * passes), changes=changes)
+def memory(name, passes, make, *changes, numbers=NUMBERS):
+    """A row of the kernel that the name begins with."""
+    return Row("memory", Call(name, name.partition(",")[0], make, int(4 * numbers * passes), changes=changes))
 
 
 def images(a):
@@ -79,8 +61,16 @@ WINDOW = (2, 2), (2, 2), (0, 0)  # kernel size, stride, padding
 HALF = 256, 64, 32, 32
 
 
+def weights(a):
+    return a.normal((1, CLASSES)), a.normal((1, CLASSES))
+
+
+def numbers(a, times, n=None):
+    return [a.normal(n or NUMBERS) for _ in range(times)]
+
+
 def adam(a, n):
-    return *(a.normal(n) for _ in range(3)), a.ones(n), 9, 1e-3, 0.5, 0.999, 1e-8, 0.0
+    return *numbers(a, 3, n), a.ones(n), 9, 1e-3, 0.5, 0.999, 1e-8, 0.0
 
 
 MEMORY = [
@@ -88,55 +78,22 @@ MEMORY = [
     memory("leaky_relu_backward", 3, lambda a: (images(a), images(a), 0.2)),
     memory("sigmoid", 2, lambda a: (images(a),)),
     memory("tanh_backward", 3, lambda a: (images(a), images(a))),
-    memory("add_bias", 2, lambda a: (images(a), a.normal(IMAGES[1])), changes=(0,)),
-    memory(
-        "add_bias, activated",
-        2,
-        lambda a: (images(a), a.normal(IMAGES[1]), 0.2),
-        changes=(0,),
-        kernel="add_bias",
-    ),
+    memory("add_bias", 2, lambda a: (images(a), a.normal(IMAGES[1])), 0),
+    memory("add_bias, activated", 2, lambda a: (images(a), a.normal(IMAGES[1]), 0.2), 0),
     memory("bias_leaky_relu_backward", 3, lambda a: (images(a), images(a), 0.2)),
     memory("channel_sums", 1, lambda a: (images(a),)),
     memory("bce_with_logits", 1, lambda a: (a.normal((NUMBERS, 1)), 1.0, 1 / NUMBERS)),
     memory("bce_with_logits_backward", 2, lambda a: (a.ones(()), a.normal((NUMBERS, 1)), 1.0, 1 / NUMBERS)),
-    memory("normalize, batch", 3, lambda a: norm(a, BATCH), kernel="normalize"),
-    memory("normalize, batch, activated", 3, lambda a: (*norm(a, BATCH), 0.2), kernel="normalize"),
-    memory("normalize, instance", 3, lambda a: norm(a, INSTANCE), kernel="normalize"),
-    memory(
-        "normalize, layer",
-        2,  # a row fits in a block
-        lambda a: (table(a), a.normal((1, CLASSES)), a.normal((1, CLASSES)), (1,), 1e-5),
-        kernel="normalize",
-    ),
-    memory("normalize_backward, batch", 5, lambda a: norm_backward(a, BATCH), kernel="normalize_backward"),
-    memory(
-        "normalize_backward, batch, activated",
-        5,
-        lambda a: (*norm_backward(a, BATCH), 0.2),
-        kernel="normalize_backward",
-    ),
-    memory(
-        "normalize_backward, instance", 5, lambda a: norm_backward(a, INSTANCE), kernel="normalize_backward"
-    ),
-    memory(
-        "normalize_double_backward, batch",
-        8,
-        lambda a: double_backward(a, BATCH),
-        kernel="normalize_double_backward",
-    ),
-    memory(
-        "normalize_double_backward, instance",
-        8,
-        lambda a: double_backward(a, INSTANCE),
-        kernel="normalize_double_backward",
-    ),
-    memory(
-        "move_statistics",
-        6,
-        lambda a: (*(a.normal(NUMBERS) for _ in range(4)), 0.1, 1.0),
-        changes=(0, 1),
-    ),
+    memory("normalize, batch", 3, lambda a: norm(a, BATCH)),
+    memory("normalize, batch, activated", 3, lambda a: (*norm(a, BATCH), 0.2)),
+    memory("normalize, instance", 3, lambda a: norm(a, INSTANCE)),
+    memory("normalize, layer", 2, lambda a: (table(a), *weights(a), (1,), 1e-5)),  # a row fits in a block
+    memory("normalize_backward, batch", 5, lambda a: norm_backward(a, BATCH)),
+    memory("normalize_backward, batch, activated", 5, lambda a: (*norm_backward(a, BATCH), 0.2)),
+    memory("normalize_backward, instance", 5, lambda a: norm_backward(a, INSTANCE)),
+    memory("normalize_double_backward, batch", 8, lambda a: double_backward(a, BATCH)),
+    memory("normalize_double_backward, instance", 8, lambda a: double_backward(a, INSTANCE)),
+    memory("move_statistics", 6, lambda a: (*numbers(a, 4), 0.1, 1.0), 0, 1),
     memory("max_pool2d", 1 + 3 / 4, lambda a: (images(a), *WINDOW)),  # positions have 8 bytes
     memory("avg_pool2d", 1 + 1 / 4, lambda a: (images(a), *WINDOW)),
     memory("avg_pool2d_input", 1 + 1 / 4, lambda a: (a.normal(HALF), IMAGES[2:], *WINDOW)),
@@ -157,44 +114,42 @@ MEMORY = [
     memory("philox", 1, lambda a: (1, 0, NUMBERS, a.xp)),
     memory("uniform", 1, lambda a: (1, 0, NUMBERS, np.float32, a.xp)),
     memory("normal", 1, lambda a: (1, 0, NUMBERS, np.float32, a.xp)),
-    memory(
-        "sgd",
-        5,
-        lambda a: (*(a.normal(NUMBERS) for _ in range(3)), 1e-3, 0.9, 0.0, 0.0, False, False),
-        changes=(0, 2),
-    ),
-    memory(
-        "rmsprop",
-        5,
-        lambda a: (a.normal(NUMBERS), a.normal(NUMBERS), a.ones(NUMBERS), 1e-3, 0.99, 1e-8, 0.0),
-        changes=(0, 2),
-    ),
-    memory("adam", 7, lambda a: adam(a, NUMBERS), changes=(0, 2, 3)),
+    memory("sgd", 5, lambda a: (*numbers(a, 3), 1e-3, 0.9, 0.0, 0.0, False, False), 0, 2),
+    memory("rmsprop", 5, lambda a: (*numbers(a, 2), a.ones(NUMBERS), 1e-3, 0.99, 1e-8, 0.0), 0, 2),
+    memory("adam", 7, lambda a: adam(a, NUMBERS), 0, 2, 3),
 ]
 
 SMALLER = 2**24  # numbers of HALF, 64 MB
 MEMORY += [
-    memory("leaky_relu, 64 MB", 2, lambda a: (a.normal(HALF), 0.2), (), "leaky_relu", SMALLER),
-    memory("normalize, batch, 64 MB", 3, lambda a: norm(a, BATCH, HALF), (), "normalize", SMALLER),
-    memory("adam, 64 MB", 7, lambda a: adam(a, NUMBERS // 4), (0, 2, 3), "adam", SMALLER),
+    memory("leaky_relu, 64 MB", 2, lambda a: (a.normal(HALF), 0.2), numbers=SMALLER),
+    memory("normalize, batch, 64 MB", 3, lambda a: norm(a, BATCH, HALF), numbers=SMALLER),
+    memory("adam, 64 MB", 7, lambda a: adam(a, NUMBERS // 4), 0, 2, 3, numbers=SMALLER),
 ]
 
 
 def products() -> list[Row]:
     """Square matrix products, in each precision."""
-    return [
-        Row(f"{n}³", "matmul", lambda a, n=n: (a.normal((n, n)), a.normal((n, n))), 12 * n * n, 2 * n**3, p)
-        for n in PRODUCTS
-        for p in PRECISIONS
-    ]
+    return squares("product", "matmul", lambda n, precision: lambda a: (a.normal((n, n)), a.normal((n, n))))
 
 
-def convolutions(*steps: Step) -> list[Row]:
-    """Every convolution of DCGANs, in every direction and precision."""
-    return [convolution(layer, p) for step in steps for layer in layers_of(step) for p in PRECISIONS]
+def ceilings() -> list[Row]:
+    """What the card does at most: a copy within its memory, and cuBLAS."""
+    copy = Row("ceiling", Call("a copy", "copy", timing.copy, 2 * timing.COPIED))
+    return [copy, *squares("ceiling", "cuBLAS", lambda n, precision: partial(timing.cublas, n, precision))]
 
 
-def convolution(layer: Layer, precision: str) -> Row:
+def squares(group, kernel, make) -> list[Row]:
+    sizes = [(n, p) for n in PRODUCTS for p in PRECISIONS]
+    return [Row(group, Call(f"{n}³", kernel, make(n, p), 12 * n * n, 2 * n**3), p) for n, p in sizes]
+
+
+def convolutions(step: Step) -> list[Row]:
+    """Every convolution of a DCGAN, in every direction and precision."""
+    calls = [call_of(layer) for layer in layers_of(step)]
+    return [Row("convolution", call, p) for call in calls for p in PRECISIONS]
+
+
+def call_of(layer: Layer) -> Call:
     kernel, shapes = kernel_of(layer.transposed, layer.direction), (layer.x, layer.w, layer.y)
 
     def make(a):
@@ -202,10 +157,27 @@ def convolution(layer: Layer, precision: str) -> Row:
         return arguments_of(kernel, *arrays, layer.transposed, layer.stride, layer.padding)
 
     name = f"{layer.network} {layer.label} {layer.direction}"
-    return Row(name, kernel, make, 4 * sum(map(math.prod, shapes)), layer.flop, precision)
+    return Call(name, kernel, make, 4 * sum(map(math.prod, shapes)), layer.flop)
 
 
-def all_rows() -> list[Row]:
+LARGE = replace(DCGAN_64, batch_size=128)
+
+
+def kernel_rows() -> list[Row]:
     """In the order in which they are measured: should the time be over, the least telling are missing."""
-    large = replace(DCGAN_64, batch_size=128)
-    return [*MEMORY, *convolutions(large), *products(), *convolutions(DCGAN_32)]
+    return [*ceilings(), *MEMORY, *convolutions(LARGE), *products(), *convolutions(DCGAN_32)]
+
+
+# How many steps are taken between two waits, and what is to be reached of PyTorch eager and graphed.
+STEPS = {
+    LARGE: (20, (1.5, 0.9)),
+    DCGAN_32: (40, (3.0, 1.1)),
+    MLP: (100, (5.0, 1.2)),
+    POINTS: (200, (5.0, 1.2)),
+    CRITIC: (40, (3.0, 1.1)),
+}
+
+
+def step_rows() -> list[Row]:
+    """Whole training steps, in each precision."""
+    return [Row("step", step, p, *how) for step, how in STEPS.items() for p in PRECISIONS]

@@ -1,4 +1,4 @@
-"""Seconds on the GPU: of a call, and of the fastest copy and matrix products this card makes.
+"""Seconds of a call on the GPU; and calls of the fastest copy and matrix products that this card makes.
 
 A kernel can be quicker than Python can launch it. So calls wait in the stream's queue behind a kernel that
 only spins, until all of them stand there; the events before and after them see the GPU alone.
@@ -53,38 +53,32 @@ def seconds(call: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def copy_ceiling() -> float:
-    """Bytes a second, read and written, of a copy within the card's memory."""
+def copy() -> Callable[[], None]:
+    """A copy within the card's memory, of what is read once and written once."""
     import cupy
 
-    size = min(COPIED, cupy.cuda.Device().mem_info[0] // 4)
-    source, target = (cupy.zeros(size, np.uint8) for _ in range(2))
+    source, target = (cupy.zeros(COPIED, np.uint8) for _ in range(2))
     stream = cupy.cuda.get_current_stream()
-    return 2 * size / seconds(lambda: target.data.copy_from_device_async(source.data, size, stream))
+    return lambda: target.data.copy_from_device_async(source.data, COPIED, stream)
 
 
-def product_ceiling(precision: str, n: int) -> float:
-    """Operations a second of cuBLAS in an n×n matrix product: all sizes at once are `n`."""
-    return 2 * n**3 / seconds(cublas_product(precision, n))
-
-
-def cublas_product(precision: str, n: int) -> Callable[[], None]:
-    """A call of cuBLAS on random matrices, in float32, TF32, or BF16 with float32 sums and results."""
+def cublas(n: int, precision: str) -> Callable[[], None]:
+    """A product of cuBLAS of random n×n matrices, in float32, TF32, or BF16 with float32 sums and results."""
     import cupy
-    from cupy_backends.cuda.libs import cublas  # a library of its own, that may not be there
+    from cupy_backends.cuda.libs import cublas as library  # a library of its own, that may not be there
 
     kind = CUDA_R_16BF if precision == "bf16" else CUDA_R_32F
-    compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if precision == "tf32" else cublas.CUBLAS_COMPUTE_32F
+    compute = library.CUBLAS_COMPUTE_32F_FAST_TF32 if precision == "tf32" else library.CUBLAS_COMPUTE_32F
     a, b = (_normal(n, precision, cupy) for _ in range(2))
     c = cupy.empty((n, n), np.float32)
     one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
     handle = cupy.cuda.device.get_cublas_handle()
 
     def call():
-        cublas.gemmEx(
-            *(handle, cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_N, n, n, n, one.ctypes.data),
+        library.gemmEx(
+            *(handle, library.CUBLAS_OP_N, library.CUBLAS_OP_N, n, n, n, one.ctypes.data),
             *(a.data.ptr, kind, n, b.data.ptr, kind, n, zero.ctypes.data),
-            *(c.data.ptr, CUDA_R_32F, n, compute, cublas.CUBLAS_GEMM_DEFAULT),
+            *(c.data.ptr, CUDA_R_32F, n, compute, library.CUBLAS_GEMM_DEFAULT),
         )
 
     return call

@@ -28,7 +28,7 @@ from minigan.gans import model_named
 from minigan.gans.parts.penalties import EPS
 
 os.environ.setdefault("OMP_NUM_THREADS", str(processors()))  # which `torch_side` asks for
-from minigan.bench import torch_side
+from minigan.speed import torch_side
 
 SAMPLES = 10_000
 SETTINGS = "steps", "batch_size", "width", "latent", "lr", "lr_d", "beta1", "beta2", "n_critic", "penalty"

@@ -22,9 +22,11 @@ from .geometry import (
     check_images,
     check_integers,
     check_labels,
+    check_like,
     check_linear,
     check_matmul,
     check_norm,
+    check_pairs,
     check_positions,
     check_shape,
     check_state,
@@ -59,6 +61,9 @@ __all__ = [
     "engine_missing",
     "engine_name",
     "engines_here",
+    "l1_distances",
+    "l1_distances_along",
+    "l1_distances_backward",
     "layout_copies",
     "leaky_relu",
     "leaky_relu_backward",
@@ -353,6 +358,36 @@ def embedding_weight(gy, index, rows):
     check_shape("embedding_weight", "index", index.shape, gy.shape[:-1])
     check_integers("embedding_weight", "index", index)
     return engine_for(gy).embedding_weight(gy, index, rows)
+
+
+# All pairs of two sets of points.
+
+
+def l1_distances(x, y):
+    """d[b, i, j] = Σ_c |x[b, i, c] - y[b, j, c]|: x (B, N, C), y (B, M, C) -> (B, N, M)."""
+    check_pairs("l1_distances", x, y)
+    return engine_for(x).l1_distances(x, y)
+
+
+def l1_distances_backward(gy, x, y):
+    """Σ_j gy[b, i, j] · sign(x[b, i, c] - y[b, j, c]): the gradient of `l1_distances` in x, (B, N, C).
+
+    That in y is the same with x and y exchanged, and gy transposed.
+    """
+    check_pairs("l1_distances_backward", x, y)
+    check_like("l1_distances_backward", "gy", gy, (*x.shape[:2], y.shape[1]), x)
+    return engine_for(x).l1_distances_backward(gy, x, y)
+
+
+def l1_distances_along(u, x, y):
+    """Σ_c u[b, i, c] · sign(x[b, i, c] - y[b, j, c]): how `l1_distances` change where x moves along u,
+    (B, N, M).
+
+    It is the adjoint of `l1_distances_backward`.
+    """
+    check_pairs("l1_distances_along", x, y)
+    check_like("l1_distances_along", "u", u, x.shape, x)
+    return engine_for(x).l1_distances_along(u, x, y)
 
 
 # Activations and losses.

@@ -128,6 +128,14 @@ def check_state(name, p, **others):
             check_like(name, what, a, shape, p)
 
 
+def check_pairs(name, x, y):
+    """Check two sets of points, (B, N, C) and (B, M, C)."""
+    if len(x.shape) != 3 or len(y.shape) != 3 or x.shape[::2] != y.shape[::2]:
+        raise ValueError(f"{name}: x must be (B, N, C) and y (B, M, C), got shapes {x.shape} and {y.shape}")
+    if x.dtype != y.dtype:
+        check_dtypes(name, x=x, y=y)
+
+
 @lru_cache(1024)
 def check_axes(name, ndim, axes):
     """Raise ValueError unless `axes` are different axes of an array of `ndim`."""

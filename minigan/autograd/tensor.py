@@ -222,7 +222,7 @@ class Tensor(Methods):
         """The values as a NumPy array: the tensor's own array where it is one.
 
         It lies in memory as the tensor does, images channels-last: to what reads the bare memory, as
-        `safetensors.numpy` does, give `np.ascontiguousarray` of it.
+        `safetensors.numpy` does, give `np.asarray(…, order="C")` of it.
         """
         return backend.to_numpy(self.data)
 

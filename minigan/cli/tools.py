@@ -71,7 +71,7 @@ def bench(
     seconds
         How long to time each side of a step.
     """
-    from minigan.bench.short import bench
+    from minigan.speed.short import bench
 
     bench(steps, threads, seconds, Console(highlight=False, soft_wrap=True))
 

@@ -122,7 +122,7 @@ def interpolate(
     *,
     n: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
     steps: Annotated[int, Parameter(validator=Number(gte=2))] = 10,
-    kind: Literal["spherical", "linear"] = "spherical",
+    kind: Literal["spherical", "linear"] | None = None,
     label: several(int) = None,
     seed: SEED = 0,
     step: int | None = None,
@@ -141,7 +141,8 @@ def interpolate(
     steps
         Samples of a walk, both ends among them.
     kind
-        How to go from one noise vector to another; from class to class the way is straight.
+        How to go from one noise vector to another, by default spherical; of stylegan by default straight from
+        one w to another. From class to class the way is straight.
     label
         Of a conditional model: walk through these classes, --label 3,8, with the noise standing still. With
         one, all walks are of this class; without any, each keeps a class of its own.
@@ -268,8 +269,8 @@ def diagnose(run: Path):
     from minigan.training.records import alike
 
     folder = Run.open(run)
-    looks = alike(folder.diagnostics())
-    found = folder.verdict() or verdict(looks)
+    looks = alike(folder.records.diagnostics.read())
+    found = folder.records.verdict() or verdict(looks)
     if found is None:
         raise MiniganError(f"{run} has {len(looks)} looks of the doctor, too few for a verdict")
     console = Console(highlight=False, markup=False, soft_wrap=True)

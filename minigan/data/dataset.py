@@ -57,8 +57,9 @@ class Dataset:
                 raise MiniganError(
                     f"{self.name}: rows are integers (M,), not {self.rows.dtype} {self.rows.shape}"
                 )
-            if len(self.rows) and not 0 <= self.rows.min() <= self.rows.max() < shape[0]:
-                raise MiniganError(f"{self.name}: rows are of its {shape[0]} samples, got {self.rows.max()}")
+            strange = self.rows[(self.rows < 0) | (self.rows >= shape[0])]
+            if len(strange):
+                raise MiniganError(f"{self.name}: rows are of its {shape[0]} samples, got {strange[0]}")
         if self.labels is not None:
             if self.labels.shape != (len(self),):
                 raise MiniganError(f"{self.name} has {len(self)} samples but {len(self.labels)} labels")

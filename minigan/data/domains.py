@@ -1,22 +1,20 @@
 """Two domains of images that belong together as a whole, not image by image: horses and zebras."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan.backend import Device
 from minigan.checks import flag, shown
-from minigan.data.dataset import Dataset
-from minigan.data.fields import Field, Fields
-from minigan.data.pairs import two_of_images
+from minigan.data.pairs import TwoOfImages
 from minigan.errors import MiniganError
 from minigan.random import Generator
 
 
 @dataclass(eq=False)
-class Domains:
+class Domains(TwoOfImages):
     """Images of two domains, x and y. Nothing says which of y belongs to one of x: each domain is shuffled,
     and mirrored, by itself.
 
@@ -28,32 +26,10 @@ class Domains:
     MiniganError for points, or images of two sizes.
     """
 
-    x: Dataset = field(repr=False)
-    y: Dataset = field(repr=False)
-    name: str = ""
-
     kind: ClassVar[str] = "domains"
-
-    def __post_init__(self) -> None:
-        self.name = two_of_images("Domains", self.x, self.y, self.name)
 
     def __len__(self) -> int:
         return max(len(self.x), len(self.y))
-
-    @property
-    def fields(self) -> Fields:
-        """What a batch holds: the images "x" and "y"."""
-        return Fields({"x": Field("image", self.x.shape), "y": Field("image", self.y.shape)})
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(C, H, W) of x."""
-        return self.x.shape
-
-    @property
-    def classes(self) -> int:
-        """0: domains have no labels."""
-        return self.fields.classes
 
     def part(self, indices: Any) -> "Domains":
         """The images of each domain at those of `indices` that it has: no image comes twice by itself, and
@@ -75,15 +51,6 @@ class Domains:
         MiniganError for a batch size that does not fit either domain, or for labels, which there are none
         of."""
         return DomainBatches(self, batch_size, seed, labels, device)
-
-    def mirrored(self) -> "Domains":
-        """These domains with `flip` in both: `Batches` mirror each image in half of the epochs."""
-        return replace(self, x=self.x.mirrored(), y=self.y.mirrored())
-
-    def to_size(self, size: int) -> "Domains":
-        """These domains with images `size` pixels high and wide, as `Dataset.to_size` makes them: small
-        borders are added, other sizes resized. MiniganError for a size below 1."""
-        return replace(self, x=self.x.to_size(size), y=self.y.to_size(size))
 
 
 class DomainBatches(Iterator):

@@ -1,7 +1,7 @@
 """Pairs of images: what is given, and what is to be made of it."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -14,35 +14,34 @@ from minigan.errors import MiniganError
 
 
 @dataclass(eq=False)
-class Pairs:
-    """Two images of each sample, x and y: sample i is image i of either. There is one order for both, and
-    they are mirrored together.
+class TwoOfImages:
+    """What `Pairs` and `Domains` have in common: two datasets of images of one height and width, x and y.
 
-    x, y: datasets of images of one height and width; their channels may differ. Labels of theirs are not
-        among what a batch holds.
-    name: by default theirs.
-    MiniganError for points, datasets of two lengths or two sizes, or if one only is to be mirrored.
+    name: by default theirs. TypeError or MiniganError for any others.
     """
 
     x: Dataset = field(repr=False)
     y: Dataset = field(repr=False)
     name: str = ""
 
-    kind: ClassVar[str] = "pair"
-    labels: ClassVar[None] = None
-
     def __post_init__(self) -> None:
-        self.name = two_of_images("Pairs", self.x, self.y, self.name)
-        if len(self.x) != len(self.y):
+        who, halves = type(self).__name__, {"x": self.x, "y": self.y}
+        for argument, dataset in halves.items():
+            if not isinstance(dataset, Dataset):
+                raise TypeError(f"{who}: {argument} must be a Dataset, got {shown(dataset)}")
+        if not isinstance(self.name, str):
+            raise TypeError(f"{who}: name must be a text, got {shown(self.name)}")
+        self.name = self.name or " and ".join(dict.fromkeys((self.x.name, self.y.name)))
+        for argument, dataset in halves.items():
+            if dataset.kind != "image":
+                raise MiniganError(
+                    f"{self.name}: {argument} must be of images, {dataset.name} is made of points"
+                )
+        sizes = [f"{height}x{width}" for _, height, width in (self.x.shape, self.y.shape)]
+        if sizes[0] != sizes[1]:
             raise MiniganError(
-                f"{self.name}: the halves of pairs are equally many, got {len(self.x):,} images for x and "
-                f"{len(self.y):,} for y"
+                f"{self.name}: x and y must be of one height and width, got {sizes[0]} and {sizes[1]} pixels"
             )
-        if self.x.flip != self.y.flip:
-            raise MiniganError(f"{self.name}: the halves of pairs are mirrored together, or neither")
-
-    def __len__(self) -> int:
-        return len(self.x)
 
     @property
     def fields(self) -> Fields:
@@ -56,8 +55,46 @@ class Pairs:
 
     @property
     def classes(self) -> int:
-        """0: pairs have no labels."""
-        return self.fields.classes
+        """0: two images have no labels."""
+        return 0
+
+    def mirrored(self) -> Self:
+        """Both datasets with `flip`: `Batches` have images mirrored in half of the epochs, both of a pair or
+        neither, those of domains each by itself."""
+        return replace(self, x=self.x.mirrored(), y=self.y.mirrored())
+
+    def to_size(self, size: int) -> Self:
+        """Both datasets with images `size` pixels high and wide, as `Dataset.to_size` makes them: small
+        borders are added, other sizes resized. MiniganError for a size below 1."""
+        return replace(self, x=self.x.to_size(size), y=self.y.to_size(size))
+
+
+@dataclass(eq=False)
+class Pairs(TwoOfImages):
+    """Two images of each sample, x and y: sample i is image i of either. There is one order for both, and
+    they are mirrored together.
+
+    x, y: datasets of images of one height and width; their channels may differ. Labels of theirs are not
+        among what a batch holds.
+    name: by default theirs.
+    MiniganError for points, datasets of two lengths or two sizes, or if one only is to be mirrored.
+    """
+
+    kind: ClassVar[str] = "pair"
+    labels: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.x) != len(self.y):
+            raise MiniganError(
+                f"{self.name}: the halves of pairs are equally many, got {len(self.x):,} images for x and "
+                f"{len(self.y):,} for y"
+            )
+        if self.x.flip != self.y.flip:
+            raise MiniganError(f"{self.name}: the halves of pairs are mirrored together, or neither")
+
+    def __len__(self) -> int:
+        return len(self.x)
 
     @property
     def flip(self) -> bool:
@@ -78,33 +115,3 @@ class Pairs:
         """Endless shuffled batches (x, y) on `device`, each float32 (batch_size, C, H, W). MiniganError for a
         batch size that does not fit, or for labels, which there are none of; see `Batches`."""
         return Batches(self, batch_size, seed, labels, device)
-
-    def mirrored(self) -> "Pairs":
-        """These pairs with `flip`: `Batches` mirror both images of a pair, or neither, in half of the
-        epochs."""
-        return replace(self, x=self.x.mirrored(), y=self.y.mirrored())
-
-    def to_size(self, size: int) -> "Pairs":
-        """These pairs with images `size` pixels high and wide, as `Dataset.to_size` makes them: small borders
-        are added, other sizes resized. MiniganError for a size below 1."""
-        return replace(self, x=self.x.to_size(size), y=self.y.to_size(size))
-
-
-def two_of_images(who: str, x: Dataset, y: Dataset, name: str) -> str:
-    """The name of x and y together. TypeError or MiniganError unless both are datasets of images of one
-    height and width."""
-    for argument, dataset in (("x", x), ("y", y)):
-        if not isinstance(dataset, Dataset):
-            raise TypeError(f"{who}: {argument} must be a Dataset, got {shown(dataset)}")
-    if not isinstance(name, str):
-        raise TypeError(f"{who}: name must be a text, got {shown(name)}")
-    name = name or " and ".join(dict.fromkeys((x.name, y.name)))
-    for argument, dataset in (("x", x), ("y", y)):
-        if dataset.kind != "image":
-            raise MiniganError(f"{name}: {argument} must be of images, {dataset.name} is made of points")
-    sizes = [f"{height}x{width}" for _, height, width in (x.shape, y.shape)]
-    if sizes[0] != sizes[1]:
-        raise MiniganError(
-            f"{name}: x and y must be of one height and width, got {sizes[0]} and {sizes[1]} pixels"
-        )
-    return name

@@ -11,6 +11,7 @@ from minigan.data.digits import load_digits
 from minigan.data.domains import Domains
 from minigan.data.edges import outlined
 from minigan.data.facades import load_facades
+from minigan.data.few import few
 from minigan.data.folder import load_folder
 from minigan.data.halves import domains_have_test, load_domains, load_pairs, pairs_have_test
 from minigan.data.held import hold_out
@@ -142,6 +143,7 @@ def load(
     split: str = "train",
     channels: int | None = None,
     flip: bool = False,
+    samples: int | None = None,
 ) -> Data:
     """The dataset `name`, one of NAMES: a `Dataset`, `Pairs` or `Domains`.
 
@@ -151,8 +153,9 @@ def load(
     split: "train" or "test"; `has_test` tells which have a test split.
     channels: of the images in a folder: 1 makes them grey, 3 colour; by default grey if all of them are.
     flip: whether images come mirrored half of the time, see `Dataset`; the two of a pair together.
+    samples: how many of the split to take, at equal distances; of domains, of each. By default all.
     MiniganError for an unknown name or split, a size that cannot be, files that cannot be used, channels of
-    other data than a folder, or mirrored points.
+    other data than a folder, mirrored points, or more samples than there are.
     """
     row, rest = _row("load", name)
     source = SOURCES[row]
@@ -160,6 +163,8 @@ def load(
         raise TypeError(f"load: data_dir must be a text, got {shown(data_dir)}")
     if size is not None:
         integer("load", "size", size)
+    if samples is not None:
+        integer("load", "samples", samples, 1)
     flag("load", "flip", flip)
     if split not in ("train", "test"):
         raise MiniganError(f"split must be 'train' or 'test', got {split!r}")
@@ -177,6 +182,8 @@ def load(
     dataset = source.load(*rest, **{argument: given[argument] for argument in source.takes})
     if size is not None and "size" not in source.takes:
         dataset = dataset.to_size(size)
+    if samples is not None:
+        dataset = few(dataset, samples)
     return dataset.mirrored() if flip else dataset
 
 

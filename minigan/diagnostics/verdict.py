@@ -8,6 +8,7 @@ passed over: a single look is of one batch and a handful of samples.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import TypedDict
 
 HEALTHY = "healthy"
 PERSIST = 5  # looks in a row that make a finding: a tenth of a run
@@ -47,6 +48,14 @@ class Rule:
     sign: Callable[..., str | None]
     advice: str
     of_judge: bool = False
+
+
+class Verdict(TypedDict):
+    """What verdict.json holds: of which step it is, the first finding's name or HEALTHY, and all findings."""
+
+    step: int
+    verdict: str
+    findings: list[Finding]
 
 
 def verdict(looks: Sequence[dict]) -> dict | None:
@@ -215,11 +224,11 @@ def collapsed(look, before):
     return None
 
 
-LOWER = "Lower --lr, and begin again: a run hardly comes back from here. A critic needs its penalty."
+LOWER = "Lower --lr, and begin again: a run hardly comes back from here."
 RULES = (
     Rule("diverging", not_finite, LOWER),
     Rule("diverging", exploding, LOWER),
-    Rule("diverging", too_steep, LOWER),
+    Rule("diverging", too_steep, f"{LOWER} A critic needs its penalty."),
     Rule("diverging", diverging, LOWER, of_judge=True),
     Rule(
         "generator gradient vanished",

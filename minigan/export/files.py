@@ -108,10 +108,8 @@ def _example(network, name):
     n = 8 * network.pack
     if name == "labels":
         return f"np.arange({n}) % {network.classes}"
-    if name == "z":
-        latent = network.given(1, 0)["z"].shape[1]
-        return f'np.random.randn({n}, {latent}).astype("float32")'
-    return f'np.zeros(({", ".join(map(str, (n, *network.shape)))}), "float32")'
+    shape = ", ".join(map(str, (n, *network.given(1, 0)[name].shape[1:])))
+    return f'np.random.randn({shape}).astype("float32")' if name == "z" else f'np.zeros(({shape}), "float32")'
 
 
 def _safetensors(module, facts, path):

@@ -49,6 +49,7 @@ class Network:
         nets = networks(sampler.parts)
         if part == "samples":
             names, pack, output = model.makers(sampler.parts), 1, "images" if len(shape) == 3 else "points"
+            told = "labels" in model.names("make")
 
             def function(**inputs):
                 return next(iter(model.make(inputs, sampler.parts, sampler.cfg).values()))
@@ -57,6 +58,7 @@ class Network:
         else:
             names = [name for name in model.names("judge") if name in nets]
             pack, output = packs_of(sampler.cfg), "scores" if model.is_critic(sampler.cfg) else "logits"
+            told = model.tells_labels
 
             def function(**inputs):
                 return model.call("judge", **sampler.parts, **inputs, cfg=sampler.cfg)
@@ -75,7 +77,7 @@ class Network:
             step=sampler.step,
             ema=bool(part == "samples" and average and options.ema),
             shape=shape,
-            classes=sampler.classes,
+            classes=sampler.classes if told else 0,
             pack=pack,
         )
 
@@ -110,4 +112,4 @@ def _judged(sampler, n, seed):
     """Random inputs of `judge`, by name."""
     rng = np.random.default_rng(seed)
     x = {"x": rng.uniform(-1, 1, (n, *sampler.fields.shape)).astype(np.float32)}
-    return x | ({"labels": rng.integers(sampler.classes, size=n)} if sampler.classes else {})
+    return x | ({"labels": rng.integers(sampler.classes, size=n)} if sampler.model.tells_labels else {})

@@ -95,6 +95,11 @@ def matmul(g, op, a, b):
     return g.add("MatMul", *map(turned, (a, b), op.transposed))
 
 
+def l1_distances(g, op, x, y):
+    x, y = (g.add("Unsqueeze", a, g.integers([axis])) for a, axis in ((x, 2), (y, 1)))
+    return g.reduce("ReduceSum", g.add("Abs", g.add("Sub", x, y)), (3,), False)
+
+
 def window(geometry):
     (top, left) = geometry.padding
     return {

@@ -29,6 +29,7 @@ from minigan.functional.index import Embedding, Index
 from minigan.functional.leaky import LeakyReLU
 from minigan.functional.matmul import Linear, MatMul
 from minigan.functional.norm import Normalize
+from minigan.functional.pairs import L1Distances
 from minigan.functional.pool import AvgPool2d, MaxPool2d
 from minigan.functional.reduce import CumSum, Expand, Extreme, RowNorms, Sum, SumTo
 from minigan.functional.resample import Upsample
@@ -79,6 +80,7 @@ TABLE = {
     MatMul: forms.matmul,
     Conv2d: forms.activated(forms.conv),
     ConvTranspose2d: forms.activated(forms.conv_transpose),
+    L1Distances: forms.l1_distances,
     # images
     MaxPool2d: forms.pool("MaxPool"),
     AvgPool2d: forms.pool("AveragePool", count_include_pad=1),

@@ -16,6 +16,7 @@ from minigan.arguments import integer as _integer
 from minigan.arguments import one_of as _one_of
 from minigan.arguments import window as _window
 from minigan.checks import is_integer as _is_integer
+from minigan.checks import is_number as _is_number
 
 from . import methods as _methods  # noqa: F401  (gives Tensor its operators)
 from . import numpy_calls as _numpy_calls  # noqa: F401  (and NumPy's functions)
@@ -80,6 +81,7 @@ from .loss import (
 from .matmul import einsum, linear, matmul
 from .modulated import modulated_conv2d
 from .norm import batch_norm, cosine_similarity, group_norm, instance_norm, layer_norm, normalize
+from .pairs import cdist
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool2d, max_pool2d, min_pool2d
 from .reduce import cumsum, expand, logsumexp, max, mean, min, norm, row_norms, std, sum, sum_to, var
 from .resample import interpolate, pixel_shuffle, pixel_unshuffle
@@ -120,6 +122,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cast",
+    "cdist",
     "chunk",
     "clip",
     "clone",
@@ -251,12 +254,14 @@ _OWN = {  # arguments whose names mean something else here than in other ops
         name: _window(3)
         for name in ("conv3d", "conv3d_weight", "conv_transpose3d", "max_pool3d", "avg_pool3d")
     },
+    "cdist": {"p": _Kind("1, the only norm there is", _is_number, lambda value: value == 1)},
     "adaptive_avg_pool1d": {"output_size": _integer(1)},
     "pad": {"mode": _one_of("constant", "reflect", "replicate")},
     "cross_entropy": {"target": _CLASSES},
     "nll_loss": {"target": _CLASSES},
     "kl_div": {"reduction": _one_of("mean", "sum", "none", "batchmean")},
     "straight_through": {"hard": _FLOATS},
+    "modulated_conv2d": {"gain": _NUMBER},
     "upfirdn2d": {
         "padding": _Kind("an integer, or (left, right, top, bottom)", _is_padding),
         "gain": _NUMBER,

@@ -2,16 +2,19 @@
 
 Upsampling, filtering and downsampling in one, y[i] = Σₖ f[k] x̂[i·down + k - before] along each axis, x̂ being
 x with zeros between its entries, is a linear map, and its adjoint is one of the same kind: the taps reversed,
-`up` and `down` exchanged. So one op gives every order. It is a few sums of shifted images; as a convolution
-with a group a channel it would take several times as long.
+`up` and `down` exchanged. So one op gives every order. It is two products with matrices that hold the taps
+or, on a GPU, a few sums of shifted images; as a convolution with a group a channel it would take several
+times as long.
 """
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+import minigan_kernels as kernels
 from minigan.autograd import Function, Tensor
 from minigan.checks import integer, is_integer, is_number, shown
 from minigan_kernels import array_module
@@ -71,25 +74,30 @@ class UpFirDn(Function):
         self.taps, self.up, self.down, self.before, self.size = taps, up, down, before, size
 
     def forward(self, x):
-        order, xp = memory_order(x), array_module(x)
-        rows, axes = x.transpose(order), (order.index(2), order.index(3))
-        shape = list(rows.shape)
-        for axis, n in zip(axes, self.size, strict=True):
-            shape[axis] = n
-        y = xp.empty(shape, x.dtype)
-        # On the CPU one image after the other, which stays in the cache between the sums.
-        images = [slice(i, i + 1) for i in range(len(x))] if xp is np else [slice(None)]
-        for image in images:
-            part = rows[image]
-            for axis, *how in zip(axes, self.taps, self.before, self.size, strict=True):
-                part = self._along(part, axis, *how)
-            y[image] = part
+        if array_module(x) is np:
+            return self._by_products(x)
+        order = memory_order(x)
+        y = x.transpose(order)
+        for axis, *how in zip((2, 3), self.taps, self.before, self.size, strict=True):
+            y = self._along(y, order.index(axis), *how)
         return in_order(y, order)
 
     def backward(self, gy):
         taps = tuple(t[::-1] for t in self.taps)
         before = tuple(len(t) - 1 - b for t, b in zip(taps, self.before, strict=True))
         return UpFirDn(taps, self.down, self.up, before, self.shapes[0][2:])(gy)
+
+    def _by_products(self, x):
+        """By two products with matrices of taps, which are small where images are: on the CPU they take a
+        tenth of the time of sums."""
+        rows, columns = (
+            matrix(taps, n, size, self.up, self.down, before, x.dtype)
+            for taps, before, n, size in zip(self.taps, self.before, x.shape[2:], self.size, strict=True)
+        )
+        if memory_order(x)[1] == 1:
+            return kernels.matmul(kernels.matmul(rows, x), columns.T)
+        y = kernels.matmul(rows, x.transpose(0, 3, 2, 1))  # (N, W, OH, C): the channels stay innermost
+        return kernels.matmul(columns, y.transpose(0, 2, 1, 3)).transpose(0, 3, 1, 2)
 
     def _along(self, x, axis, taps, before, size):
         shape = list(x.shape)
@@ -101,6 +109,18 @@ class UpFirDn(Function):
                 out, given = places
                 y[(*ahead, out)] += x[(*ahead, given)] * tap
         return y
+
+
+@lru_cache(256)
+def matrix(taps, n, m, up, down, before, dtype):
+    """(m, n): what each of n pixels adds to each of m."""
+    matrix = np.zeros((m, n), dtype)
+    for k, tap in enumerate(taps):
+        places = meeting(n, m, up, down, k - before)
+        if places is not None:
+            out, given = (np.arange(size)[some] for size, some in zip((m, n), places, strict=True))
+            matrix[out, given] += tap
+    return matrix
 
 
 def meeting(n, m, up, down, shift):

@@ -9,7 +9,7 @@ from minigan.autograd import Tensor, is_grad_enabled
 # arguments, and so those of an op that is still to be written, are settings.
 RECORDED = {"a", "b", "x", "gy", "w", "weight", "bias", "min", "max", "tensors", "operands"}
 RECORDED |= {"input", "target", "condition", "index", "key", "labels", "mask"}
-RECORDED |= {"logits", "styles", "hard", "soft"}
+RECORDED |= {"logits", "styles", "hard", "soft", "x1", "x2"}
 
 
 def refusal(op):

@@ -11,8 +11,10 @@ train(data, rng, cfg, G, D, opt_g, opt_d)   the loop: a generator function, one 
 
 and, if they like, DATA = "facades" (what it learns from by default), CRITIC = True (what a judge says are
 numbers, not logits), SLOPE = 1 (what is wanted of the judge's gradient), MAKES = {"G(x)": "y"} (which
-input a sample is compared with), judge(x, D) (for the picture of the plane), pictures(show, ...) (their own
-exhibits) and numbers(data, ...) (their own metrics).
+input a sample is compared with), judge(x, D) (for the picture of the plane), code(z, G) (what walks go
+through in place of z: `make` takes it as `code`), pictures(show, ...) (their own exhibits) and
+numbers(data, ...) (their own metrics, each a number, or a number and of how many samples it is; `rng.device`
+is where the networks lie, `classifier` that of the data, None where there is none).
 
 Each function gets by name what it names: inputs, parts, `cfg`, `data`, `rng`. `Model` is such a file as the
 rest of minigan uses it, and `minigan.testing.check_model` holds a file to all this.
@@ -31,7 +33,13 @@ FILES = {
     "gan": "noise.gan",
     "dcgan": "noise.dcgan",
     "cgan": "noise.cgan",
+    "acgan": "noise.acgan",
+    "infogan": "noise.infogan",
+    "lsgan": "noise.lsgan",
+    "wgan": "noise.wgan",
     "wgan-gp": "noise.wgan_gp",
+    "unrolled": "noise.unrolled",
+    "stylegan": "noise.stylegan",
     "vae": "codes.vae",
     "pix2pix": "images.pix2pix",
 }

@@ -122,6 +122,11 @@ class Model:
         """Whether the file has this function, one that it may leave out."""
         return inspect.isfunction(getattr(self.module, function, None))
 
+    @property
+    def tells_labels(self) -> bool:
+        """Whether its `judge` is told the labels."""
+        return self.has("judge") and "labels" in self.names("judge")
+
     def names(self, function: str) -> list[str]:
         """What the function asks for."""
         return [*inspect.signature(getattr(self.module, function)).parameters]
@@ -153,6 +158,8 @@ class Model:
         self.given("make", {**known, **inputs})
         if self.has("judge"):
             self.given("judge", {**known, "x": None, "labels": None})
+        if self.has("code"):
+            self.given("code", {**parts, **inputs})
 
     def parts(self, cfg, data, rng) -> dict:
         """All that learns or remembers, by name. MiniganError for a part that cannot be saved."""
@@ -188,6 +195,10 @@ class Model:
         """The samples by name; "samples" where `make` gives them alone."""
         made = self.call("make", **parts, **inputs, cfg=cfg)
         return made if isinstance(made, dict) else {"samples": made}
+
+    def code(self, inputs: dict[str, Tensor], parts: dict) -> Tensor:
+        """What walks go through in place of the noise z, of a model that has one."""
+        return self.call("code", **parts, **inputs)
 
     def train(self, parts: dict, data, rng, cfg) -> Iterator[dict]:
         """The loop."""

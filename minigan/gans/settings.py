@@ -3,11 +3,14 @@ need."""
 
 import typing
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
 from minigan.errors import MiniganError, did_you_mean, require
+
+from .parts import convolutions
+from .parts.augment import words_of
 
 
 class Picture(np.ndarray):
@@ -55,9 +58,23 @@ class Settings:
         return pixels
 
 
+def judges_each_alone(cfg: Settings) -> bool:
+    """Whether what a judge says of a sample, or of a pack, is the same in every batch."""
+    return not (isinstance(cfg, NoiseSettings) and cfg.minibatch_features)
+
+
 def packs_of(cfg: Settings) -> int:
     """How many samples a judge judges together."""
     return cfg.pack if isinstance(cfg, NoiseSettings) else 1
+
+
+def require_each_alone(cfg, penalty: str):
+    """MiniganError, for a penalty of that name on D's slope at each sample, if D judges a whole batch."""
+    if cfg.minibatch_features:
+        raise MiniganError(
+            f"minibatch_features = {cfg.minibatch_features} does not go with {penalty}, which is on D's slope"
+            " at each sample by itself: what D says of one would depend on the others"
+        )
 
 
 def literals(hint) -> tuple:
@@ -68,7 +85,27 @@ def literals(hint) -> tuple:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseSettings(Settings):
+class JudgedSettings(Settings):
+    """Those of a model whose judge sees augmented images, if it is told to."""
+
+    augment: str | None = None
+    """What is done at random to all images that D sees, for those who have few: some of colour, shift, cutout
+    and flip, as in shift,cutout; by default nothing. With flip, mirrored samples look as real as others."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        words_of(self.augment)
+
+    def fitted(self, data):
+        if self.augment is not None and len(data.shape) != 3:
+            raise MiniganError(
+                f"augment: {self.augment} is done to images, not to samples of shape {data.shape}"
+            )
+        return super().fitted(data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseSettings(JudgedSettings):
     """Those of a G that turns noise into samples, and of the D that it plays against."""
 
     latent: int = 100
@@ -83,11 +120,14 @@ class NoiseSettings(Settings):
     """Adam's second decay rate, that of the squared gradients."""
     pack: int = 1
     """Samples of one kind that D judges together (PacGAN); a batch has this many times as many."""
+    minibatch_features: int = 0
+    """Kernels of minibatch discrimination, by which D sees how close the samples of a batch are to each
+    other; 0 for none. The authors' code has 100 for images."""
 
     def __post_init__(self):
         super().__post_init__()
         require(self, "latent", "pack", at_least=1)
-        require(self, "lr", "lr_d")
+        require(self, "lr", "lr_d", "minibatch_features")
         require(self, "beta1", "beta2", below=1)
 
     @property
@@ -103,6 +143,47 @@ class NoiseSettings(Settings):
     def betas(self) -> tuple[float, float]:
         """Adam's decay rates."""
         return self.beta1, self.beta2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionSettings(NoiseSettings):
+    """Those of networks of convolutions, of `parts.convolutions`."""
+
+    size: Literal[16, 32, 64] | None = None
+    """Pixels a side; by default the smallest that the data fits in, 64 for a folder."""
+    width: int = 64
+    """Channels of the layer next to the image; each layer inwards has twice as many."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self, "width", at_least=1)
+
+    def default_size(self, pixels: int) -> int:
+        """The image size to train at on data of `pixels` pixels a side: the smallest it fits in."""
+        return convolutions.default_size(pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameSettings(NoiseSettings):
+    """Those of a D that tells real samples from made ones."""
+
+    loss: Literal["non-saturating", "hinge"] = "non-saturating"
+    """The game: -log D(G(z)) for G, against the cross-entropy for D; or hinge, where D's numbers are to be
+    above 1 and below -1 (Lim, Ye 2017)."""
+    smoothing: float = 0.0
+    """What the target of real samples is below 1 (one-sided label smoothing): 0.1 keeps D from being sure."""
+    r1: float = 0.0
+    """γ of R1, γ/2 · E[‖∇D(x)‖²] on D's loss, at real x; 0 for none. D's convolutions then have no batch
+    norm, by which the slope at a sample would be that of the batch."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self, "smoothing", below=1)
+        require(self, "r1")
+        if self.smoothing and self.loss == "hinge":
+            raise MiniganError("smoothing is of the targets of a cross-entropy, and the hinge loss has none")
+        if self.r1:
+            require_each_alone(self, "r1")
 
 
 @dataclass(frozen=True, kw_only=True)

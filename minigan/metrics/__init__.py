@@ -4,7 +4,7 @@ from minigan.data.held import hold_out
 
 from .cache import classifier_for, splits
 from .classifier import Classifier, Settings, train_classifier
-from .evaluate import COLUMNS, counts_of, evaluate, metrics_for, table
+from .evaluate import COLUMNS, counts_of, evaluate, metrics_for, read_evaluation, rehearse, table
 from .evaluation_data import EvaluationData, Samples
 from .frechet import frechet_distance
 from .kernel import kernel_distance, squared_mmd
@@ -23,6 +23,7 @@ from .paired import evaluate_pairs, names_for
 from .parzen import ParzenScore, kmeans_centres, log_densities, log_density, parzen_score
 from .pictures import psnr, ssim
 from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
+from .shapes import slant_and_width
 
 __all__ = [
     "COLUMNS",
@@ -62,6 +63,9 @@ __all__ = [
     "parzen_score",
     "prdc",
     "psnr",
+    "read_evaluation",
+    "rehearse",
+    "slant_and_width",
     "splits",
     "squared_mmd",
     "ssim",

@@ -7,16 +7,29 @@ known of the classifier as JSON in its metadata under "minigan".
 import hashlib
 import json
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from minigan.contents import Finite, Misfit, as_type, json_of
 from minigan.data import Dataset, has_test, load
 from minigan.data.held import hold_out
 from minigan.files import cache_folder, write_atomically
 
 from .classifier import SETTINGS, Classifier, Settings, build, description, train_classifier
+
+
+class Known(TypedDict):
+    """What is known of a classifier, beside its weights: the arguments of `Classifier`, and its hash."""
+
+    data: str
+    shape: list[int]
+    classes: int
+    lowest: Finite
+    accuracy: Finite
+    hash: str
 
 
 def classifier_for(
@@ -33,13 +46,11 @@ def classifier_for(
     default a line at each quarter, and MiniganError: see train_classifier.
     """
     build(train, settings)  # refuses unfit data before anything is said
-    facts = {"train": digest(train), "test": digest(test), "settings": description(settings)}
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    path = classifiers_folder() / f"{_file_name(train.name)}-{key}.safetensors"
+    path, facts = place_of(train, test, settings)
     if path.exists():
         try:
             return _read(path, train, settings)
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError, Misfit) as error:
             say(f"the classifier in {path} is damaged ({error}); it is trained anew")
     shape = "x".join(map(str, train.shape))
     say(f"training a classifier of {train.name}, {len(train):,} images of {shape}; it is then kept")
@@ -51,6 +62,13 @@ def classifier_for(
         say(f"the classifier cannot be kept in {path}, and will be trained again: {error}")
     say(f"the classifier is right on {classifier.accuracy:.2%} of {len(test):,} test images")
     return classifier
+
+
+def place_of(train: Dataset, test: Dataset, settings: Settings = SETTINGS) -> tuple[Path, dict]:
+    """(where the classifier of `train` is kept, by what it is found)."""
+    facts = {"train": digest(train), "test": digest(test), "settings": description(settings)}
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return classifiers_folder() / f"{_file_name(train.name)}-{key}.safetensors", facts
 
 
 def _in_quarters(say):
@@ -96,14 +114,14 @@ def _write(path, classifier, facts):
 
 def _read(path, data, settings):
     with safe_open(path, framework="numpy") as file:
-        known = json.loads((file.metadata() or {})["minigan"])
+        known = as_type(json_of((file.metadata() or {})["minigan"]), Known)
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     network = build(data, settings)
     network.load_state_dict(arrays)
-    shape, accuracy = tuple(known["shape"]), float(known["accuracy"])
-    classifier = Classifier(network, known["data"], shape, known["classes"], known["lowest"], accuracy)
-    if classifier.hash != known["hash"]:
-        raise ValueError(f"its weights have the hash {classifier.hash}, not {known['hash']}")
+    told = known.pop("hash")
+    classifier = Classifier(network, **known)
+    if classifier.hash != told:
+        raise ValueError(f"its weights have the hash {classifier.hash}, not {told}")
     return classifier
 
 

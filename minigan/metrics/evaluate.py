@@ -1,10 +1,15 @@
 """Measure a model: every quantity with its error, beside what real data would get."""
 
+import contextlib
 import math
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from minigan.contents import Finite, as_type, json_of
 from minigan.errors import MiniganError, did_you_mean
 from minigan.random import Generator
 
@@ -12,6 +17,31 @@ from .evaluation_data import EvaluationData
 from .measures import METRICS
 
 COLUMNS = "quantity", "value", "error", "real data", "samples"
+
+
+class Quantity(TypedDict):
+    """What is known of a quantity: see `evaluate`."""
+
+    value: Finite | None
+    error: Finite | None
+    floor: Finite | None
+    n: int
+
+
+class Eye(TypedDict):
+    """What is known of the classifier that metrics looked through."""
+
+    hash: str
+    data: str
+    accuracy: Finite
+
+
+class Evaluation(TypedDict):
+    """What a file with an evaluation holds, among others."""
+
+    metrics: dict[str, Quantity]
+    classifier: NotRequired[Eye | None]
+    draws: NotRequired[int | None]
 
 
 def evaluate(
@@ -25,7 +55,7 @@ def evaluate(
     say=print,
     progress=lambda words: None,
 ) -> dict:
-    """{"metrics": {quantity: {"value", "error", "floor", "n"}}, "classifier": …} of what `sampler` makes.
+    """An `Evaluation` of what `sampler` makes: {"metrics": {quantity: {"value", "error", "floor", "n"}}, …}.
 
     sampler(n, seed): float32 samples (n, *shape), images in [-1, 1]; of a conditional model a pair of them
         and of the labels they were asked for, int64 (n,).
@@ -73,12 +103,40 @@ def evaluate(
         among_real = summary([floor[quantity][1]])["value"] if quantity in floor else None
         own = summary([value for _, value in pairs])
         found[quantity] = {**own, "floor": among_real, "n": pairs[0][0]}
-    return {"metrics": found, "classifier": data.classifier_facts()}
+    return {"metrics": found, "classifier": data.classifier_facts(), "draws": draws}
+
+
+def rehearse(sampler, data: EvaluationData, names, n: int, most: int):
+    """What `evaluate` computes of n samples, in a dry call, to see which kernels it needs: at most `most`
+    samples are drawn, real ones measured in their place, through a classifier that has learned nothing."""
+    sampler(min(n, most), 0)
+    rng = Generator(0)
+    with contextlib.suppress(MiniganError):  # of data that no classifier can learn
+        data = replace(data, given_classifier=data.untrained())
+    samples, real = (data.real(split, n, rng) for split in (data.train, data.test))
+    for some in (samples, real) if data.given_classifier else ():
+        some.features = np.zeros_like(some.features)  # in place of memory that nothing was written to
+    for name in names:
+        with contextlib.suppress(Exception):  # of values that nothing wrote
+            METRICS[name].measure(samples, real)
 
 
 def metrics_for(data: EvaluationData) -> list[str]:
     """The names of the metrics that make sense for `data`."""
     return [name for name, metric in METRICS.items() if metric.why_not(data) is None]
+
+
+def read_evaluation(path: Path) -> dict | None:
+    """The evaluation that `minigan evaluate` wrote to a file, None if there is no file. MiniganError for a
+    file that cannot be read; Misfit, which goes on from "it", for one that holds something else."""
+    try:
+        content = json_of(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise MiniganError(f"{path} cannot be read: {error}") from error
+    as_type(content, Evaluation)
+    return content
 
 
 def table(result: dict) -> list[tuple[str, ...]]:

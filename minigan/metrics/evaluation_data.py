@@ -1,24 +1,25 @@
 """What an evaluation compares with: real data, and the classifier of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from minigan.data import Dataset, has_test
+from minigan.data import Dataset, has_test, load
 from minigan.data.batches import as_seen
 from minigan.errors import MiniganError
 
 from . import checks
-from .cache import classifier_for, splits
-from .classifier import Classifier, softmax
+from .cache import classifier_for, place_of, splits
+from .classifier import BATCH, SETTINGS, Classifier, build, softmax, train_classifier
 
 
 @dataclass(eq=False)
 class EvaluationData:
-    """train: what the model learned from. test: real samples that it is compared with; unseen: whether it did
-    not learn from those. conditional: whether the model makes what a label asks for.
+    """train: the training data. learned: what the model learned from, where that is a few of those.
+    test: real samples that it is compared with; unseen: whether it did not learn from those. conditional:
+    whether the model makes what a label asks for.
 
     `EvaluationData.load(name)` makes one of a dataset's name. The classifier is trained, or read from the
     cache, when the first metric asks for it. MiniganError for a conditional model of data without labels, or
@@ -31,9 +32,11 @@ class EvaluationData:
     unseen: bool = True
     given_classifier: Classifier | None = field(default=None, repr=False)
     digits: tuple[Dataset, Dataset] | None = field(default=None, repr=False)
+    learned: Dataset = field(default=None, repr=False)  # type: ignore[assignment]  # set in __post_init__
     say: Callable[[str], None] = field(default=print, repr=False)
 
     def __post_init__(self):
+        self.learned = self.train if self.learned is None else self.learned
         if self.train.shape != self.test.shape:
             raise MiniganError(
                 f"train has samples of shape {self.train.shape}, test has samples of shape {self.test.shape}"
@@ -43,14 +46,25 @@ class EvaluationData:
 
     @classmethod
     def load(
-        cls, name: str, size=None, data_dir=None, conditional=False, channels=None, flip=False, say=print
+        cls,
+        name: str,
+        size=None,
+        data_dir=None,
+        conditional=False,
+        channels=None,
+        flip=False,
+        samples=None,
+        say=print,
     ) -> "EvaluationData":
-        """The dataset `name`, its arguments as of `minigan.data.load`: its train and test split. Where it has
-        none, every fifth sample is taken as the test; but a run learned from all."""
-        train, test = splits(name, size, data_dir, channels=channels, flip=flip)
+        """The dataset `name`, its arguments as of `minigan.data.load`: its train and test split, and the
+        samples that a run learned from. Where it has no test split, every fifth sample is taken as the test;
+        but a run learned from all."""
+        how = {"channels": channels, "flip": flip}
+        train, test = splits(name, size, data_dir, **how)
+        learned = None if samples is None else load(name, size, data_dir, samples=samples, **how)
         # MNIST at the same size labels the channels of stacked digits.
         digits = splits("mnist", train.shape[-1], data_dir) if name == "stacked-mnist" else None
-        return cls(train, test, conditional, has_test(name), digits=digits, say=say)
+        return cls(train, test, conditional, has_test(name), digits=digits, learned=learned, say=say)
 
     @property
     def name(self) -> str:
@@ -68,6 +82,14 @@ class EvaluationData:
         return self.given_classifier or classifier_for(
             *(self.digits or (self.train, self.test)), say=self.say
         )
+
+    def untrained(self) -> Classifier:
+        """One like that, of no use but to see what it needs: after a step of training where it is not kept
+        yet."""
+        train, test = self.digits or (self.train, self.test)
+        if place_of(train, test)[0].exists():
+            return Classifier(build(train, SETTINGS), train.name, train.shape, train.classes, train.lowest)
+        return train_classifier(train, test.part(slice(BATCH)), replace(SETTINGS, steps=1))
 
     def classifier_facts(self) -> dict | None:
         """Which classifier was used, JSON-able; None if none was."""
@@ -93,8 +115,8 @@ class EvaluationData:
         return self.train.lowest
 
     def labels_to_make(self, n: int, rng) -> np.ndarray:
-        """int64 (n,), as often as in the training data."""
-        return self.train.labels[rng.integers(0, len(self.train), n)]
+        """int64 (n,), as often as in what the model learned from."""
+        return self.learned.labels[rng.integers(0, len(self.learned), n)]
 
 
 class Samples:

@@ -134,7 +134,7 @@ def _stacked_modes(samples, real):
 
 
 def _neighbours(samples, real):
-    return {"memorisation": memorisation(samples.values, samples.data.train, real.values)}
+    return {"memorisation": memorisation(samples.values, samples.data.learned, real.values)}
 
 
 def _support(samples, real):
@@ -162,7 +162,8 @@ def _unseen(data):
     )
 
 
-def _labelled(data):
+def without_classifier(data: EvaluationData) -> str | None:
+    """Why no classifier can look at the data, or None."""
     if not data.images:
         return f"looks at images through a classifier, and {data.name} has points"
     if data.train.labels is None:
@@ -181,7 +182,7 @@ def _conditional(data):
 
 
 def _told(data):
-    return _conditional(data) or _labelled(data)
+    return _conditional(data) or without_classifier(data)
 
 
 def _parzen_data(data):
@@ -204,15 +205,19 @@ def _stacked(data):
 
 
 METRICS = {
-    "fcd": Metric("Frechet distance of the classifier's features", _fcd, _labelled, more_than=FEATURES),
-    "kernel-distance": Metric("squared MMD of the features", _kernel_distance, _labelled, more_than=1),
+    "fcd": Metric(
+        "Frechet distance of the classifier's features", _fcd, without_classifier, more_than=FEATURES
+    ),
+    "kernel-distance": Metric(
+        "squared MMD of the features", _kernel_distance, without_classifier, more_than=1
+    ),
     "precision-recall": Metric(
-        "precision, recall, density and coverage", _precision_recall, _labelled, more_than=5
+        "precision, recall, density and coverage", _precision_recall, without_classifier, more_than=5
     ),
     "classifier-score": Metric(
-        "sure of each, fond of all: from 1 to the classes", _classifier_score, _labelled, more_than=9
+        "sure of each, fond of all: from 1 to the classes", _classifier_score, without_classifier, more_than=9
     ),
-    "label-modes": Metric("classes that are there, and how evenly", _label_modes, _labelled),
+    "label-modes": Metric("classes that are there, and how evenly", _label_modes, without_classifier),
     "label-accuracy": Metric("samples recognised as what was asked for", _label_accuracy, _told),
     "one-nn": Metric("accuracy of 1-NN that learned from samples", _one_nn, _conditional),
     "modes": Metric("modes of the mixture, samples within 3 sigma", _modes, _mixture, at_most=2500),

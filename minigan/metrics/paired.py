@@ -154,4 +154,4 @@ def evaluate_pairs(
         quantity: {**summary(values), "floor": floors.get(quantity), "n": n}
         for quantity, values in measured.items()
     }
-    return {"metrics": rows, "classifier": None}
+    return {"metrics": rows, "classifier": None, "draws": draws}

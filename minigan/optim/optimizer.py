@@ -10,6 +10,8 @@ from minigan.autograd import Tensor
 from minigan.checks import integer, mapping, names_that_differ, number, read_back, shown
 from minigan.errors import MiniganError
 
+from .unrolled import Unrolled
+
 LARGE = 1 << 14  # entries of a gradient that takes longer to copy than a kernel takes to start, on the CPU
 
 
@@ -105,6 +107,34 @@ class Optimizer:
         self._post_hooks.append(hook)
         return lambda: self._post_hooks.remove(hook)
 
+    def unroll(self, lr: float | None = None) -> Unrolled:
+        """The parameters and the state as they are, for further steps that can be differentiated: see
+        `Unrolled`. The optimiser itself does not move.
+
+        lr: the rate of those steps, by default the optimiser's. MiniganError for an optimiser whose step
+        cannot be differentiated: one of a class that has no `_moved` beside its `_update`.
+        """
+        who, kinds = type(self).__name__, type(self).__mro__
+        update, moved = (
+            next((i for i, kind in enumerate(kinds) if name in vars(kind)), len(kinds))
+            for name in ("_update", "_moved")
+        )
+        if moved > update:
+            raise MiniganError(
+                f"a step of {who} cannot be differentiated; those of SGD, RMSprop, Adam and AdamW can"
+            )
+        if lr is not None:
+            self._setting("lr", lr)
+        backend.depends_on(f"the settings of {who}", self._fixed)
+        with self.device.active():
+            arrays = {name: a.copy(order="K") for name, a in self._arrays().items()}
+            state = [
+                {name: Tensor(arrays[f"{name}.{i}"]) for name in self.state_names}
+                for i in range(len(self.params))
+            ]
+            rate = self._rate if lr is None else lr
+            return Unrolled(self, self.params, state, self._steps, rate, first=not self._begun)
+
     def clamp_(self, low: float, high: float) -> None:
         """Hold all parameters within [low, high], in place and in one pass, as a WGAN's critic after a step.
 
@@ -171,6 +201,15 @@ class Optimizer:
     def _update(self, p, g, state):
         """Change flat `p` by flat `g`, and the arrays of `state`, in place."""
         raise NotImplementedError
+
+    def _decayed(self, p, g):
+        """The gradient with that of the weight decay, as Tensors."""
+        return g + self.weight_decay * p if self.weight_decay else g
+
+    # A class whose step can be differentiated has, too,
+    #     _moved(p, g, state, steps, rate, first) -> (p, state)
+    # the same as `_update` in ops: Tensors of one parameter, the count of steps with this one, the rate (both
+    # numbers, or in arrays of one), whether it is the first step of all.
 
     def settings(self) -> dict[str, float]:
         """The numbers that steer a step, by name; all are attributes."""

@@ -9,6 +9,7 @@ from minigan.autograd import Tensor
 from minigan.checks import number, shown
 
 from .optimizer import Optimizer
+from .unrolled import meeting, root
 
 
 class SGD(Optimizer):
@@ -50,6 +51,14 @@ class SGD(Optimizer):
             first=not self._begun,
         )
 
+    def _moved(self, p, g, state, steps, rate, first):
+        g = self._decayed(p, g)
+        if self.momentum:
+            buf = g if first else self.momentum * state["momentum_buffer"] + (1 - self.dampening) * g
+            state = {"momentum_buffer": buf}
+            g = g + self.momentum * buf if self.nesterov else buf
+        return p - meeting(p, rate) * g, state
+
 
 class RMSprop(Optimizer):
     """Steps divided by a running root mean square of the gradient. Tieleman, Hinton 2012."""
@@ -74,6 +83,11 @@ class RMSprop(Optimizer):
 
     def _update(self, p, g, state):
         kernels.rmsprop(p, g, state["square_avg"], self._rate, self.alpha, self.eps, self.weight_decay)
+
+    def _moved(self, p, g, state, steps, rate, first):
+        g = self._decayed(p, g)
+        square = self.alpha * state["square_avg"] + (1 - self.alpha) * g * g
+        return p - meeting(p, rate) * (g / (root(square) + self.eps)), {"square_avg": square}
 
 
 class Adam(Optimizer):
@@ -120,6 +134,18 @@ class Adam(Optimizer):
             weight_decay,
         )
 
+    def _moved(self, p, g, state, steps, rate, first):
+        return self._adam_moved(p, self._decayed(p, g), state, steps, rate)
+
+    def _adam_moved(self, p, g, state, steps, rate):
+        average, square = state["exp_avg"], state["exp_avg_sq"]
+        average = average + (1 - self.beta1) * (g - average)
+        square = self.beta2 * square + (1 - self.beta2) * g * g
+        step_size, unbiased = rate / (1 - self.beta1**steps), (1 - self.beta2**steps) ** 0.5
+        slower = root(square) / meeting(p, unbiased) + self.eps
+        moved = p - meeting(p, step_size) * (average / slower)
+        return moved, {"exp_avg": average, "exp_avg_sq": square}
+
 
 class AdamW(Adam):
     """Adam whose weight decay stays out of the moments: p shrinks by lr · weight_decay before each step.
@@ -141,3 +167,6 @@ class AdamW(Adam):
         kept = 1 - self._rate * self.weight_decay
         p *= kept.astype(p.dtype) if backend.is_array(kept) else kept
         self._adam(p, g, state, 0.0)
+
+    def _moved(self, p, g, state, steps, rate, first):
+        return self._adam_moved(p * meeting(p, 1 - rate * self.weight_decay), g, state, steps, rate)

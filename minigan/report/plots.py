@@ -8,8 +8,7 @@ from .drawing import figure, save_picture, to_image
 
 
 def save_losses(path: Path, metrics: list[dict]):
-    """The losses over the steps, and below them what else a step says, as a PNG: how likely D takes real and
-    generated samples for real, or what a critic knows.
+    """The losses over the steps, and below them what else a step says, as a PNG.
 
     metrics: the records of metrics.jsonl. Each curve is drawn as it is, faintly, and as its running
     mean over a fiftieth of the run.
@@ -17,7 +16,7 @@ def save_losses(path: Path, metrics: list[dict]):
     names = names_in(metrics)
     panels = [[n for n in names if n.endswith("loss")], [n for n in names if not n.endswith("loss")]]
     fig, axes = figure(8, 6, rows=2)
-    for ax, names, label in zip(axes, panels, ("loss", _second_label(panels[1])), strict=True):
+    for ax, names, label in zip(axes, panels, ("loss", "what else a step says"), strict=True):
         for name in names:
             there = [record for record in metrics if name in record]
             steps, values = (np.array([record[k] for record in there], float) for k in ("step", name))
@@ -35,10 +34,6 @@ def save_losses(path: Path, metrics: list[dict]):
 def names_in(records: list[dict]) -> list[str]:
     """What the records have beside the step, each name once, in the order in which it came."""
     return list(dict.fromkeys(name for record in records for name in record if name != "step"))
-
-
-def _second_label(names):
-    return "probability of being real" if "d_real" in names else ", ".join(names)
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:

@@ -9,14 +9,53 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypedDict
 
+from msgspec import Meta
+
+from minigan.contents import Misfit, as_type, json_of
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
-from minigan.training import Run
+from minigan.metrics.evaluate import Evaluation, Eye, read_evaluation
+from minigan.training.checkpoints import Checkpoints
+from minigan.training.records import Records
 
+from .correlation import correlations
 from .study import IN_BRACES, OF_SAMPLES, Row, Study
 
 MINIGAN = (sys.executable, "-m", "minigan")
+
+
+Seconds = Annotated[float, Meta(ge=0, lt=1e9)]
+
+
+class Begun(TypedDict, total=False):
+    """What the record of a job may hold."""
+
+    row: str
+    seed: int
+    training: dict
+    trained: bool
+    failed: bool
+    seconds: Seconds
+
+
+class Done(Begun):
+    """What that of a job that is done holds."""
+
+    evaluated: dict
+    seconds: Seconds
+    threads: int
+    machine: str
+    minigan: str
+    date: str
+
+
+class Judged(Evaluation):
+    """What its evaluation holds."""
+
+    draws: int | None
+    classifier: Eye | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,33 +78,46 @@ class Job:
     def __str__(self):
         return f"{self.row.name}, seed {self.seed}"
 
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Those of its run."""
+        return Checkpoints(self.folder / "checkpoints")
+
     def record(self) -> dict:
         """How far it is; empty before it has begun. MiniganError for a record that cannot be read."""
-        return _object_in(self.file(".json")) or {}
+        file = self.file(".json")
+        try:
+            content = json_of(file.read_bytes())
+            as_type(content, Done if isinstance(content, dict) and "evaluated" in content else Begun)
+        except FileNotFoundError:
+            return {}
+        except Misfit as misfit:
+            raise MiniganError(f"{file} cannot be read: it {misfit}") from None
+        except (OSError, ValueError) as error:
+            raise MiniganError(f"{file} cannot be read: {error}") from error
+        return content
 
     def note(self, **changes):
         """Write `changes` into the record. OSError if the disk does not take it."""
         write_atomically(self.file(".json"), json.dumps(self.record() | changes, indent=1).encode())
+
+    def correlations(self) -> dict[str, float]:
+        """Those that the study asks for, of a run."""
+        return {} if self.row.command else correlations(Records(self.folder), self.study.correlate)
 
     def evaluation(self) -> dict | None:
         """What `minigan evaluate` wrote, None if it has not yet, or was to judge otherwise then."""
         if self.record().get("evaluated") != self.study.evaluation():
             return None
         name = "samples.evaluation.json" if self.row.command else "evaluation.json"
-        return _object_in(self.folder / name)
-
-
-def _object_in(path: Path) -> dict | None:
-    """The JSON object in a file, None if there is no file. MiniganError for a file without one."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise MiniganError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise MiniganError(f"{path} cannot be read: it holds no JSON object")
-    return content
+        path = self.folder / name
+        try:
+            content = read_evaluation(path)
+            if content is not None:
+                as_type(content, Judged)
+            return content
+        except Misfit as misfit:
+            raise MiniganError(f"{path} cannot be read: it {misfit}") from None
 
 
 def jobs_of(study: Study, out: Path) -> list[Job]:
@@ -102,7 +154,7 @@ def sampling_command(job: Job) -> list[str]:
     if job.row.command:
         words = {"python": sys.executable, "seed": job.seed, "out": job.folder, **job.row.settings}
         return [IN_BRACES.sub(lambda name: str(words[name[1]]), word) for word in job.row.command]
-    if Run(job.folder, {}).checkpoint_steps():
+    if job.checkpoints.steps():
         return [*MINIGAN, "train", job.row.model, f"--resume={job.folder}"]
     return [
         *MINIGAN,

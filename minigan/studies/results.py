@@ -133,12 +133,18 @@ def number(value: float) -> str:
 
 def _row(row, jobs, finished):
     seeds = {
-        job.seed: finished[job] | {"seconds": job.record()["seconds"]} for job in jobs if job in finished
+        job.seed: finished[job]
+        | {"seconds": job.record()["seconds"]}
+        | ({"correlations": job.correlations()} if job.study.correlate else {})
+        for job in jobs
+        if job in finished
     }
     values = {}
     for evaluation in seeds.values():
         for quantity, found in evaluation["metrics"].items():
             values.setdefault(quantity, []).append(found["value"])
+        for pair, found in evaluation.get("correlations", {}).items():
+            values.setdefault(pair, []).append(found)
     return {
         "name": row.name,
         "settings": _stated(row),
@@ -171,6 +177,11 @@ def _evaluated(found):
     samples = [f"{n:,} samples" + f" ({', '.join(of)})" * (len(counts) > 1) for n, of in counts.items()]
     for draws in sorted({evaluation["draws"] for evaluation in evaluations}):
         yield f"An evaluation: {draws} draw{'s' * (draws != 1)} of {' and '.join(samples)}."
+    if any("correlations" in evaluation for evaluation in evaluations):
+        yield (
+            "A ~ B: Spearman's rank correlation over a run, of B whenever it was measured while training, "
+            "and the mean of what steps said of A since the time before."
+        )
     eyes = {of["hash"]: of for evaluation in evaluations if (of := evaluation["classifier"])}
     for name, of in eyes.items():
         yield f"Classifier {name} of {of['data']}, right on {of['accuracy']:.2%} of test images."

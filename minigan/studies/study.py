@@ -6,6 +6,9 @@
     n = 2500                    # samples of an evaluation, and how often they are drawn;
     draws = 1                   # both may be left out
 
+    [correlate]                 # may be left out: rank correlations over a run, of what is measured while it
+    fcd = ["d_loss", "g_loss"]  # trains with what its steps say; every row then needs evaluate_every
+
     [base]                      # settings that all rows share; a row's own win
     model = "gan"
     steps = 40000
@@ -28,12 +31,14 @@ seed, the folder `out` where it puts `samples.npz`, this Python, and any setting
 
 import itertools
 import re
-import tomllib
 import typing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from msgspec import Meta
+
+from minigan.contents import Misfit, as_type, toml_of
 from minigan.data import kind_of, load
 from minigan.errors import MiniganError, did_you_mean
 from minigan.files import text_of
@@ -41,7 +46,7 @@ from minigan.gans import model_named
 from minigan.metrics import METRICS, EvaluationData, counts_of
 from minigan.metrics.paired import OF_PAIRS, check_names
 from minigan.training import Options
-from minigan.training.config import is_a
+from minigan.training.keep import BETTER
 
 # What is to be known of a program's samples.
 OF_SAMPLES = {"data": str, "size": int, "data_dir": Path, "channels": Literal[1, 3], "flip": bool}
@@ -78,15 +83,16 @@ class Row:
         data, folder, size, channels = (
             self.settings.get(key) for key in ("data", "data_dir", "size", "channels")
         )
-        flip = self.settings.get("flip", False)
+        flip, samples = self.settings.get("flip", False), self.settings.get("samples")
         if self.command:
             return data, size, folder, False, channels, flip
         model = model_named(self.model)
         known = {field.name for field in fields(model.Config)}
         cfg = model.Config(**{key: value for key, value in self.settings.items() if key in known})
-        options = Options(data=data or model.data, data_dir=folder, channels=channels, flip=flip)
+        how = {"channels": channels, "flip": flip, "samples": samples}
+        options = Options(data=data or model.data, data_dir=folder, **how)
         _, cfg = options.data_for(model, cfg)
-        return options.data, cfg.size, folder, model.labelled, channels, flip
+        return options.data, cfg.size, folder, model.labelled, *how.values()
 
 
 @dataclass(frozen=True)
@@ -100,16 +106,17 @@ class Study:
     rows: tuple[Row, ...]
     n: int | None = None
     draws: int | None = None
+    correlate: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Study":
         """The study in the file `path`. MiniganError, with the key, for what it cannot be told."""
         try:
-            content = tomllib.loads(text_of(path))
+            content = toml_of(text_of(path))
             return cls(path, **{"title": path.stem} | _checked(content))
         except FileNotFoundError:
             raise MiniganError(f"there is no study {path}") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, MiniganError) as error:
+        except (OSError, ValueError, MiniganError) as error:
             raise MiniganError(f"{path}: {error}") from error
 
     def evaluation(self) -> dict:
@@ -133,9 +140,11 @@ class Study:
 
 # Checking, from the whole to its parts
 
+COUNT = Annotated[int, Meta(ge=1)]
+WORDS = Annotated[list[str], Meta(min_length=1)]
 KINDS = {
-    **{"title": str, "seeds": list, "metrics": list, "n": int | None, "draws": int | None},
-    **{"base": dict, "rows": list},
+    **{"title": str, "seeds": list, "metrics": list[str], "n": COUNT, "draws": COUNT},
+    **{"base": dict, "rows": list[dict], "correlate": dict[str, WORDS]},
 }
 
 
@@ -150,22 +159,28 @@ def _checked(content: dict) -> dict:
         raise MiniganError(f"seeds: expected different whole numbers from 0 on, got {seeds}")
     for metric in content["metrics"]:
         if metric not in (known := {*METRICS, *OF_PAIRS}):
-            raise MiniganError(f"metrics: unknown metric {metric!r}; {did_you_mean(str(metric), known)}")
-    for key in ("n", "draws"):
-        if content.get(key, 1) < 1:
-            raise MiniganError(f"{key} must be at least 1, got {content[key]}")
+            raise MiniganError(f"metrics: unknown metric {metric!r}; {did_you_mean(metric, known)}")
+    for quantity in content.get("correlate", {}):
+        if quantity not in BETTER:
+            raise MiniganError(
+                f"correlate: {quantity!r} is not measured while training; {did_you_mean(quantity, BETTER)}"
+            )
     base = content.get("base", {})
     rows = [row for table in content["rows"] for row in _rows(base, table)]
     for a, b in itertools.combinations(rows, 2):
         if a.slug == b.slug:
             raise MiniganError(f"rows {a.name!r} and {b.name!r}: the names are too much alike")
+    if content.get("correlate") and (
+        blind := [row.name for row in rows if row.model and not row.settings.get("evaluate_every")]
+    ):
+        raise MiniganError(f"correlate: row {blind[0]!r} is not measured while training; set evaluate_every")
     fields = {key: value for key, value in content.items() if key != "base"}
     return fields | {"seeds": tuple(seeds), "metrics": tuple(content["metrics"]), "rows": tuple(rows)}
 
 
 def _rows(base, table):
     """The rows that one [[rows]] stands for: a list of values is a row for each."""
-    name = table.get("name") if isinstance(table, dict) else None
+    name = table.get("name")
     if not isinstance(name, str) or not re.search("[a-zA-Z0-9]", name):
         raise MiniganError("rows: each needs a name with letters")
     own = {key: value for key, value in table.items() if key != "name"}
@@ -201,8 +216,10 @@ def _model_row(name, settings):
 
 def _command_row(name, base, own):
     command = own.pop("command")
-    if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
-        raise MiniganError("command: expected a list of words")
+    try:
+        as_type(command, WORDS)
+    except Misfit:
+        raise MiniganError(f"command: expected a list of words, got {command!r}") from None
     named = {name for word in command for name in IN_BRACES.findall(word)}
     known = {**base, **own}
     for word in sorted(named - {*known, *FILLED_IN}):
@@ -230,6 +247,7 @@ def _check_kinds(settings, kinds):
     for key, value in settings.items():
         if key not in kinds:
             raise MiniganError(f"{key} is unknown; {did_you_mean(key, kinds)}")
-        if not is_a(value, kinds[key]):
-            kind = getattr(kinds[key], "__name__", str(kinds[key])).replace("typing.", "")
-            raise MiniganError(f"{key}: expected {kind}, got {value!r}")
+        try:
+            as_type(value, kinds[key])
+        except Misfit as misfit:
+            raise MiniganError(f"{key}: {misfit.wanted}, got {value!r}") from None

@@ -14,7 +14,6 @@ from statistics import fmean
 from minigan import __version__
 from minigan.environment import processor_name, processors
 from minigan.errors import MiniganError
-from minigan.training import Run
 from minigan.training.lock import locked
 from minigan_kernels.engines import requested_threads
 
@@ -131,7 +130,7 @@ class Worker:
         """The folder and the record, as a process may find them."""
         if self.job.row.command:
             self.job.folder.mkdir(exist_ok=True)
-        elif self.job.record() and not Run(self.job.folder, {}).checkpoint_steps():
+        elif self.job.record() and not self.job.checkpoints.steps():
             shutil.rmtree(self.job.folder, ignore_errors=True)  # killed before there was anything to keep
         self.job.note(
             row=self.job.row.name, seed=self.job.seed, training=self.job.row.training(), failed=False

@@ -37,10 +37,10 @@ class Bedside:
         look = self.doctor and self.doctor.note(metrics)
         if not look:
             return
-        self.run.log_diagnostics(look["step"], {k: v for k, v in look.items() if k != "step"})
+        self.run.records.diagnostics.add(look["step"], {k: v for k, v in look.items() if k != "step"})
         before, self.verdict = self.verdict, self.doctor.verdict()
         if self.verdict and _names(before) != _names(self.verdict):
-            self.run.save_verdict(self.verdict)
+            self.run.records.save_verdict(self.verdict)
             self.say(f"step {look['step']}: {sentence(self.verdict)}")
         self.stop(_names(self.verdict) - _names(before))
 
@@ -49,7 +49,7 @@ class Bedside:
             if STOPS[name] in begun:
                 self.run.stopped_on = STOPS[name]
                 since = self.doubtful_from()
-                good = [step for step in self.run.checkpoint_steps() if step < since]
+                good = [step for step in self.run.checkpoints.steps() if step < since]
                 last = "there is no checkpoint from before that"
                 if good:
                     origin = shlex.quote(f"{self.run.path}:{good[-1]}")
@@ -74,21 +74,21 @@ class Bedside:
     def leave(self):
         """At the end of the run."""
         if self.doctor:
-            self.run.save_verdict(self.verdict and {**self.verdict, "step": self.session.step})
+            self.run.records.save_verdict(self.verdict and {**self.verdict, "step": self.session.step})
             if self.verdict:
                 self.say(f"The doctor's verdict: {sentence(self.verdict)}")
 
     def lost(self, step: int, why: str):
         """At `step` the loss or the weights were not finite, and the run ends by that."""
         if self.doctor:
-            self.run.save_verdict(diverged(step, why))
+            self.run.records.save_verdict(diverged(step, why))
 
 
 def past(run: Run, step: int) -> tuple[list[dict], list[dict]]:
     """(looks, metrics) of the run up to `step`; without lines that were damaged."""
     looks, metrics = (
-        alike([record for record in records if record["step"] <= step])
-        for records in (run.diagnostics(), run.metrics())
+        alike([record for record in lines.read() if record["step"] <= step])
+        for lines in (run.records.diagnostics, run.records.metrics)
     )
     return looks, metrics
 

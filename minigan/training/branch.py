@@ -7,7 +7,6 @@ from pathlib import Path
 from minigan.errors import MiniganError
 from minigan.files import sync_folder, write_atomically
 
-from .records import lines_up_to
 from .run import Run, unused
 
 
@@ -28,16 +27,16 @@ def branch(origin: Path, step: int | None = None, out: Path | None = None) -> Ru
     aside = folder.with_name(f"{folder.name}.unfinished")
     try:
         shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
-        for inner in (run.checkpoints, run.samples):
+        for inner in (run.checkpoints.folder, run.sheets.folder):
             (aside / inner.name).mkdir(parents=True)
         for path in (checkpoint.path, checkpoint.path.with_suffix(".json")):
-            write_atomically(aside / run.checkpoints.name / path.name, path.read_bytes())
-        for path in run.samples.glob("*"):
-            if path.name == "real.png" or path in run.samples_up_to(step):
-                shutil.copy2(path, aside / run.samples.name)
-        for file in run.records:
-            if file.exists():
-                write_atomically(aside / file.name, lines_up_to(file, step))
+            write_atomically(aside / run.checkpoints.folder.name / path.name, path.read_bytes())
+        for path in (run.sheets.real, *run.sheets.up_to(step)):
+            if path.exists():
+                shutil.copy2(path, aside / run.sheets.folder.name)
+        for lines in run.records.lines:
+            if lines.path.exists():
+                write_atomically(aside / lines.path.name, lines.up_to(step))
         write_atomically(aside / "config.toml", (run.path / "config.toml").read_bytes())
         os.replace(aside, folder)
         sync_folder(folder.parent)

@@ -1,28 +1,37 @@
 """config.toml of a run folder: the model, the data, every setting."""
 
 import re
-import tomllib
 import typing
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TypedDict
 
 import tomli_w
 
 from minigan import __version__
+from minigan.contents import Misfit, as_type, toml_of
 from minigan.data import Fields
-from minigan.errors import MiniganError
+from minigan.errors import MiniganError, did_you_mean
 from minigan.files import bytes_of, text_of, write_atomically
 
 from . import former
 from .options import Options
 
-SECTIONS = {"model": str, "fields": dict, "run": dict, "hyperparameters": dict}
-DECISIVE = "seed", "ema", "flip"  # options that, like hyper-parameters, decide the bits
+DECISIVE = "seed", "ema", "flip", "samples"  # options that, like hyper-parameters, decide the bits
+
+
+class Sections(TypedDict):
+    """What config.toml holds, beside the version that wrote it."""
+
+    model: str
+    fields: dict[str, dict]
+    run: dict
+    hyperparameters: dict
 
 
 def new_config(model: str, options: Options, cfg, fields: Fields) -> dict:
     """The content of config.toml; cfg: the `Config` of the model, fields: of the data. MiniganError for the
-    name of a folder that UTF-8 has no text for."""
+    name of a folder that UTF-8 has no text for, and for hyper-parameters that could not be read back."""
     config = {
         "minigan": __version__,
         "model": model,
@@ -31,6 +40,10 @@ def new_config(model: str, options: Options, cfg, fields: Fields) -> dict:
         "hyperparameters": _as_toml(cfg),
     }
     _encoded(config)
+    try:
+        settings_of(type(cfg), config["hyperparameters"], Path("config.toml"))
+    except TypeError as error:
+        raise MiniganError(f"{model}: its Config could not be read back from config.toml: {error}") from error
     return config
 
 
@@ -39,21 +52,23 @@ def read_config(folder: Path) -> dict:
     a newer minigan."""
     file = folder / "config.toml"
     try:
-        config = tomllib.loads(text_of(file))
+        config = toml_of(text_of(file))
     except (FileNotFoundError, NotADirectoryError):
         raise MiniganError(f"{folder} is not a run folder: it has no config.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (OSError, ValueError) as error:
         raise MiniganError(f"{file} cannot be read: {error}") from error
     config, made_by = former.config(config), config.get("minigan", "")
     if _version(made_by) > _version(__version__):
         raise MiniganError(
             f"{folder} was made by minigan {made_by}; this is {__version__}, which may not understand it"
         )
-    for name, kind in SECTIONS.items():
-        if name not in config:
-            raise MiniganError(f"{file} cannot be read: it has no {name}")
-        if not isinstance(config[name], kind):
-            raise MiniganError(f"{file}: {name} is not a {kind.__name__}")
+    try:
+        as_type(config, Sections)
+        Fields.from_dict(config["fields"])
+    except Misfit as misfit:
+        raise MiniganError(f"{file} cannot be read: it {misfit}") from None
+    except (MiniganError, TypeError, ValueError) as error:
+        raise MiniganError(f"{file} cannot be read: {error}") from error
     return config
 
 
@@ -77,12 +92,15 @@ def settings_of(kind, values: dict, file: Path):
 
     None is not written, so what may be None and is not there is None, whatever the default is by now.
     """
-    hints = typing.get_type_hints(kind)
+    hints, given = typing.get_type_hints(kind), {}
     for name, value in values.items():
-        if name not in hints or not is_a(value, hints[name]):
-            raise MiniganError(f"{file}: {name} = {value!r} does not fit")
+        if name not in hints:
+            raise MiniganError(f"{file}: {name} = {value!r} does not fit; {did_you_mean(name, hints)}")
+        try:
+            given[name] = as_type(value, hints[name])
+        except Misfit as misfit:
+            raise MiniganError(f"{file}: {name} = {value!r} does not fit; {misfit.wanted}") from None
     absent = {f.name: None for f in fields(kind) if f.init and type(None) in typing.get_args(hints[f.name])}
-    given = {k: Path(v) if Path in typing.get_args(hints[k]) else v for k, v in values.items()}
     return kind(**absent | given)
 
 
@@ -97,15 +115,6 @@ def decisive(config: dict) -> dict:
         **{name: options.get(name, getattr(Options, name)) for name in DECISIVE},
         **hyperparameters,
     }
-
-
-def is_a(value, hint) -> bool:
-    """Whether a value read from TOML is one of the type `hint`."""
-    if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint)
-    if typing.get_args(hint):
-        return any(is_a(value, part) for part in typing.get_args(hint))
-    return type(value) in {float: (float, int), Path: (str,)}.get(hint, (hint,))
 
 
 def _as_toml(dataclass):

@@ -8,16 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from minigan import __version__
-from minigan.autograd import no_grad
 from minigan.errors import MiniganError, writing
 from minigan.files import read_npz, write_atomically
-from minigan.gans.model import in_evaluation, networks
-from minigan.metrics import EvaluationData, counts_of, evaluate, evaluate_pairs, metrics_for, names_for
+from minigan.metrics import (
+    EvaluationData,
+    counts_of,
+    evaluate,
+    evaluate_pairs,
+    metrics_for,
+    names_for,
+    rehearse,
+)
+from minigan.metrics.measures import without_classifier
 from minigan.random import Generator
 
+from .fitting import check_fields
 from .keep import QUICK
 from .run import Run
-from .sampler import Sampler
+from .sampler import CHUNK, Sampler
 
 
 def evaluate_run(
@@ -36,37 +44,41 @@ def evaluate_run(
         "data": options.data,
     }
     if sampler.model.makes:
-        result = _of_pairs(sampler, options.dataset(sampler.cfg.size), say, **how)
-        return _written(run.path / "evaluation.json", result, facts, how)
+        result = _of_pairs(sampler, run.dataset(), say, **how)
+        return _written(run.evaluation_path, result, facts, how)
     data = _data_of(sampler, replace(options, data_dir=data_dir or options.data_dir), say)
-    run.check_fields(data.train.fields)
+    check_fields(run, data.train.fields)
     result = evaluate(_drawer(sampler, data), data, say=say, **how)
-    result["metrics"] |= _own_numbers(sampler, how.get("seed", 0))
-    return _written(run.path / "evaluation.json", result, facts, how)
+    result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), data)
+    return _written(run.evaluation_path, result, facts, how)
 
 
 def _of_pairs(sampler, train, say, **how):
     """The samples of a model beside what they are to be. train: the data that it learns from."""
-    (name, truth), *_ = sampler.model.makes.items()
-
-    def draw(n, seed):
-        inputs = sampler.inputs(n, Generator(seed))
-        return inputs["x"], sampler.make(inputs)[name], inputs[truth]
-
-    result = evaluate_pairs(draw, train, sampler.data(), say=say, **how)
+    result = evaluate_pairs(partial(_pairs, sampler), train, sampler.data(), say=say, **how)
     result["metrics"] |= _own_numbers(sampler, how.get("seed", 0))
     return result
 
 
-def _own_numbers(sampler, seed):
-    """What the model's `numbers` say of the held-out data, as rows of an evaluation."""
+def _pairs(sampler, n, seed):
+    """(inputs, samples, truths)."""
+    (name, truth), *_ = sampler.model.makes.items()
+    inputs = sampler.inputs(n, Generator(seed))
+    return inputs["x"], sampler.make(inputs)[name], inputs[truth]
+
+
+def _own_numbers(sampler, seed, compared=None):
+    """What the model's `numbers` say of the held-out data, as rows of an evaluation. They get a `rng` that
+    draws where the networks lie. compared: the EvaluationData, whose classifier they may ask for."""
     if not sampler.model.has("numbers"):
         return {}
-    data = sampler.data()
-    given = {"data": data, "rng": Generator(seed), "cfg": sampler.cfg}
-    with no_grad(), sampler.device.active(), in_evaluation(networks(sampler.parts)):
-        found = sampler.model.call("numbers", **sampler.parts, **given)
-    return {k: {"value": v, "error": None, "floor": None, "n": len(data)} for k, v in found.items()}
+    given = {"data": sampler.data()}
+    if "classifier" in sampler.model.names("numbers"):
+        known = compared is not None and without_classifier(compared) is None
+        given["classifier"] = compared.classifier if known else None
+    found = sampler.call("numbers", seed, **given)
+    pairs = {name: v if isinstance(v, tuple) else (v, len(given["data"])) for name, v in found.items()}
+    return {name: {"value": v, "error": None, "floor": None, "n": n} for name, (v, n) in pairs.items()}
 
 
 def evaluate_archive(
@@ -87,7 +99,7 @@ def evaluate_archive(
     if name is None:
         raise MiniganError(f"say with --data what the samples in {path} are to be compared with")
     archive = Archive(path, how.get("seed", 0))
-    data = EvaluationData.load(name, size, data_dir, archive.labels is not None, channels, flip, say)
+    data = EvaluationData.load(name, size, data_dir, archive.labels is not None, channels, flip, say=say)
     shape = archive.samples.shape[1:]
     if shape != data.train.shape:
         raise MiniganError(
@@ -103,13 +115,15 @@ def evaluate_archive(
 def _data_of(sampler, options, say):
     """What the samples of a run are compared with: the data that it learns from."""
     what, size, folder = options.data, sampler.cfg.size, options.data_dir
-    return EvaluationData.load(what, size, folder, sampler.conditional, options.channels, options.flip, say)
+    how = options.channels, options.flip, options.samples
+    return EvaluationData.load(what, size, folder, sampler.conditional, *how, say)
 
 
 class Examiner:
     """The quick metrics of a model in training: one draw, always of the same noise and the same real data.
 
-    n: samples. MiniganError if there are no such metrics of the data, n is too few for one of them, or
+    n: samples. rehearse(): what an evaluation computes, for a dry call, that changes nothing.
+    MiniganError if there are no such metrics of the data, n is too few for one of them, or
     checkpoints are to be kept by one that is not among them.
     """
 
@@ -119,6 +133,7 @@ class Examiner:
         if sampler.model.makes:
             names = [name for name in names_for(session.dataset) if name in QUICK]
             self.measure = partial(_of_pairs, sampler, session.dataset, names=names, n=n, **how)
+            self.rehearse = partial(_pairs, sampler, min(n, CHUNK), 0)
         else:
             data = _data_of(sampler, options, say)
             names = [name for name in metrics_for(data) if name in QUICK]
@@ -127,7 +142,9 @@ class Examiner:
                     f"nothing can be measured while training on {options.data}: it has no labels"
                 )
             counts_of(names, data, n)
-            self.measure = partial(evaluate, _drawer(sampler, data), data, names, n, floors=False, **how)
+            drawer = _drawer(sampler, data)
+            self.measure = partial(evaluate, drawer, data, names, n, floors=False, **how)
+            self.rehearse = partial(rehearse, drawer, data, names, n, CHUNK)
         keep = options.kept()
         measured = [quantity for name in names for quantity in QUICK[name]]
         if keep and keep.best and keep.best not in measured:
@@ -195,7 +212,7 @@ class Archive:
 
 
 def _written(path, result, facts, how):
-    settings = {key: how.get(key) for key in ("n", "draws", "seed")}
+    settings = {key: how.get(key) for key in ("n", "seed")}
     content = {"minigan": __version__, **facts, **settings, **result}
     with writing(path):
         write_atomically(path, json.dumps(content, indent=1).encode())

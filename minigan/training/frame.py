@@ -5,7 +5,7 @@ import numpy as np
 from minigan import functional as F
 from minigan.autograd import Tensor, grad, no_grad
 from minigan.gans.model import in_evaluation, networks
-from minigan.gans.settings import packs_of
+from minigan.gans.settings import judges_each_alone, packs_of
 
 from .session import Session
 
@@ -27,7 +27,7 @@ def frame(session: Session) -> dict[str, np.ndarray]:
              real, a critic's number; the mean over labels, if it takes any, and over company, if it judges
              packs
     arrows   (ARROWS, 4), generated points and the gradient of its logit, or number, there; these two are not
-             there for a model without `judge`
+             there for a model without `judge`, or with one that judges a batch as a whole
     grids    (classes or 1, LINES or FEW, the same, 2), where G takes a grid of noise, the second of its
              numbers to be the row; for noise of one number (…, 1, …, 2). Not there for noise of more.
     """
@@ -35,7 +35,7 @@ def frame(session: Session) -> dict[str, np.ndarray]:
     real, *_ = session.real.values()
     extent = 1.5 * float(np.abs(real).max(initial=0)) or 1.0
     found = {}
-    if session.model.has("judge"):
+    if session.model.has("judge") and judges_each_alone(session.cfg):
         with session.device.active(), in_evaluation(networks(session.parts)):
             found = {"surface": _surface(session, extent), "arrows": _arrows(session, points[:ARROWS])}
     grids = _grids(session.sampler, session.fixed)
@@ -55,15 +55,14 @@ def _surface(session, extent):
     sampler, critic = session.sampler, session.model.is_critic(session.cfg)
     said = []
     with no_grad():
-        for label in range(sampler.classes) if sampler.conditional else (None,):
+        for label in range(sampler.classes) if session.model.tells_labels else (None,):
             for logits in _judged(session, Tensor(places, device=session.device), label):
                 said.append((logits if critic else F.sigmoid(logits)).numpy())
     return np.mean(said, axis=0).reshape(SIDE, SIDE)
 
 
 def _arrows(session, points):
-    sampler = session.sampler
-    labels = session.fixed["labels"][: len(points)] if sampler.conditional else None
+    labels = session.fixed["labels"][: len(points)] if session.model.tells_labels else None
     x = Tensor(points, device=session.device).requires_grad_()
     total = sum(logits.sum() for logits in _judged(session, x, labels))
     (slope,) = grad(total, x)
@@ -73,7 +72,7 @@ def _arrows(session, points):
 def _judged(session, x, labels):
     """What D says of points x (N, 2), logits or a critic's numbers (N, 1); once, or once a draw of company.
 
-    labels: of a conditional model, one for all or (N,).
+    labels: of a judge that is told them, one for all or (N,).
     """
     pack, dataset = packs_of(session.cfg), session.dataset
     for draw in range(COMPANY if pack > 1 else 1):

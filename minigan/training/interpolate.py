@@ -3,17 +3,19 @@
 import numpy as np
 
 from minigan.errors import MiniganError
+from minigan.gans.parts.latent import lerp, slerp
 from minigan.random import Generator
 
 from .sampler import Sampler
 
 
 def interpolate(
-    sampler: Sampler, n: int, steps: int, seed: int = 0, kind: str = "spherical", labels=None
+    sampler: Sampler, n: int, steps: int, seed: int = 0, kind: str | None = None, labels=None
 ) -> np.ndarray:
     """n walks of `steps` samples each, both ends among them: float32 (n, steps, *shape).
 
-    kind: "spherical" (`slerp`) or "linear", between two noise vectors; between classes it is always linear.
+    kind: "spherical" (`slerp`) or "linear", between two noise vectors. By default spherical; where the model
+        has a code, straight from that of the one to that of the other. Between classes it is always linear.
     labels: of a conditional model, the classes to walk through in this order, with the noise standing
         still. Of a single one, or without any, walks are in the noise, and each keeps its class: that one,
         or the first walk the first class, and so on.
@@ -28,35 +30,18 @@ def interpolate(
         raise MiniganError(
             f"{sampler.model.name} makes its samples from no noise z that could be walked through"
         )
-    start, end = ends["z"][:n, None], ends["z"][n:, None]
     if labels is None or len(labels) == 1:
-        z = {"spherical": slerp, "linear": lerp}[kind](start, end, t[:, None])
-        rest = {name: np.repeat(a[:n], steps, axis=0) for name, a in ends.items() if name != "z"}
+        ((name, both),) = (sampler.code(ends) if kind is None else {"z": ends["z"]}).items()
+        way = lerp if kind == "linear" or name == "code" else slerp
+        walked = way(both[:n, None], both[n:, None], t[:, None])
+        rest = {other: np.repeat(a[:n], steps, axis=0) for other, a in ends.items() if other != "z"}
     else:
         corners = sampler.inputs(len(labels), Generator(seed), label=labels)["labels"]
         weights = path(np.eye(sampler.classes, dtype=np.float32)[corners], t)
-        z, rest = np.repeat(start, steps, axis=1), {"labels": np.tile(weights, (n, 1))}
-    made, *_ = sampler.make({"z": z.reshape(n * steps, -1), **rest}).values()
+        name, walked = "z", np.repeat(ends["z"][:n, None], steps, axis=1)
+        rest = {"labels": np.tile(weights, (n, 1))}
+    made, *_ = sampler.make({name: walked.reshape(n * steps, -1), **rest}).values()
     return made.reshape(n, steps, *made.shape[1:])
-
-
-def lerp(a, b, t):
-    """(1 - t) a + t b."""
-    return (1 - t) * a + t * b
-
-
-def slerp(a, b, t):
-    """The walk from a to b, vectors along the last axis, along a great circle.
-
-    The length of normal noise hardly varies; this keeps it, where a straight line would cut short.
-    White, "Sampling generative networks", 2016, section 2.
-    """
-    lengths = (np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b))
-    cosine = (a * b).sum(-1, keepdims=True) / np.prod(list(lengths), axis=0)
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    sine = np.sin(angle)
-    arc = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.where(sine > 1e-3, sine, 1)
-    return np.where(sine > 1e-3, arc, lerp(a, b, t))  # between parallel vectors no circle is the one
 
 
 def path(corners, t):

@@ -28,6 +28,9 @@ class Options:
     """Make the images of a folder grey, 1, or colour, 3; by default grey if all of them are."""
     flip: bool = False
     """Mirror images, left to right, each half of the time, at random. Evaluations compare with such, too."""
+    samples: int | None = None
+    """Learn from so many samples of the data alone, taken at equal distances; by default from all. What is
+    held out stays the same."""
     device: str = "auto"
     """Where to train: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one."""
     seed: int = 0
@@ -72,13 +75,16 @@ class Options:
         """These options of a run of `model`: with the data that it comes with, if there are no others."""
         return self if self.data else replace(self, data=model.data)
 
-    def dataset(self, size: int | None = None, split: str = "train") -> Dataset:
-        """What to learn, at `size` pixels, or its other split. MiniganError: see `minigan.data.load`."""
-        return load(self.data, size, self.data_dir, split, self.channels, self.flip)
+    def dataset(self, size: int | None = None) -> Dataset:
+        """What to learn, at `size` pixels. MiniganError: see `minigan.data.load`."""
+        how = self.channels, self.flip, self.samples
+        return load(self.data, size, self.data_dir, "train", *how)
 
     def held_out(self, size: int | None = None) -> Dataset:
-        """The test split of the data, at `size` pixels; all data where there is none."""
-        return self.dataset(size, "test" if has_test(self.data) else "train")
+        """The test split of the data, at `size` pixels; all data where there is none. MiniganError: see
+        `minigan.data.load`."""
+        split = "test" if has_test(self.data) else "train"
+        return load(self.data, size, self.data_dir, split, self.channels, self.flip)
 
     def data_for(self, model: Model, cfg) -> tuple[Dataset, Settings]:
         """The data at the size to train `model` at, and `cfg` with what the data decides written into it.
@@ -97,7 +103,8 @@ class Options:
 
     def __post_init__(self):
         require(self, "seed", below=2**64)
-        require(self, "sample_every", "checkpoint_every", "evaluate_every", "evaluate_n", at_least=1)
+        counts = "samples", "sample_every", "checkpoint_every", "evaluate_every", "evaluate_n"
+        require(self, *counts, at_least=1)
         require(self, "ema", below=1)
         require(self, "diagnose_every")
         if (keep := self.kept()) and keep.best and not self.evaluate_every:

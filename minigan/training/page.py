@@ -4,14 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.autograd import Tensor, no_grad
+from minigan.autograd import Tensor
 from minigan.data import Dataset
 from minigan.data.batches import mirror
 from minigan.errors import MiniganError
 from minigan.files import write_atomically
-from minigan.gans.model import in_evaluation, networks
 from minigan.metrics.distances import nearest_in
-from minigan.random import Generator
 from minigan.report.page import Exhibits, Facts, comparison, page
 
 from .interpolate import interpolate
@@ -56,7 +54,7 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
     """What the newest checkpoint of `run` makes, and the data it learned from; what is missing is told."""
     shown, sampler = Exhibits(), None
     try:
-        dataset = _dataset(run) if dataset is None else dataset
+        dataset = run.dataset() if dataset is None else dataset
     except MiniganError as error:
         shown.missing.append(f"The training data cannot be read: {error}.")
     if not images:
@@ -71,7 +69,7 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
         _exhibit(run, sampler, shown)
     if sampler.from_data:  # there is no noise to walk through, and what is near is meant to be
         return shown
-    shown.walks = interpolate(sampler, WALKS, STEPS)
+    shown.walks, shown.in_code = interpolate(sampler, WALKS, STEPS), sampler.model.has("code")
     if sampler.conditional:
         labels = list(range(min(sampler.classes, CLASSES)))
         shown.labelled = interpolate(sampler, WALKS, 2 * len(labels) - 1, labels=labels)
@@ -96,15 +94,7 @@ def _exhibit(run, sampler, shown):
     except MiniganError as error:
         shown.missing.append(f"The model's own pictures need the data: {error}.")
         return
-    given = {"data": data, "rng": Generator(1), "cfg": sampler.cfg, "show": show}
-    with no_grad(), sampler.device.active(), in_evaluation(networks(sampler.parts)):
-        sampler.model.call("pictures", **sampler.parts, **given)
-
-
-def _dataset(run):
-    dataset = run.options().dataset(run.hyperparameters().size)
-    run.check_fields(dataset.fields)
-    return dataset
+    sampler.call("pictures", 1, data=data, show=show)
 
 
 def _between_real(dataset):

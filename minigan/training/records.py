@@ -1,25 +1,112 @@
-"""Files of JSON lines, a record a step: {"step": 1, "d_loss": 0.7, ...}.
-
-A line that cannot be read, such as the last one of a killed process or one that the disk has spoilt, is
-passed over, and the others stand.
-"""
+"""What a run writes down as it goes: files of JSON lines, a record a step, and the doctor's verdict."""
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, TypedDict
 
-from minigan.files import write_atomically
+from msgspec import Meta
+
+from minigan.contents import Misfit, as_type, json_of
+from minigan.diagnostics.verdict import Verdict
+from minigan.files import sync_file, write_atomically
+
+from . import former
 
 
-def add_record(path: Path, step: int, record: dict):
-    """Add a line to the file. OSError if the disk does not take it."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step, **record}) + "\n")
+class Records:
+    """Those of the run in `folder`.
+
+    metrics: metrics.jsonl. evaluations: evaluations.jsonl. diagnostics: diagnostics.jsonl. lines: all three.
+    """
+
+    def __init__(self, folder: Path):
+        self.metrics = Lines(folder / "metrics.jsonl")
+        self.evaluations = Lines(folder / "evaluations.jsonl")
+        self.diagnostics = Lines(folder / "diagnostics.jsonl", former.look)
+        self.lines = self.metrics, self.evaluations, self.diagnostics
+        self.verdict_path = folder / "verdict.json"
+
+    def forget_after(self, step: int):
+        """Drop the lines of later steps: those that a resumed run makes again."""
+        for lines in self.lines:
+            lines.cut_after(step)
+
+    def sync(self):
+        """Bring all lines to disk: then those up to a checkpoint outlast a power cut if it does."""
+        for lines in self.lines:
+            if lines.path.exists():
+                sync_file(lines.path)
+
+    def save_verdict(self, verdict: dict | None):
+        """Write verdict.json; remove it where there is no verdict."""
+        if verdict is None:
+            self.verdict_path.unlink(missing_ok=True)
+        else:
+            write_atomically(self.verdict_path, json.dumps(verdict, indent=1).encode())
+
+    def verdict(self) -> dict | None:
+        """What verdict.json says; None where there is none, or it cannot be read."""
+        try:
+            as_type(content := json_of(self.verdict_path.read_bytes()), Verdict)
+        except (OSError, ValueError, Misfit):
+            return None
+        return content
 
 
-def read_records(path: Path, start: int = 0) -> list[dict]:
-    """The records of a file from byte `start` on, none if there is no file."""
-    return [record for _, record in _lines(path, start) if record is not None]
+class Lines:
+    """A file of JSON lines, a record a step: {"step": 1, "d_loss": 0.7, ...}.
+
+    A line that cannot be read, such as the last one of a killed process or one that the disk has spoilt, is
+    passed over, and the others stand. now: makes of a record, which an earlier version may have written, one
+    as this version writes it.
+    """
+
+    def __init__(self, path: Path, now: Callable[[dict], dict] = lambda record: record):
+        self.path, self.now = path, now
+
+    def add(self, step: int, record: dict):
+        """Add a line. OSError if the disk does not take it."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **record}) + "\n")
+
+    def read(self, start: int = 0) -> list[dict]:
+        """The records from byte `start` on, none if there is no file."""
+        return [self.now(record) for _, record in self._lines(start) if record is not None]
+
+    def up_to(self, step: int) -> bytes:
+        """The lines that are of no later step, as they are; without those that cannot be read."""
+        whole = ((line, record) for line, record in self._lines() if record is not None)
+        return b"".join(line for line, record in whole if record["step"] <= step)
+
+    def cut_after(self, step: int):
+        """Take the lines of later steps out of the file, if there is one, and those that cannot be read."""
+        if self.path.exists():
+            write_atomically(self.path, self.up_to(step))
+
+    def _lines(self, start=0):
+        """Each line with its record, None if it is none."""
+        if not self.path.exists():
+            return []
+        with open(self.path, "rb") as file:
+            file.seek(start)
+            lines = file.read().split(b"\n")
+        return [(line + b"\n", _record(line)) for line in lines if line]
+
+
+class OfAStep(TypedDict):
+    """What all records hold."""
+
+    step: Annotated[int, Meta(ge=0, lt=2**53)]
+
+
+def _record(line):
+    try:
+        as_type(record := json_of(line), OfAStep)
+    except (ValueError, Misfit):
+        return None
+    return record
 
 
 def alike(records: list[dict]) -> list[dict]:
@@ -36,36 +123,6 @@ def alike(records: list[dict]) -> list[dict]:
         for record, form in zip(records, forms, strict=True)
         if all(of == usual[name] != "nothing" for name, of in form.items())
     ]
-
-
-def lines_up_to(path: Path, step: int) -> bytes:
-    """The lines of the file that are of no later step, as they are; without those that cannot be read."""
-    return b"".join(line for line, record in _lines(path) if record is not None and record["step"] <= step)
-
-
-def cut_after(path: Path, step: int):
-    """Take the lines of later steps out of the file, if there is one, and those that cannot be read."""
-    if path.exists():
-        write_atomically(path, lines_up_to(path, step))
-
-
-def _lines(path, start=0):
-    """Each line with its record, None if it is none."""
-    if not path.exists():
-        return []
-    with open(path, "rb") as file:
-        file.seek(start)
-        lines = file.read().split(b"\n")
-    return [(line + b"\n", _record(line)) for line in lines if line]
-
-
-def _record(line):
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    whole = isinstance(record, dict) and type(record.get("step")) is int and 0 <= record["step"] < 2**53
-    return record if whole else None
 
 
 def _forms(value, name=""):

@@ -18,9 +18,10 @@ from minigan.gans import Model, model_named
 from minigan_kernels import compile_ahead
 
 from .bedside import Bedside
-from .checkpoint import Checkpoint, save_checkpoint
+from .checkpoint import save_checkpoint
 from .config import decisive
 from .evaluation import Examiner
+from .fitting import Checkpoint, check_fields
 from .frame import frame
 from .options import Options
 from .page import write_page
@@ -46,10 +47,10 @@ def train(
     examiner = _examiner(session, console)  # which may refuse, before there is a folder
     run = Run.create(out, session.model, options, session.cfg, session.fields)
     with run.alone():
-        _compile_ahead(session, console)
+        _compile_ahead(session, examiner, console)
         runner = Runner(run, session, console, examiner)
         columns = session.sampler.columns()
-        runner.write(report.save_shown, run.samples / "real.png", session.real, None, columns)
+        runner.write(report.save_shown, run.sheets.real, session.real, None, columns)
         runner.sample()
         runner.go()
     return run
@@ -78,7 +79,7 @@ def _resumed(run, steps, device, console):
         run.config["hyperparameters"]["steps"] = steps
     run.config["run"]["device"] = _place_to_resume(run, device)
     session = Session(run.config["model"], run.options(), run.hyperparameters())
-    run.check_fields(session.fields)
+    check_fields(run, session.fields)
     if run.saved_nothing_yet():
         _speaker(console)(f"{run.path} had no checkpoint yet: it begins anew, to the same bits")
     else:
@@ -87,14 +88,15 @@ def _resumed(run, steps, device, console):
         raise MiniganError(
             f"{run.path} has taken {session.step} steps already, more than {session.cfg.steps}"
         )
-    _compile_ahead(session, console)
-    runner = Runner(run, session, console, _examiner(session, console))
+    examiner = _examiner(session, console)
+    _compile_ahead(session, examiner, console)
+    runner = Runner(run, session, console, examiner)
     runner.write(run.clear)
     if steps is not None or device is not None:
         runner.write(run.save_config)  # now that the run is known to go on
     runner.write(run.forget_after, session.step)
-    if not run.sample_paths():
-        runner.write(run.samples.mkdir, 0o777, True, True)
+    if not run.sheets.paths():
+        runner.write(run.sheets.folder.mkdir, 0o777, True, True)
         runner.sample()
     return runner
 
@@ -138,7 +140,7 @@ class Runner:
             while self.session.step < self.total and not stop.is_set():
                 metrics = self.one_step()
                 step = self.session.step
-                self.write(self.run.log, step, metrics)
+                self.write(self.run.records.metrics.add, step, metrics)
                 self.write(self.bedside.note, metrics)
                 bar.update(step, metrics, self.bedside.name())
                 if step % self.sample_every == 0 or step == self.total:
@@ -153,7 +155,7 @@ class Runner:
         self.write(self.bedside.leave)
         if not self.saved or self.saved < self.session.step:
             self.save()
-        self.write(report.save_losses, self.run.losses, alike(self.run.metrics()))
+        self.write(report.save_losses, self.run.losses, alike(self.run.records.metrics.read()))
         self.film()
         self.page()
         self.tell()
@@ -176,27 +178,29 @@ class Runner:
         )
 
     def sample(self):
-        path, session = self.run.sample_path(self.session.step), self.session
+        path, session = self.run.sheets.path(self.session.step), self.session
         real = next(iter(session.real.values()))
         self.write(report.save_shown, path, session.shown(), real, session.sampler.columns())
         if len(session.shape) == 1:
-            self.write(partial(write_npz, self.run.frame_path(session.step), **frame(session)))
+            self.write(partial(write_npz, self.run.sheets.frame(session.step), **frame(session)))
 
     def evaluate(self):
         self.finite_arrays()  # samples that are not numbers would be refused, and say less
         found = self.examiner.evaluate()
-        self.write(self.run.log_evaluation, self.session.step, found)
+        self.write(self.run.records.evaluations.add, self.session.step, found)
         values = (f"{name} {'∞' if value is None else f'{value:.4g}'}" for name, value in found.items())
         self.say(f"step {self.session.step}: {'  '.join(values)}")
 
     def save(self):
-        path, arrays = self.run.checkpoint_path(self.session.step), self.finite_arrays()
+        path, arrays = self.run.checkpoints.path(self.session.step), self.finite_arrays()
         now = (self.session.step, decisive(self.run.config), arrays, self.session.state())
-        self.write(self.run.sync)
+        self.write(self.run.records.sync)
         self.write(save_checkpoint, path, Checkpoint(self.session.model.name, *now))
         self.saved = self.session.step
         if keep := self.session.options.kept():
-            self.write(self.run.prune, keep, self.saved, self.bedside.doubtful_from())
+            evaluations = alike(self.run.records.evaluations.read())
+            doubtful = self.bedside.doubtful_from()
+            self.write(self.run.checkpoints.prune, keep, self.saved, evaluations, doubtful)
 
     def finite_arrays(self):
         """All weights and optimiser states, on the CPU; the run ends here if one of them is not finite."""
@@ -221,7 +225,7 @@ class Runner:
         return f"The checkpoint of step {self.saved} is good; go on with {self.run.resume_command()}"
 
     def film(self):
-        pictures, damaged = report.readable(self.run.sample_paths())
+        pictures, damaged = report.readable(self.run.sheets.paths())
         for path in damaged:
             self.say(f"{path} is damaged, and left out of the film")
         if pictures:
@@ -240,11 +244,11 @@ class Runner:
         sample = f"minigan sample {shlex.quote(str(self.run.path))}"
         lines = [
             f"{'Done' if done else 'Stopped'} after {self.session.step} steps.",
-            f"  samples     {self.run.sample_paths()[-1]}",
+            f"  samples     {self.run.sheets.paths()[-1]}",
             f"  film        {self.run.gif}",
             f"  losses      {self.run.losses}",
             f"  page        {self.run.page}",
-            f"  checkpoint  {self.run.checkpoint_path(self.saved)}",
+            f"  checkpoint  {self.run.checkpoints.path(self.saved)}",
         ]
         if done:
             lines.append(f"More samples: {sample}")
@@ -253,11 +257,19 @@ class Runner:
         self.say("\n".join(lines))
 
 
-def _compile_ahead(session, console):
-    """The first run of all waits for the compiler: at once, for all kernels, on all processors."""
-    if session.device.kind == "cpu":
+def _compile_ahead(session, examiner, console):
+    """The first run of all waits for the compiler: at once, for all kernels, on all processors. On a GPU only
+    evaluations have any to wait for."""
+
+    def rehearse():
+        if examiner:
+            examiner.rehearse()
+        if session.device.kind == "cpu":
+            session.rehearse()
+
+    if examiner or session.device.kind == "cpu":
         with show_compiling(console) as report:
-            compile_ahead(session.rehearse, report)
+            compile_ahead(rehearse, report)
 
 
 @contextlib.contextmanager

@@ -11,13 +11,12 @@ from minigan.autograd import Tensor, no_grad
 from minigan.backend import device, to_numpy
 from minigan.data import Dataset, Fields
 from minigan.data.pictures import read_picture
-from minigan.errors import MiniganError
 from minigan.gans import Model
 from minigan.gans.model import in_evaluation, networks
 from minigan.gans.settings import LabelledSettings
 from minigan.random import Generator
 
-from .checkpoint import misfits, part
+from .fitting import check_part
 from .run import Run
 
 CHUNK = 500  # samples made at once
@@ -63,10 +62,9 @@ class Sampler:
         model, cfg, fields = run.model(), run.hyperparameters(), run.fields()
         parts = model.parts(cfg, fields, Generator(0))
         for name, network in networks(parts).items():
-            averaged = average and part(checkpoint.arrays, f"average.{name}")
-            weights = averaged or part(checkpoint.arrays, name)
-            if problems := misfits(network, weights):
-                raise MiniganError(f"{checkpoint.path} does not fit this run: {name}.{problems[0]}")
+            averaged = average and checkpoint.arrays_of(f"average.{name}")
+            weights = averaged or checkpoint.arrays_of(name)
+            check_part(checkpoint, name, network, weights)
             network.load_state_dict(weights)
             network.to(place)
         sampler = cls(model, cfg, parts, fields, place, run.held_out)
@@ -92,14 +90,32 @@ class Sampler:
 
     def make(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The samples that are made of inputs, by name: float32 (n, *shape)."""
-        wanted = {name: array for name, array in inputs.items() if name in self.model.names("make")}
+        return self._in_chunks("make", inputs, lambda chunk: self.model.make(chunk, self.parts, self.cfg))
+
+    def code(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What walks go through, by the name that `make` has for it: "z" of the inputs, or "code", where the
+        model has one."""
+        if not self.model.has("code"):
+            return {"z": inputs["z"]}
+        return self._in_chunks("code", inputs, lambda chunk: {"code": self.model.code(chunk, self.parts)})
+
+    def _in_chunks(self, function, inputs, made_of):
+        """What is made of the inputs that a function of the model names, by name; of some at a time."""
+        wanted = {name: array for name, array in inputs.items() if name in self.model.names(function)}
         n, made = len(next(iter(wanted.values()))), []
         with no_grad(), self.device.active(), in_evaluation(self.model.makers(self.parts)):
             for i in range(0, n, CHUNK):
                 chunk = {k: Tensor(a[i : i + CHUNK], device=self.device) for k, a in wanted.items()}
-                samples = self.model.make(chunk, self.parts, self.cfg)
-                made.append({name: x.numpy() for name, x in samples.items()})
+                made.append({name: x.numpy() for name, x in made_of(chunk).items()})
         return {name: np.concatenate([some[name] for some in made]) for name in made[0]}
+
+    def call(self, function: str, seed: int, **given):
+        """What a function that the model has beside `make`, `numbers` or `pictures`, gives of the parts, with
+        random numbers of `seed`, drawn where the networks lie, which are in evaluation mode. given: what else
+        it is to have, by name."""
+        given |= {**self.parts, "rng": Generator(seed, self.device), "cfg": self.cfg}
+        with no_grad(), self.device.active(), in_evaluation(networks(self.parts)):
+            return self.model.call(function, **given)
 
     def shown(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What there is to see of samples, by name: what they are made of, where that is of the data's kind;

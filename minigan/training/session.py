@@ -17,7 +17,7 @@ from minigan.graph import graphs
 from minigan.optim import ExponentialMovingAverage
 from minigan.random import Generator
 
-from .checkpoint import Checkpoint, misfits, part
+from .fitting import Checkpoint, states_for
 from .options import Options
 from .sampler import Sampler
 
@@ -152,41 +152,25 @@ class Session:
     def restore(self, checkpoint: Checkpoint):
         """Continue where a checkpoint was saved. MiniganError, with nothing changed, if it does not fit this
         session."""
-        arrays, state, known = checkpoint.arrays, checkpoint.state, self._owners()
-        generators_now = self._generators()
-        problems = [
-            f"{name} is unexpected" for name in arrays if not any(name.startswith(f"{k}.") for k in known)
-        ]
-        for name, numbers in state["parts"].items():
-            if name not in known or not isinstance(numbers, dict):
-                problems.append(f"{name} is unexpected")
-        problems += [f"random.{name} is unexpected" for name in state["random"] if name not in generators_now]
-        if "rng" not in state["random"]:
-            problems.append("random.rng is missing")
-        if state["step"] != checkpoint.step:
-            problems.append(f"its state is of step {state['step']}")
-        if not problems:
-            given = {name: {**part(arrays, name), **state["parts"].get(name, {})} for name in known}
-            problems = [f"{name}.{p}" for name, owner in known.items() for p in misfits(owner, given[name])]
-        if problems:
-            raise MiniganError(f"{checkpoint.path} does not fit this run: {problems[0]}")
+        state, known, generators = checkpoint.state, self._owners(), self._generators()
+        given = states_for(checkpoint, known, generators)
         before = {name: copy.deepcopy(owner.state_dict()) for name, owner in known.items()}
         place = self.batches.state_dict()
-        random_before = {name: g.state for name, g in generators_now.items()}
+        random_before = {name: g.state for name, g in generators.items()}
         try:
             self.batches.load_state_dict(state["data"])
             for name, words in state["random"].items():
-                generators_now[name].state = words
+                generators[name].state = words
             for name, owner in known.items():
                 owner.load_state_dict(given[name])
         except Exception as error:  # of parts that somebody else wrote, too
             self.batches.load_state_dict(place)
             for name, words in random_before.items():
-                generators_now[name].state = words
+                generators[name].state = words
             for name, owner in known.items():
                 owner.load_state_dict(before[name])
             what = f"there is no {error} in it" if isinstance(error, KeyError) else error
-            raise MiniganError(f"{checkpoint.path} does not fit this run: {what}") from error
+            raise checkpoint.unfit(what) from error
         self.step = state["step"]
 
 

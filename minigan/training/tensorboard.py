@@ -17,7 +17,7 @@ from minigan.errors import MiniganError
 from minigan.extras import needs
 
 from .options import Options
-from .records import alike, read_records
+from .records import Lines, alike
 from .run import Run
 
 
@@ -37,7 +37,7 @@ class TensorBoard:
         self.run, self.folder = run, run.path / "tensorboard"
         self.wanted = run.options().log == "tensorboard"
         self.writer = self.verdict = None
-        self.tails = {path.stem: Tail(path) for path in run.records}
+        self.tails = {lines.path.stem: Tail(lines) for lines in run.records.lines}
 
     def __enter__(self):
         return self
@@ -65,7 +65,7 @@ class TensorBoard:
                 step = line.pop("step")
                 self.add(step, value=[{"tag": t, "simple_value": v} for t, v in scalars(name, line)])
                 if name == "metrics":
-                    self.add_image(step, "samples", self.run.sample_path(step))
+                    self.add_image(step, "samples", self.run.sheets.path(step))
                 if name == "diagnostics":
                     self.add_verdict()
 
@@ -81,8 +81,8 @@ class TensorBoard:
         self.write(0, file_version="brain.Event:2")
         self.write(0, session_log=SessionLog(status=SessionLog.START))  # a page that is open forgets the rest
         self.add_text(0, "config", (self.run.path / "config.toml").read_text(encoding="utf-8"))
-        self.add_image(0, "real", self.run.samples / "real.png")
-        self.add_image(0, "samples", self.run.sample_path(0))
+        self.add_image(0, "real", self.run.sheets.real)
+        self.add_image(0, "samples", self.run.sheets.path(0))
 
     def add(self, step, **summary):
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -98,7 +98,7 @@ class TensorBoard:
 
     def add_verdict(self):
         """Add the verdict of verdict.json, if it has changed."""
-        verdict = self.run.verdict()
+        verdict = self.run.records.verdict()
         if verdict and verdict != self.verdict:
             self.verdict = verdict
             self.add_text(verdict["step"], "verdict", json.dumps(verdict, indent=1, ensure_ascii=False))
@@ -118,13 +118,14 @@ class TensorBoard:
 class Tail:
     """The records of a file of JSON lines that is only added to."""
 
-    def __init__(self, path: Path):
-        self.path, self.read = path, 0
+    def __init__(self, lines: Lines):
+        self.lines, self.read = lines, 0
 
     def new(self):
         """The records that came since the last call."""
-        start, self.read = self.read, self.path.stat().st_size if self.path.exists() else 0
-        return alike(read_records(self.path, start)) if self.read > start else []
+        path, start = self.lines.path, self.read
+        self.read = path.stat().st_size if path.exists() else 0
+        return alike(self.lines.read(start)) if self.read > start else []
 
 
 def scalars(name, value):

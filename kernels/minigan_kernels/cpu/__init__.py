@@ -6,6 +6,7 @@ from .dense import add_bias, bias_leaky_relu_backward, channel_sums
 from .gemm import linear, matmul
 from .norm import normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
+from .pairs import l1_distances, l1_distances_along, l1_distances_backward
 from .philox import normal
 from .pool import (
     avg_pool2d,

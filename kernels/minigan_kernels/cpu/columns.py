@@ -33,6 +33,12 @@ def shares_of(lines, pixels, weights):
 
 
 @helper
+def chunk_of(chunk, chunks, rows, C):
+    """First and last entry of that chunk of so many rows of C."""
+    return chunk * rows // chunks * C, (chunk + 1) * rows // chunks * C
+
+
+@helper
 def strip_of(C):
     """Entries of as many whole rows of C as make a strip."""
     return C * max(1, -(-STRIP // C))
@@ -64,6 +70,14 @@ def copy(x, y):
 def add(x, y):
     for c in range(len(y)):
         y[c] += x[c]
+
+
+@helper
+def move(some, sums):
+    """Add `some` to the sums, and begin anew."""
+    for c in range(len(sums)):
+        sums[c] += some[c]
+        some[c] = 0
 
 
 @helper

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..reference import dense as reference
 from .activation import leak, leak_backward, switch
-from .columns import BLOCK, add_rows, chunks_of, clear, fold, repeat, strip_of
+from .columns import BLOCK, add_rows, chunk_of, chunks_of, clear, fold, repeat, strip_of
 from .compiling import helper
 from .threads import parallel, parts_of
 
@@ -35,7 +35,7 @@ def channel_sums(y):
     if flat is None:
         return reference.channel_sums(y)
     sums, parts = _room(y)
-    _channel_sums(flat, sums, parts)
+    _leak_and_sum(flat, flat, *switch(None), np.empty(0, y.dtype), sums, parts)
     return sums.sum(axis=0).astype(y.dtype)
 
 
@@ -49,7 +49,7 @@ def bias_leaky_relu_backward(gy, y, slope):
     if flat is None or flat_y is None:
         return reference.bias_leaky_relu_backward(gy, y, slope)
     g, (sums, parts) = np.empty_like(gy), _room(y)
-    _bias_leaky_relu_backward(flat, flat_y, _flat(g), float(slope), sums, parts)
+    _leak_and_sum(flat, flat_y, *switch(slope), _flat(g), sums, parts)
     return g, sums.sum(axis=0).astype(y.dtype)
 
 
@@ -98,31 +98,22 @@ def _add_block(x, total, found):
 
 
 @parallel
-def _channel_sums(y, sums, part, parts):
-    C = sums.shape[1]
-    W, rows, chunks = strip_of(C), len(y) // C, len(sums)
-    step = max(1, BLOCK // W) * W
-    total = np.empty(W, y.dtype)
-    for chunk in range(part * chunks // parts, (part + 1) * chunks // parts):
-        found = sums[chunk]
-        clear(found)
-        end = (chunk + 1) * rows // chunks * C
-        for at in range(chunk * rows // chunks * C, end, step):
-            _add_block(y[at : min(end, at + step)], total, found)
-
-
-@parallel
-def _bias_leaky_relu_backward(gy, y, g, slope, sums, part, parts):
+def _leak_and_sum(gy, y, slope, activate, g, sums, part, parts):
+    """sums[chunk] = the sum of each column of gy; with `activate` of g instead, the gradient before the
+    activation, which is written here."""
     slope = y.dtype.type(slope)
     C = sums.shape[1]
-    W, rows, chunks = strip_of(C), len(y) // C, len(sums)
+    W, rows, chunks = strip_of(C), len(gy) // C, len(sums)
     step = max(1, BLOCK // W) * W
     total = np.empty(W, y.dtype)
     for chunk in range(part * chunks // parts, (part + 1) * chunks // parts):
         found = sums[chunk]
         clear(found)
-        end = (chunk + 1) * rows // chunks * C
-        for at in range(chunk * rows // chunks * C, end, step):
+        start, end = chunk_of(chunk, chunks, rows, C)
+        for at in range(start, end, step):
             last = min(end, at + step)
-            leak_backward(gy[at:last], y[at:last], slope, g[at:last])
-            _add_block(g[at:last], total, found)
+            if activate:
+                leak_backward(gy[at:last], y[at:last], slope, g[at:last])
+                _add_block(g[at:last], total, found)
+            else:
+                _add_block(gy[at:last], total, found)

@@ -14,17 +14,18 @@ from x again, to the same bits: that costs less than to read it.
 import numpy as np
 
 from .activation import leak
-from .columns import BLOCK, add_rows, clear, fold, repeat, strip_of
+from .columns import BLOCK, add_rows, chunk_of, clear, fold, repeat, strip_of
 from .compiling import helper
 from .threads import parallel
 
 
 @helper
-def chunk_of(item, sums, R):
+def item_of(item, sums, R):
     """First and last entry of x in that item."""
     _, chunks, _, C = sums.shape
-    s, chunk = item // chunks, item % chunks
-    return (s * R + chunk * R // chunks) * C, (s * R + (chunk + 1) * R // chunks) * C
+    before = item // chunks * R * C
+    first, last = chunk_of(item % chunks, chunks, R, C)
+    return before + first, before + last
 
 
 @helper
@@ -55,7 +56,7 @@ def column_moments(x, sums, R, part, parts):
     mean, total = strips[0], strips[1]
     block = np.empty((2, C), np.float64)
     for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
-        start, end = chunk_of(item, sums, R)
+        start, end = item_of(item, sums, R)
         found = sums[item // chunks, item % chunks]
         clear(found.reshape(-1))
         for first in range(start, end, step):
@@ -99,7 +100,7 @@ def write_columns(x, sums, R, weight, bias, eps, slope, activate, y, mean, var, 
                 if item % chunks == 0:
                     mean[s * C + c], var[s * C + c] = shift[c], variance
             repeat(strips, C)
-        start, end = chunk_of(item, sums, R)
+        start, end = item_of(item, sums, R)
         for at in range(start, end, W):
             row, result = x[at : min(end, at + W)], y[at : min(end, at + W)]
             for c in range(len(row)):
@@ -126,7 +127,7 @@ def column_products(gy, x, sums, R, weight, bias, mean, var, eps, slope, activat
     g = strips[5]
     step = max(1, BLOCK // len(g)) * len(g)
     for item in range(part * S * chunks // parts, (part + 1) * S * chunks // parts):
-        start, end = chunk_of(item, sums, R)
+        start, end = item_of(item, sums, R)
         s = item // chunks
         found = sums[s, item % chunks]
         clear(found.reshape(-1))
@@ -193,7 +194,7 @@ def write_gradient(
                 constant[c] = -scale[c] * plain / R
                 along[c] = -scale[c] * rstd * rstd * weighted / R
             repeat(strips[:5], C)
-        start, end = chunk_of(item, sums, R)
+        start, end = item_of(item, sums, R)
         for at in range(start, end, W):
             last = min(end, at + W)
             given, row, result = gy[at:last], x[at:last], gx[at:last]

@@ -5,7 +5,7 @@ import numpy as np
 
 from .columns import BLOCK, clear, copy, fold, repeat, strip_of
 from .compiling import helper
-from .norm_columns import chunk_of
+from .norm_columns import item_of
 from .threads import parallel
 
 
@@ -24,7 +24,7 @@ def second_products(u, gy, x, sums, R, mean, var, eps, part, parts):
         for c in range(C):
             shift[c] = mean[s * C + c]
         repeat(strips, C)
-        start, end = chunk_of(item, sums, R)
+        start, end = item_of(item, sums, R)
         for first in range(start, end, step):
             last = min(end, first + step)
             clear(totals.reshape(-1))
@@ -85,7 +85,7 @@ def write_second(u, gy, x, sums, R, weight, mean, var, eps, ggy, gx, gweight, pa
                 gx_x[c] = -w * rstd * rstd * rstd * (ug - u_mean * g_mean - 3 * uy * gy_mean)
                 gx_1[c] = w * rstd * rstd * (gy_mean * u_mean + uy * g_mean)
             repeat(strips, C)
-        start, end = chunk_of(item, sums, R)
+        start, end = item_of(item, sums, R)
         for at in range(start, end, W):
             v, g, row = u[at : min(end, at + W)], gy[at : min(end, at + W)], x[at : min(end, at + W)]
             to_gy, to_x = ggy[at : min(end, at + W)], gx[at : min(end, at + W)]

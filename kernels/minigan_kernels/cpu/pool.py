@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import wide
 from ..geometry import out_size, overlap
 from ..reference import pool as reference
-from .columns import clear, copy
+from .columns import clear, copy, move
 from .compiling import helper
 from .layout import channels_last
 from .threads import parallel, parts_of
@@ -198,14 +198,6 @@ def _scatter(y, index, x, outside, part, parts):
             c = c + 1 if c + 1 < C else 0
 
 
-@helper
-def _move(some, sums):
-    """Add `some` to the sums, and begin anew."""
-    for c in range(len(sums)):
-        sums[c] += some[c]
-        some[c] = 0
-
-
 @parallel
 def _avg_pool2d(x, y, KH, KW, SH, SW, PH, PW, part, parts):
     _, H, W, C = x.shape
@@ -230,10 +222,10 @@ def _avg_pool2d(x, y, KH, KW, SH, SW, PH, PW, part, parts):
                         total[c] += pixel[c]
                     added += 1
                     if added == RUN:
-                        _move(total, sums)
+                        move(total, sums)
                         added = 0
             if many:
-                _move(total, sums)
+                move(total, sums)
                 for c in range(C):
                     total[c] = sums[c] / count
             else:

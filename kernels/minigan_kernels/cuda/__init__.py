@@ -11,6 +11,7 @@ from . import gemm as _gemm
 from . import loss as _loss
 from . import norm as _norm
 from . import optim as _optim
+from . import pairs as _pairs
 from . import philox as _philox
 from . import pool as _pool
 from . import reduce as _reduce
@@ -22,6 +23,7 @@ from .gemm import linear, matmul
 from .loss import bce_with_logits, bce_with_logits_backward
 from .norm import move_statistics, normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
+from .pairs import l1_distances, l1_distances_along, l1_distances_backward
 from .philox import normal, philox, uniform
 from .pool import (
     avg_pool2d,
@@ -50,6 +52,7 @@ SOURCES = [  # every Source in every instantiation
     *_loss.SOURCES,
     *_norm.SOURCES,
     *_optim.SOURCES,
+    *_pairs.SOURCES,
     *_philox.SOURCES,
     *_pool.SOURCES,
     *_reduce.SOURCES,

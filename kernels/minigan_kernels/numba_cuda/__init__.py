@@ -9,6 +9,7 @@ move and the operations they do. In this order they tell it all:
     reduce.py      the threads of a block add up: sums, mean and variance
     norm.py        batch norm, layer norm and instance norm, from those
     matmul.py      tiles of matrices in shared memory
+    pairs.py       a thread an entry again: distances of all pairs of two sets of points
     im2col.py      images as matrices of patches, and back
     conv.py        convolution and its two adjoints, from those two
     places.py      which entry is a thread's;  launch.py  how a kernel starts;  turns.py  the simulator
@@ -37,5 +38,6 @@ from .adam import adam
 from .conv import conv2d, conv2d_input, conv2d_weight
 from .matmul import linear, matmul
 from .norm import normalize, normalize_backward
+from .pairs import l1_distances, l1_distances_along, l1_distances_backward
 from .pointwise import add_bias, leaky_relu, leaky_relu_backward
 from .reduce import channel_sums

@@ -7,6 +7,7 @@ from .embedding import embedding_weight
 from .loss import bce_with_logits, bce_with_logits_backward
 from .norm import move_statistics, normalize, normalize_backward, normalize_double_backward
 from .optim import adam, rmsprop, sgd
+from .pairs import l1_distances, l1_distances_along, l1_distances_backward
 from .philox import normal, philox, uniform
 from .pool import (
     avg_pool2d,

@@ -144,8 +144,8 @@ def numbers(data, rng, encoder, decoder, cfg: Config):
     likelihood, kl, n = 0.0, 0.0, len(data)
     with no_grad():
         for first in range(0, n, 500):
-            x = data.batch(slice(first, min(first + 500, n)))
-            terms = bound(Tensor(x), Tensor(rng.normal((len(x), cfg.latent))), encoder, decoder)
+            x = Tensor(data.batch(slice(first, min(first + 500, n))), device=rng.device)
+            terms = bound(x, Tensor(rng.normal((len(x), cfg.latent))), encoder, decoder)
             likelihood, kl = (
                 total + term.sum().item() for total, term in zip((likelihood, kl), terms, strict=True)
             )

@@ -18,6 +18,8 @@ image, so G learns to make what it is asked for. Generated images take the label
     points          128-128, y joined to z and to x; whatever --net says
     Adam 1e-3 for G, 1e-4 for D, betas 0.5, 0.999, batch 128: as `dcgan.py`, bench/studies/defaults.md; the
     paper: SGD, 0.1 decayed, batch 100
+
+`--loss hinge`, `--smoothing`, `--r1`, `--minibatch-features` and `--augment` are those of `gan.py`.
 """
 
 import math
@@ -32,17 +34,20 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts import convolutions
+from ..parts.augment import augmentation
 from ..parts.conditioning import Conditional, label_plane, labels_of, one_hot
 from ..parts.latent import normal
+from ..parts.minibatch import judged
 from ..parts.mlp import mlp
 from ..parts.packing import pack, packed
-from ..settings import LabelledSettings
+from ..parts.penalties import r1_penalty
+from ..settings import GameSettings, LabelledSettings
 
 TAKES = "image or point", "label"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LabelledSettings):
+class Config(LabelledSettings, GameSettings):
     steps: int = 1000
     batch_size: int = 128
     lr: float = 1e-3
@@ -65,6 +70,11 @@ class Config(LabelledSettings):
         return convolutions.default_size(pixels) if self.net == "conv" else pixels
 
 
+def CRITIC(cfg: Config):
+    """Whether D gives numbers, not logits."""
+    return cfg.loss == "hinge"
+
+
 def parts(cfg: Config, data, rng):
     """G: z (N, latent), labels (N,) -> samples (N, *shape). D: samples, labels -> logits (N / pack, 1).
 
@@ -82,15 +92,16 @@ def parts(cfg: Config, data, rng):
 
 def networks(cfg, shape, rng):
     """(G, D): for points perceptrons, for images what `net` says."""
-    K = cfg.classes
+    K, B = cfg.classes, cfg.minibatch_features
     if len(shape) == 1:  # points of the plane
         G = nn.Sequential(*mlp([cfg.latent + K, 128, 128, *shape], nn.ReLU(), rng))
-        D = nn.Sequential(*mlp([cfg.pack * (shape[0] + K), 128, 128, 1], nn.LeakyReLU(0.2), rng))
+        D = nn.Sequential(*mlp([cfg.pack * (shape[0] + K), 128, 128, 1], nn.LeakyReLU(0.2), rng, minibatch=B))
         return Conditional(G, K), Conditional(packed(D, cfg.pack), K)
     if cfg.net == "mlp":
         return PaperGenerator(cfg, shape, rng), PaperDiscriminator(cfg, shape, rng)
     G = convolutions.generator(cfg.latent + K, cfg.width, shape)
-    D = convolutions.discriminator(cfg.width, cfg.pack * (shape[0] + 1), shape)
+    norm = None if cfg.r1 else nn.BatchNorm2d
+    D = convolutions.discriminator(cfg.width, cfg.pack * (shape[0] + 1), shape, norm, minibatch=B)
     for net in (G, D):
         net.apply(lambda layer: convolutions.initialise(layer, rng))
     return Conditional(G, K), Conditional(packed(D, cfg.pack), K, label_plane(K, shape, rng))
@@ -129,7 +140,7 @@ class PaperDiscriminator(nn.Module):
 
         self.image = maxout(cfg.pack * math.prod(shape), 240, 5)
         self.label = maxout(cfg.pack * cfg.classes, 50, 5)
-        self.joint = nn.Sequential(maxout(290, 240, 4), nn.Linear(240, 1, generator=rng))
+        self.joint = nn.Sequential(maxout(290, 240, 4), *judged(240, cfg.minibatch_features, rng))
 
     def forward(self, x, labels):
         x, y = pack(F.flatten(x, 1), self.pack), pack(one_hot(labels, self.classes), self.pack)
@@ -158,20 +169,26 @@ def judge(x, labels, D):
 
 def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
     """One step of D, then one of G, on each batch (real, labels). Yields the losses, and what D said."""
-    bce = F.binary_cross_entropy_with_logits
+    bce, hinge, T = F.binary_cross_entropy_with_logits, F.hinge_loss, augmentation(cfg.augment, rng)
     for layer in D.modules():
         if isinstance(layer, nn.Dropout):
             layer.generator = rng  # of the device, which draws there within a graph
 
     @graph  # on a GPU, the whole step is one launch
     def step(real, labels):
-        fake = G(Tensor(rng.normal((len(real), cfg.latent))), labels)
+        real, fake = Tensor(real), G(Tensor(rng.normal((len(real), cfg.latent))), labels)
 
-        d_real, d_fake = D(Tensor(real), labels), D(fake.detach(), labels)
-        d_loss = bce(d_real, 1.0) + bce(d_fake, 0.0)
+        d_real, d_fake = D(T(real), labels), D(T(fake.detach()), labels)
+        if cfg.loss == "hinge":
+            d_loss = hinge(d_real, 1.0) + hinge(d_fake, -1.0)
+        else:
+            d_loss = bce(d_real, 1.0 - cfg.smoothing) + bce(d_fake, 0.0)
+        if cfg.r1:
+            d_loss = d_loss + cfg.r1 / 2 * r1_penalty(lambda x: D(T(x), labels), real, cfg.pack)
         opt_d.step(grad(d_loss, opt_d.params))
 
-        g_loss = bce(D(fake, labels), 1.0)
+        d_of_g = D(T(fake), labels)
+        g_loss = -d_of_g.mean() if cfg.loss == "hinge" else bce(d_of_g, 1.0)
         opt_g.step(grad(g_loss, opt_g.params))
 
         return {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}

@@ -14,60 +14,75 @@ for G's output and D's input, no hidden dense layers, ReLU and tanh in G, LeakyR
                                     the two swing: bench/studies/digits.md
     batch 128                       section 4
 
-Images have 16, 32 or 64 pixels a side: 2, 3 or 4 doublings of 4.
+The game may be another one, `--loss hinge` or `feature-matching`, with `--smoothing`, `--r1`,
+`--minibatch-features`, `--augment`: see `gan.py`.
+
+Images have 16, 32 or 64 pixels a side: 2, 3 or 4 doublings of 4. `--batch-norm` takes batch norm away, to see
+what it is worth.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from minigan import functional as F
+from minigan import nn
 from minigan.autograd import Tensor, grad
-from minigan.errors import require
 from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts import convolutions
+from ..parts.augment import augmentation
 from ..parts.latent import normal
+from ..parts.matching import feature_matching
 from ..parts.packing import packed
-from ..settings import NoiseSettings
+from ..parts.penalties import r1_penalty
+from ..settings import ConvolutionSettings, GameSettings
 
 TAKES = ("image",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(NoiseSettings):
+class Config(ConvolutionSettings, GameSettings):
     steps: int = 1000
     batch_size: int = 128
     lr: float = 1e-3
     lr_d: float | None = 1e-4
-    size: Literal[16, 32, 64] | None = None
-    """Pixels a side; by default the smallest that the data fits in, 64 for a folder."""
-    width: int = 64
-    """Channels of the layer next to the image; each layer inwards has twice as many."""
+    batch_norm: Literal["both", "G", "D", "none"] = "both"
+    """Which networks have batch norm; of a network without, all convolutions have a bias."""
+    loss: Literal["non-saturating", "hinge", "feature-matching"] = "non-saturating"
+    """What G minimises: -log D(G(z)); -D(G(z)), where D's numbers are to be above 1 and below -1; or how far
+    D's last layer but one is, on average, from what the data give."""
 
-    def __post_init__(self):
-        super().__post_init__()
-        require(self, "width", at_least=1)
 
-    def default_size(self, pixels: int) -> int:
-        """The image size to train at on data of `pixels` pixels a side: the smallest it fits in."""
-        return convolutions.default_size(pixels)
+def CRITIC(cfg: Config):
+    """Whether D gives numbers, not logits."""
+    return cfg.loss == "hinge"
 
 
 def parts(cfg: Config, data, rng):
     """G: z (N, latent) -> images (N, *shape) in [-1, 1]. D: images -> logits (N / pack, 1)."""
-    channels, *_ = data.shape
-    G = convolutions.generator(cfg.latent, cfg.width, data.shape)
-    D = packed(convolutions.discriminator(cfg.width, cfg.pack * channels, data.shape), cfg.pack)
-    for net in (G, D):
-        net.apply(lambda layer: convolutions.initialise(layer, rng))
-    lr_g, lr_d = cfg.rates
+    normed = cfg.batch_norm
+    if cfg.r1:  # which is on D's slope at each sample by itself
+        normed = {"both": "G", "D": "none"}.get(normed, normed)
+    G, D = networks(cfg, data.shape, normed, rng)
+    D, (lr_g, lr_d) = packed(D, cfg.pack), cfg.rates
     return {
         "G": G,
         "D": D,
         "opt_g": Adam(G.parameters(), lr_g, cfg.betas),
         "opt_d": Adam(D.parameters(), lr_d, cfg.betas),
     }
+
+
+def networks(cfg, shape, normed, rng):
+    """G, and D before it is packed, for images. normed: which have batch norm, as `batch_norm` says."""
+    norm_g, norm_d = (nn.BatchNorm2d if normed in ("both", name) else None for name in ("G", "D"))
+    G = convolutions.generator(cfg.latent, cfg.width, shape, norm_g)
+    channels, kernels = cfg.pack * shape[0], cfg.minibatch_features
+    D = convolutions.discriminator(cfg.width, channels, shape, norm_d, minibatch=kernels)
+    for net in (G, D):
+        net.apply(lambda layer: convolutions.initialise(layer, rng))
+    return G, D
 
 
 def inputs(n, rng, cfg: Config, truncation: float | None = None):
@@ -94,17 +109,27 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
     Real and generated images go through D in batches of their own, so that each is normalised by
     its own statistics.
     """
-    bce = F.binary_cross_entropy_with_logits
+    bce, hinge, T = F.binary_cross_entropy_with_logits, F.hinge_loss, augmentation(cfg.augment, rng)
+    generator_loss = {
+        "non-saturating": lambda real, fake: bce(D(T(fake)), 1.0),
+        "hinge": lambda real, fake: -D(T(fake)).mean(),
+        "feature-matching": lambda real, fake: feature_matching(D, T(real), T(fake)),
+    }[cfg.loss]
 
     @graph  # on a GPU, the whole step is one launch
     def step(real):
-        fake = G(Tensor(rng.normal((len(real), cfg.latent))))
+        real, fake = Tensor(real), G(Tensor(rng.normal((len(real), cfg.latent))))
 
-        d_real, d_fake = D(Tensor(real)), D(fake.detach())
-        d_loss = bce(d_real, 1.0) + bce(d_fake, 0.0)
+        d_real, d_fake = D(T(real)), D(T(fake.detach()))
+        if cfg.loss == "hinge":
+            d_loss = hinge(d_real, 1.0) + hinge(d_fake, -1.0)
+        else:
+            d_loss = bce(d_real, 1.0 - cfg.smoothing) + bce(d_fake, 0.0)
+        if cfg.r1:
+            d_loss = d_loss + cfg.r1 / 2 * r1_penalty(lambda x: D(T(x)), real, cfg.pack)
         opt_d.step(grad(d_loss, opt_d.params))
 
-        g_loss = bce(D(fake), 1.0)
+        g_loss = generator_loss(real, fake)
         opt_g.step(grad(g_loss, opt_g.params))
 
         return {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}

@@ -8,7 +8,15 @@ discriminator D says how likely an image is real. They play
 by one step of gradient ascent for D and one of descent for G in turn (Algorithm 1). As section 3
 advises, G maximises log D(G(z)) in place of minimising log(1 - D(G(z))): the same fixed point, and
 a gradient that does not vanish while D still wins. `--loss minimax` is equation 1 to the letter. D
-gives logits, so that no logarithm is taken of a rounded probability.
+gives logits, so that no logarithm is taken of a rounded probability. Of others the game is theirs:
+
+    --loss hinge                D: max(0, 1 - D(x)) + max(0, 1 + D(x̃)), G: -D(x̃); numbers, not logits.
+                                Lim, Ye, "Geometric GAN", 2017
+    --loss feature-matching     G: ‖E f(x) - E f(x̃)‖², f D's last hidden layer. Salimans et al. 2016, 3.1
+    --smoothing 0.1             D: log D(x) has the target 0.9, log(1 - D(x̃)) stays. The same, 3.4
+    --r1 γ                      D: + γ/2 E[‖∇D(x)‖²]. Mescheder et al. 2018
+    --minibatch-features 10     D sees how close the samples of a batch are. Salimans et al. 2016, 3.2
+    --augment shift,cutout      D sees T(x) and T(x̃) in place of x and x̃. Zhao et al. 2020
 
 The networks and settings are today's usual ones for small images, not the paper's maxout networks:
 
@@ -36,20 +44,30 @@ from minigan.graph import graph
 from minigan.nn import init
 from minigan.optim import Adam
 
+from ..parts.augment import augmentation
 from ..parts.latent import normal
+from ..parts.matching import feature_matching
+from ..parts.minibatch import judged
 from ..parts.mlp import mlp
 from ..parts.packing import packed
-from ..settings import NoiseSettings
+from ..parts.penalties import r1_penalty
+from ..settings import GameSettings
 
 TAKES = ("image or point",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(NoiseSettings):
-    loss: Literal["non-saturating", "minimax"] = "non-saturating"
-    """What G minimises: -log D(G(z)), or log(1 - D(G(z)))."""
+class Config(GameSettings):
+    loss: Literal["non-saturating", "minimax", "hinge", "feature-matching"] = "non-saturating"
+    """What G minimises: -log D(G(z)); log(1 - D(G(z))); -D(G(z)), where D's numbers are to be above 1 and
+    below -1; or how far D's hidden layer is, on average, from what the data give."""
     net: Literal["mlp", "pacgan"] = "mlp"
     """The networks: the usual ones, or for points of the plane those of the PacGAN paper."""
+
+
+def CRITIC(cfg: Config):
+    """Whether D gives numbers, not logits."""
+    return cfg.loss == "hinge"
 
 
 def parts(cfg: Config, data, rng):
@@ -66,16 +84,17 @@ def parts(cfg: Config, data, rng):
 
 def networks(cfg, shape, rng):
     """Perceptrons, wider for images than for points."""
-    values = cfg.pack * math.prod(shape)
+    values, B = cfg.pack * math.prod(shape), cfg.minibatch_features
     if len(shape) == 1:  # points of the plane
         G = nn.Sequential(*mlp([cfg.latent, 128, 128, *shape], nn.ReLU(), rng))
-        return G, nn.Sequential(*mlp([values, 128, 128, 1], nn.LeakyReLU(0.2), rng))
+        return G, nn.Sequential(*mlp([values, 128, 128, 1], nn.LeakyReLU(0.2), rng, minibatch=B))
     G = nn.Sequential(
         *mlp([cfg.latent, 128, 256, 512, 1024, math.prod(shape)], nn.LeakyReLU(0.2), rng, norm=True),
         nn.Tanh(),
         nn.Unflatten(*shape),
     )
-    return G, nn.Sequential(nn.Flatten(), *mlp([values, 512, 256, 1], nn.LeakyReLU(0.2), rng))
+    D = nn.Sequential(nn.Flatten(), *mlp([values, 512, 256, 1], nn.LeakyReLU(0.2), rng, minibatch=B))
+    return G, D
 
 
 def pacgan_networks(cfg, shape, rng):
@@ -88,7 +107,8 @@ def pacgan_networks(cfg, shape, rng):
     down = []
     for n in (cfg.pack * shape[0], 200, 200):
         down += [nn.Linear(n, 200 * 5), nn.Maxout(5)]
-    G, D = nn.Sequential(*up, nn.Linear(400, *shape)), nn.Sequential(*down, nn.Linear(200, 1))
+    G = nn.Sequential(*up, nn.Linear(400, *shape))
+    D = nn.Sequential(*down, *judged(200, cfg.minibatch_features, rng))
     for layer in (*G, *D):
         if isinstance(layer, nn.Linear):
             init.normal_(layer.weight, 0.0, 0.02, rng)
@@ -117,21 +137,28 @@ def judge(x, D):
 
 def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
     """Algorithm 1. Yields the losses of each step, and what D said."""
-    bce = F.binary_cross_entropy_with_logits
+    bce, hinge, T = F.binary_cross_entropy_with_logits, F.hinge_loss, augmentation(cfg.augment, rng)
     generator_loss = {
-        "non-saturating": lambda logits: bce(logits, 1.0),  # -log D(G(z))
-        "minimax": lambda logits: -bce(logits, 0.0),  # log(1 - D(G(z)))
+        "non-saturating": lambda real, fake: bce(D(T(fake)), 1.0),  # -log D(G(z))
+        "minimax": lambda real, fake: -bce(D(T(fake)), 0.0),  # log(1 - D(G(z)))
+        "hinge": lambda real, fake: -D(T(fake)).mean(),
+        "feature-matching": lambda real, fake: feature_matching(D, T(real), T(fake)),
     }[cfg.loss]
 
     @graph  # on a GPU, the whole step is one launch
     def step(real):
-        fake = G(Tensor(rng.normal((len(real), cfg.latent))))
+        real, fake = Tensor(real), G(Tensor(rng.normal((len(real), cfg.latent))))
 
-        d_real, d_fake = D(Tensor(real)), D(fake.detach())
-        d_loss = bce(d_real, 1.0) + bce(d_fake, 0.0)
+        d_real, d_fake = D(T(real)), D(T(fake.detach()))
+        if cfg.loss == "hinge":
+            d_loss = hinge(d_real, 1.0) + hinge(d_fake, -1.0)
+        else:
+            d_loss = bce(d_real, 1.0 - cfg.smoothing) + bce(d_fake, 0.0)
+        if cfg.r1:
+            d_loss = d_loss + cfg.r1 / 2 * r1_penalty(lambda x: D(T(x)), real, cfg.pack)
         opt_d.step(grad(d_loss, opt_d.params))
 
-        g_loss = generator_loss(D(fake))
+        g_loss = generator_loss(real, fake)
         opt_g.step(grad(g_loss, opt_g.params))
 
         return {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}

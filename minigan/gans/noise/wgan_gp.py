@@ -20,6 +20,8 @@ loss that can be read.
                                         or the paper's layer norm
     images: networks of `dcgan.py`      of 16, 32 or 64 pixels
     points: 512-512-512, ReLU           the authors' toy code
+
+With `--augment`, of Zhao et al. 2020, D sees T(x) and T(x̃) in place of x and x̃; its slope is bounded there.
 """
 
 from dataclasses import dataclass, replace
@@ -33,11 +35,12 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts import convolutions
+from ..parts.augment import augmentation
 from ..parts.latent import normal
 from ..parts.mlp import mlp
 from ..parts.packing import packed
 from ..parts.penalties import gradient_penalty
-from . import dcgan
+from ..settings import ConvolutionSettings, require_each_alone
 
 TAKES = ("image or point",)
 CRITIC = True  # D gives numbers, not the logits of being real
@@ -45,11 +48,10 @@ SLOPE = 1  # what the penalty wants of D
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(dcgan.Config):
+class Config(ConvolutionSettings):
     steps: int = 1500
     batch_size: int = 64
     lr: float = 5e-4
-    lr_d: float | None = None
     beta1: float = 0.0
     beta2: float = 0.9
     n_critic: int = 5
@@ -63,6 +65,7 @@ class Config(dcgan.Config):
         super().__post_init__()
         require(self, "n_critic", at_least=1)
         require(self, "penalty")
+        require_each_alone(self, "the gradient penalty")
 
     def fitted(self, data):
         default = 10.0 if len(data.shape) == 3 else 0.1
@@ -72,28 +75,35 @@ class Config(dcgan.Config):
 NORMS = {
     "instance": partial(nn.InstanceNorm2d, affine=True),
     "layer": partial(nn.GroupNorm, 1),
-    "none": lambda channels: nn.Identity(),
+    "none": None,
 }
 
 
 def parts(cfg: Config, data, rng):
     """G: z (N, latent) -> samples (N, *shape), images in [-1, 1]. D: samples -> numbers (N / pack, 1)."""
-    channels, *pixels = data.shape
-    if pixels:
-        G = convolutions.generator(cfg.latent, cfg.width, data.shape)
-        D = convolutions.discriminator(cfg.width, cfg.pack * channels, data.shape, NORMS[cfg.norm])
-        for net in (G, D):
-            net.apply(lambda layer: convolutions.initialise(layer, rng))
-    else:  # points of the plane
-        G = nn.Sequential(*mlp([cfg.latent, 512, 512, 512, channels], nn.ReLU(), rng))
-        D = nn.Sequential(*mlp([cfg.pack * channels, 512, 512, 512, 1], nn.ReLU(), rng))
-    D, (lr_g, lr_d) = packed(D, cfg.pack), cfg.rates
+    G, D = networks(cfg, data.shape, NORMS[cfg.norm], rng)
+    lr_g, lr_d = cfg.rates
     return {
         "G": G,
         "D": D,
         "opt_g": Adam(G.parameters(), lr_g, cfg.betas),
         "opt_d": Adam(D.parameters(), lr_d, cfg.betas),
     }
+
+
+def networks(cfg, shape, norm, rng):
+    """(G, D): those of `dcgan.py` with a norm of D's own for images, perceptrons for points of the plane."""
+    (channels, *pixels), kernels = shape, cfg.minibatch_features
+    values = cfg.pack * channels
+    if pixels:
+        G = convolutions.generator(cfg.latent, cfg.width, shape)
+        D = convolutions.discriminator(cfg.width, values, shape, norm, minibatch=kernels)
+        for net in (G, D):
+            net.apply(lambda layer: convolutions.initialise(layer, rng))
+    else:
+        G = nn.Sequential(*mlp([cfg.latent, 512, 512, 512, channels], nn.ReLU(), rng))
+        D = nn.Sequential(*mlp([values, 512, 512, 512, 1], nn.ReLU(), rng, minibatch=kernels))
+    return G, packed(D, cfg.pack)
 
 
 def inputs(n, rng, cfg: Config, truncation: float | None = None):
@@ -116,10 +126,11 @@ def judge(x, D):
 
 def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
     """Algorithm 1. Yields the losses after each step of G; those of D are from the last of its steps."""
+    T = augmentation(cfg.augment, rng)
 
     @graph  # on a GPU, a whole step is one launch
     def critic_step(real):
-        real, fake = Tensor(real), G(Tensor(rng.normal((len(real), cfg.latent)))).detach()
+        real, fake = T(Tensor(real)), T(G(Tensor(rng.normal((len(real), cfg.latent)))).detach())
         u = Tensor(rng.uniform((len(real) // cfg.pack, *(1,) * (real.ndim - 1))))
 
         penalty = gradient_penalty(D, real, fake, u, cfg.pack)
@@ -132,7 +143,7 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
 
     @graph
     def generator_step(real):
-        g_loss = -D(G(Tensor(rng.normal((len(real), cfg.latent))))).mean()
+        g_loss = -D(T(G(Tensor(rng.normal((len(real), cfg.latent)))))).mean()
         opt_g.step(grad(g_loss, opt_g.params))
         return {"g_loss": g_loss}
 

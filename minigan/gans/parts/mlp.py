@@ -4,12 +4,18 @@ import itertools
 
 from minigan import nn
 
+from .minibatch import MinibatchDiscrimination
 
-def mlp(widths, activation, rng, norm=False):
-    """Linear layers with activations between them; with batch norm on all but the first."""
+
+def mlp(widths, activation, rng, norm=False, minibatch=0):
+    """Linear layers with activations between them; with batch norm on all but the first. minibatch: kernels
+    of minibatch discrimination in front of the last one, 0 for none."""
     layers = []
     for i, (n, m) in enumerate(itertools.pairwise(widths)):
         if i:
             layers += [nn.BatchNorm1d(n)] * (norm and i > 1) + [activation]
+        if minibatch and i == len(widths) - 2:
+            layers += [MinibatchDiscrimination(n, minibatch, rng)]
+            n += minibatch
         layers += [nn.Linear(n, m, generator=rng)]
     return layers

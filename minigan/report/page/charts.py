@@ -52,12 +52,19 @@ def losses(metrics: list[dict], critic: bool = False) -> list[Chart]:
     losses = [name for name in known if name.endswith("loss")]
     judges = [name.removesuffix("_real") for name in known if name.endswith("_real")]
     means = {judge: [n for n in known if n in (f"{judge}_real", f"{judge}_fake")] for judge in judges}
-    told = {name for names in means.values() for name in names}
+    told = {name for names in (losses, *means.values()) for name in names}
+    others = {}  # a chart for each kind of number, which is the last word of its name
+    for name in known:
+        if name not in told:
+            others.setdefault(name.rpartition("_")[2], []).append(name)
     unit = "the critic's number" if critic else "probability of being real"
     groups = [
         ("losses", "Losses", "loss", losses),
         *((f"means-{j}", f"What {j.upper()} says on average", unit, names) for j, names in means.items()),
-        ("others", "What else a step says", "", [n for n in known if n not in losses and n not in told]),
+        *(
+            (f"others-{i}", f"What else a step says: {kind}", "", names)
+            for i, (kind, names) in enumerate(others.items())
+        ),
     ]
     return [
         Chart(id, title, unit, [smoothed(metrics, name) for name in group], note=smoothing(metrics))

@@ -1,36 +1,39 @@
 """What is read from the files of a run is what minigan writes, or a MiniganError says which is not."""
 
-import json
-import sys
 from pathlib import Path
 
+from minigan.contents import LARGEST, Misfit
 from minigan.errors import MiniganError
+from minigan.metrics import read_evaluation
 
-LARGEST = sys.float_info.max
 
-
-def checked_records(path: Path, lines: list[dict]) -> list[dict]:
-    """`lines`, those that could be read of the file at `path`: all but a last one that was cut off."""
+def checked_records(lines) -> list[dict]:
+    """The records of a file, `training.records.Lines`, all of which can be read but for a last one that was
+    cut off."""
+    path, records = lines.path, lines.read()
     *whole, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
     written = sum(bool(line) for line in whole)
-    if len(lines) < written:
-        raise MiniganError(f"{path} is damaged: {written - len(lines)} of its lines cannot be read")
-    return lines
+    if len(records) < written:
+        raise MiniganError(f"{path} is damaged: {written - len(records)} of its lines cannot be read")
+    return records
 
 
-def checked_verdict(path: Path, verdict: dict | None) -> dict | None:
-    if verdict is None and path.exists():
-        raise MiniganError(f"{path} is damaged: it is not a verdict of the doctor")
+def checked_verdict(records) -> dict | None:
+    """The verdict among the `training.records.Records`, None where there is none."""
+    verdict = records.verdict()
+    if verdict is None and records.verdict_path.exists():
+        raise MiniganError(f"{records.verdict_path} is damaged: it is not a verdict of the doctor")
     return verdict
 
 
 def checked_evaluation(path: Path) -> dict | None:
-    content = parsed(path)
-    if content is not None and not (
-        has(content, metrics=dict) and all(is_quantity(row) for row in content["metrics"].values())
-    ):
-        raise MiniganError(f"{path} is damaged: it is not an evaluation; `minigan evaluate` writes a new one")
-    return content
+    """The evaluation in a file, None if there is no file."""
+    try:
+        return read_evaluation(path)
+    except Misfit as misfit:
+        raise MiniganError(
+            f"{path} is damaged: it {misfit}, and is not an evaluation; `minigan evaluate` writes a new one"
+        ) from None
 
 
 def number(record: dict, *keys: str) -> float | None:
@@ -73,33 +76,8 @@ def finite(record, keys, value):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise damaged(record, keys, value)
-    return value if is_finite(value) else None
+    return value if abs(value) <= LARGEST else None  # NaN, and integers that no float holds
 
 
 def damaged(record, keys, value):
     return MiniganError(f"step {record['step']}: {'.'.join(keys)} is {value!r}, where numbers were expected")
-
-
-def is_quantity(row) -> bool:
-    return has(row, n=int) and all(
-        row.get(key, "missing") is None or is_finite(row.get(key)) for key in ("value", "error", "floor")
-    )
-
-
-def is_finite(value) -> bool:
-    """Whether it is a number that a float can hold: JSON knows larger ones, and Python's knows NaN."""
-    return isinstance(value, int | float) and abs(value) <= LARGEST
-
-
-def has(content, **kinds) -> bool:
-    """Whether `content` is a dict with values of these types."""
-    return isinstance(content, dict) and all(isinstance(content.get(k), kind) for k, kind in kinds.items())
-
-
-def parsed(path: Path):
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError, OSError) as error:
-        raise MiniganError(f"{path} cannot be read: {error}") from error

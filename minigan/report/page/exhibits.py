@@ -13,7 +13,8 @@ from .pictures import embedded
 class Exhibits:
     """Images are float32 (..., C, H, W) in [-1, 1]; None is what could not be had.
 
-    walks, labelled: (n, steps, ...), walks in the noise and from class to class. samples: some samples, and
+    walks, labelled: (n, steps, ...), walks in the noise, or in_code in the model's code, and from class to
+    class. samples: some samples, and
     neighbours: the training image nearest to each. distances: between the two. between_real: what it is on
     average from one training image to the nearest of the others. points: of data in the plane, (N, 2).
     own: (text, arrays of images) that the model shows itself; of several arrays the images side by side.
@@ -21,6 +22,7 @@ class Exhibits:
     """
 
     walks: np.ndarray | None = None
+    in_code: bool = False
     labelled: np.ndarray | None = None
     samples: np.ndarray | None = None
     neighbours: np.ndarray | None = None
@@ -36,8 +38,9 @@ class Exhibits:
 
     def strips(self) -> list[tuple[str, str]]:
         """(what it is, picture) of the walks."""
+        way = "straight through its code" if self.in_code else "through the noise along a great circle"
         told = (
-            ("From one sample to another: a walk a row, through the noise along a great circle.", self.walks),
+            (f"From one sample to another: a walk a row, {way}.", self.walks),
             ("From class to class, with the noise of a row standing still.", self.labelled),
         )
         return [

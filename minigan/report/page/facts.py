@@ -20,15 +20,12 @@ class Facts:
         self.options, self.cfg = run.options(), run.hyperparameters()
         self.model, self.fields = run.model(), run.fields()
         self.critic, self.images = self.model.is_critic(self.cfg), len(self.fields.shape) == 3
-        self.metrics = checked_records(run.metrics_path, run.metrics())
-        self.evaluations = checked_records(run.evaluations_path, run.evaluations())
-        self.looks = checked_records(run.diagnostics_path, run.diagnostics())
-        self.verdict = checked_verdict(run.verdict_path, run.verdict())
-        self.evaluation_path = run.path / "evaluation.json"
-        self.evaluation = checked_evaluation(self.evaluation_path)
-        self.sheets = run.sheets()
-        self.frames = {step: run.frame_path(step) for step in self.sheets if run.frame_path(step).exists()}
-        self.real = run.samples / "real.png"
+        self.metrics, self.evaluations, self.looks = map(checked_records, run.records.lines)
+        self.verdict = checked_verdict(run.records)
+        self.evaluation = checked_evaluation(run.evaluation_path)
+        self.sheets, self.real = run.sheets.all(), run.sheets.real
+        frames = {step: run.sheets.frame(step) for step in self.sheets}
+        self.frames = {step: path for step, path in frames.items() if path.exists()}
 
     @property
     def sheet(self) -> list[str]:
@@ -64,8 +61,8 @@ class Facts:
     def files(self) -> list[tuple[str, str]]:
         """(name in the run folder, size) of what the page is made of; sheets together, and frames."""
         run = self.run
-        lines = run.metrics_path, run.evaluations_path, run.diagnostics_path
-        alone = run.path / "config.toml", *lines, run.verdict_path, self.evaluation_path, self.real
+        lines = [lines.path for lines in run.records.lines]
+        alone = run.path / "config.toml", *lines, run.records.verdict_path, run.evaluation_path, self.real
         many = {"samples/step-*.png": self.sheets, "samples/step-*.npz": self.frames}
         return [
             *((str(path.relative_to(run.path)), size_of([path])) for path in alone if path.exists()),

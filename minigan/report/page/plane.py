@@ -87,7 +87,7 @@ def told(facts, frame, dropped):
         notes.append(
             f"G's noise has {latent} dimensions: with --latent 2 the page shows where G takes a grid of it."
         )
-    if facts.model.labelled:
+    if facts.model.tells_labels:
         notes.append("D is told a label; what it says of a place is the mean over all of them.")
     if packs_of(facts.cfg) > 1:
         notes.append(

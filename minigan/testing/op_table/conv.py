@@ -43,7 +43,7 @@ def conv_rows(name, x, w, stride=1, padding=0, dilation=1, groups=1):
     ]
 
 
-def modulated_in_torch(t, x, w, styles, stride=1, padding=0, demodulate=True, transposed=False):
+def modulated_in_torch(t, x, w, styles, stride=1, padding=0, demodulate=True, transposed=False, gain=1):
     """As it is defined: with a weight for each sample, here a group each."""
     N, C, H, W = x.shape
     out = 1 if transposed else 0  # the axis of the output channels
@@ -53,7 +53,7 @@ def modulated_in_torch(t, x, w, styles, stride=1, padding=0, demodulate=True, tr
         weights = weights / (weights.square().sum((2 - out, 3, 4), keepdim=True) + 1e-8).sqrt()
     conv = t.nn.functional.conv_transpose2d if transposed else t.nn.functional.conv2d
     y = conv(x.reshape(1, N * C, H, W), weights.flatten(0, 1), None, stride, padding, groups=N)
-    return y.reshape(N, w.shape[out], *y.shape[2:])
+    return gain * y.reshape(N, w.shape[out], *y.shape[2:])
 
 
 def modulated_row(x, w, **how):
@@ -142,7 +142,8 @@ CONVOLUTION += [
         torch=lambda t, x, w: t.relu(t.nn.functional.conv_transpose3d(x, w, None, 2, 1)),
     ),
     modulated_row((2, 3, 4, 5), (2, 3, 3, 3), padding=1),
-    modulated_row((2, 2, 4, 4), (3, 2, 3, 3), stride=2, demodulate=False),
+    modulated_row((2, 2, 3, 3), (2, 2, 1, 1), gain=2**0.5),
+    modulated_row((2, 2, 4, 4), (3, 2, 3, 3), stride=2, demodulate=False, gain=-2.0),
     modulated_row((2, 3, 2, 3), (3, 2, 4, 4), stride=2, padding=1, transposed=True),
     Row("conv2d, no bias", F.conv2d, [(2, 3, 4, 4), (2, 3, 3, 3)], torch="nn.functional.conv2d"),
     Row(

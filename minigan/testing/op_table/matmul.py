@@ -6,7 +6,7 @@ import numpy as np
 
 import minigan.functional as F
 
-from .row import Row, alike, beside, leaky
+from .row import Row, alike, apart, beside, leaky
 
 
 def matmul_row(a, b):
@@ -20,6 +20,18 @@ def einsum_row(equation, *shapes):
         shapes,
         lambda *xs: np.einsum(equation, *xs),
         lambda t, *xs: t.einsum(equation, *xs),
+    )
+
+
+def cdist_row(*shapes):
+    """Of points no two coordinates of which are equal. PyTorch's own has no second derivative."""
+    x1, x2 = shapes
+    return Row(
+        f"cdist, {x1} and {x2}",
+        F.cdist,
+        [apart(*x1), apart(*x2, at=0.75)],
+        lambda x, y: np.abs(x[..., :, None, :] - y[..., None, :, :]).sum(-1),
+        lambda t, x, y: (x.unsqueeze(-2) - y.unsqueeze(-3)).abs().sum(-1),
     )
 
 
@@ -65,6 +77,16 @@ PRODUCTS = [
         [(2, 5, 3), (2, 3)],
         lambda x, w: np.maximum(x @ w.T, 0),
         lambda t, x, w: t.relu(t.nn.functional.linear(x, w)),
+    ),
+    cdist_row((4, 3), (5, 3)),
+    cdist_row((2, 4, 3), (2, 1, 3)),
+    cdist_row((2, 1, 3, 2), (2, 1, 2, 2)),
+    Row(
+        "cdist, to itself",
+        lambda x: F.cdist(x, x),
+        [apart(2, 4, 3)],
+        lambda x: np.abs(x[:, :, None] - x[:, None]).sum(-1),
+        lambda t, x: (x.unsqueeze(2) - x.unsqueeze(1)).abs().sum(-1),
     ),
     einsum_row("ij -> ji", (2, 3)),
     einsum_row("ijk -> j", (2, 3, 4)),

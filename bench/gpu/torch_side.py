@@ -1,8 +1,6 @@
 """Training steps in PyTorch on a GPU, eagerly or with the whole step in a CUDA graph.
 
-The networks and the step are those of `minigan/bench/torch_side.py`. The first steps, whose noise is given
-and whose losses are compared, are taken one at a time; then each `next` takes `bundle` steps and waits for
-the device once.
+The networks and the step are those of `minigan/speed/torch_side.py`.
 """
 
 import importlib.util
@@ -13,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-FILE = Path(__file__).parents[2] / "minigan" / "bench" / "torch_side.py"
+FILE = Path(__file__).parents[2] / "minigan" / "speed" / "torch_side.py"
 _spec = importlib.util.spec_from_file_location("torch_side", FILE)  # by its path: minigan stays outside
 side = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(side)
@@ -36,6 +34,7 @@ def variants(job):
 
 
 def prepare(job):
+    """The steps of a job, each with its losses on the device; the noise of the first ones is given."""
     job = job | {"layout": "channels_last"} | job.get("variant", {})
     set_precision(job["precision"])
     nets = {name: net.to(DEVICE) for name, net in side.networks(job).items()}
@@ -57,11 +56,9 @@ def prepare(job):
         restore(nets, optimizers, start)
     batches = itertools.cycle(batches)
     for z in noise:
-        yield numbers(step(z, *next(batches)))
+        yield step(z, *next(batches))
     while True:
-        for _ in range(job["bundle"]):
-            losses = drawn(*next(batches))
-        yield numbers(losses)
+        yield drawn(*next(batches))
 
 
 def set_precision(precision):
@@ -116,7 +113,3 @@ def restore(nets, optimizers, start):
         for state in optimizers[name].state.values():
             for value in state.values():
                 value.zero_()
-
-
-def numbers(losses):
-    return {name: loss.item() for name, loss in losses.items()}

@@ -13,6 +13,7 @@ from minigan.gans.parts.penalties import EPS
 from .compare import LOSSES
 
 BATCHES = 4  # of data, taken in turn
+SEED = 1  # of the noise
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,34 @@ GAN_STEPS = DCGAN_32, DCGAN_64, MLP, POINTS
 STEPS = *GAN_STEPS, CRITIC
 
 
-def job(step: Step, given: int = len(LOSSES), data: list[np.ndarray] | None = None) -> dict:
+def job(
+    step: Step, given: int = len(LOSSES), data: list[np.ndarray] | None = None, device: str = "cpu"
+) -> dict:
     """All that a side needs, in plain words and arrays: weights, data, and the noise of `given` steps.
 
-    data: the batches, taken in turn; by default uniform noise. After the given steps each side draws
-    its own noise, as in a run.
+    data: the batches, taken in turn; by default uniform noise. The given noise is what minigan's loop draws
+    by itself; after it the others draw their own, as in a run.
     """
-    rng, model = np.random.default_rng(0), model_named(step.model)
+    rng, noise, model = np.random.default_rng(0), Generator(SEED), model_named(step.model)
     cfg = model.Config(batch_size=step.batch_size, **step.settings).fitted(fields_of(step.shape))
     shape, is_critic = (step.batch_size, *step.shape), step.model == "wgan-gp"
     names = ("data", "fakes") if is_critic else ("data",)
-    batches = {name: [rng.uniform(-1, 1, shape) for _ in range(BATCHES)] for name in names}
+    batches = {name: [rng.uniform(-1, 1, shape).astype(np.float32) for _ in range(BATCHES)] for name in names}
     if data is not None:
         batches["data"] = data
     nets = networks(model.parts(cfg, fields_of(step.shape), Generator(1)))
     if is_critic:
         del nets["G"]
-        batches["noise"] = [rng.uniform(size=(step.batch_size, 1, 1, 1)) for _ in range(given)]
+        batches |= {"noise": [noise.uniform((step.batch_size, 1, 1, 1)) for _ in range(given)], "eps": EPS}
     else:
-        batches["noise"] = [rng.normal(size=(step.batch_size, cfg.latent)) for _ in range(given)]
+        batches["noise"] = [noise.normal((step.batch_size, cfg.latent)) for _ in range(given)]
     return {
         "model": step.model,
         "shape": step.shape,
         "settings": asdict(cfg),
         "weights": {name: net.state_dict() for name, net in nets.items()},
-        **{name: [a.astype(np.float32) for a in arrays] for name, arrays in batches.items()},
-        **({"eps": EPS} if is_critic else {}),
+        **batches,
+        **{"seed": SEED, "device": device, "precision": "fp32", "graph": True},
     }
 
 

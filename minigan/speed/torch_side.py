@@ -38,7 +38,7 @@ def prepare(job):
     optimizers = {name: adam(name, net, job, **ADAM[variant["adam"]]) for name, net in nets.items()}
     step, noise = step_of(job, nets, optimizers, variant["g_step"]), given_first(job)
     for batch in itertools.cycle(batches(job)):
-        yield {name: loss.item() for name, loss in step(next(noise), *batch).items()}
+        yield step(next(noise), *batch)
 
 
 def adam(name, net, job, **form):

@@ -7,7 +7,8 @@ from rich.console import Console
 from minigan.environment import processors
 from minigan.errors import MiniganError, did_you_mean
 
-from .compare import EAGER, MINIGAN, Timing, measure
+from .compare import EAGER, LOSSES, MINIGAN, Timing, measure
+from .processes import Processes
 from .steps import GAN_STEPS, STEPS, Step, job
 
 TURNS = 2
@@ -26,8 +27,9 @@ def bench(names: tuple[str, ...], threads: int | None, seconds: float, console: 
     columns = f"{'step':38} {'steps/s':>9} {'ms':>9} {'µs/image':>9}"
     console.print(columns + (f" {'PyTorch ms':>11} {'PyTorch ÷ minigan':>18}" if compared else ""))
     for step in steps:
-        with console.status("") as status:
-            measured = measure(job(step), sides, threads, timing, status.update, rehearse=False)
+        work = job(step) | {"variant": {}}  # the likely best
+        with console.status("") as status, Processes(threads) as processes:
+            measured = measure(processes, dict.fromkeys(sides, work), LOSSES, timing, status.update)
         ours = measured.seconds(MINIGAN.name)
         line = f"{f'{step.title}, batch {step.batch_size}':38} {1 / ours:9.1f} {1e3 * ours:9.1f} "
         line += f"{1e6 * ours / step.batch_size:9.0f}"

@@ -4,12 +4,13 @@
 
 A process to itself, so that no side's threads spin while another is timed, and that its peak memory
 is its own. Started by paths, not by module names, so that PyTorch's process never imports minigan.
-Requests and replies are pickles on stdin and stdout; `worker.py` is the other end.
+Requests and replies are pickles on stdin and stdout; `processes.py` is the other end.
 
 A side is a file with
 
 about()         its versions and its number of threads
-prepare(job)    an endless iterator: each `next` is one step, and gives its result
+prepare(job)    an endless iterator: each `next` is one step, and gives its result: an array, or losses by
+                name, as numbers or as what has `item()`
 variants(job)   the ways of doing the job to choose the quickest from; without it there is one way
 """
 
@@ -39,32 +40,37 @@ class Served:
 
     def take(self, n):
         """The results of the next `n` steps."""
-        return [as_numpy(next(self.steps)) for _ in range(n)]
+        return [as_numpy(read(next(self.steps))) for _ in range(n)]
 
-    def time(self, warm_up, seconds, least):
-        """Seconds of each step: at least `least` of them, until `seconds` are over.
+    def time(self, warm_up, seconds, least, bundle):
+        """Seconds of a step: the mean of a bundle of them, at least `least` times, until `seconds` are over.
 
-        The steps of the first `warm_up` seconds are not counted: they wake the threads, and let those
+        What is taken in the first `warm_up` seconds is not counted: it wakes the threads, and lets those
         of the side before fall asleep.
         """
         clock = time.perf_counter
         end = clock() + warm_up
-        next(self.steps)
+        self.take_bundle(bundle)
         while clock() < end:
-            next(self.steps)
+            self.take_bundle(bundle)
         times, end = [], clock() + seconds
         while len(times) < least or clock() < end:
             start = clock()
-            next(self.steps)
-            times.append(clock() - start)
+            self.take_bundle(bundle)
+            times.append((clock() - start) / bundle)
         return times
+
+    def take_bundle(self, n):
+        """n steps, of which only the last one's losses are waited for."""
+        for _ in range(n):
+            result = next(self.steps)
+        read(result)
 
     def peak_memory(self):
         """The most bytes of memory that this process has held; None where that is not told."""
         try:
-            with open(
-                "/proc/self/status", encoding="utf-8"
-            ) as status:  # ru_maxrss would begin at our parent's size
+            # ru_maxrss would begin at our parent's size
+            with open("/proc/self/status", encoding="utf-8") as status:
                 return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
         except OSError:
             pass
@@ -73,6 +79,13 @@ class Served:
         except ImportError:
             return None
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def read(result):
+    """Losses, by name, as numbers: this waits for the device. Anything else as it is."""
+    if not isinstance(result, dict):
+        return result
+    return {name: loss.item() if hasattr(loss, "item") else loss for name, loss in result.items()}
 
 
 def as_numpy(result):
