@@ -347,10 +347,11 @@ def test_every_op_gives_the_same_there_to_second_order(gpu, place):
     for row in ROWS:
         if row.op == "cast" and "there and back" in row.name:
             continue  # by way of long double, which no GPU has
+        rounding = 1e-12 if row.op == "upfirdn2d" else 0.0  # a product here, sums there
         for here, there in zip(
             values_and_gradients(row, "cpu"), values_and_gradients(row, place), strict=True
         ):
-            np.testing.assert_array_equal(there, here, err_msg=row.name)
+            np.testing.assert_allclose(there, here, rounding, rounding, err_msg=row.name)
 
 
 # Random numbers

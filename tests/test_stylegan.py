@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import fake_cupy
 import numpy as np
 import pytest
-from minigan.bench.steps import fields_of
 from rich.console import Console
 
 import minigan_kernels as kernels
@@ -20,6 +19,7 @@ from minigan.gans import model_named
 from minigan.gans.noise import stylegan
 from minigan.gans.parts import style
 from minigan.gans.parts.penalties import path_lengths
+from minigan.speed.steps import fields_of
 from minigan.testing import check_model
 from minigan.training import Options, Sampler, Session, evaluation
 

@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 import pytest
-from minigan.bench.steps import fields_of
 
 from minigan import Generator
 from minigan.gans import model_named
+from minigan.speed.steps import fields_of
 from minigan.testing import assert_close
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
