@@ -182,9 +182,16 @@ def _evaluated(found):
             "A ~ B: Spearman's rank correlation over a run, of B whenever it was measured while training, "
             "and the mean of what steps said of A since the time before."
         )
-    eyes = {of["hash"]: of for evaluation in evaluations if (of := evaluation["classifier"])}
+    eyes, used = {}, {}
+    for row in found["rows"]:
+        for evaluation in row["seeds"].values():
+            if of := evaluation["classifier"]:
+                eyes[of["hash"]] = of
+                used.setdefault(of["hash"], {})[row["name"]] = None
+    alike = [of["data"] for of in eyes.values()]
     for name, of in eyes.items():
-        yield f"Classifier {name} of {of['data']}, right on {of['accuracy']:.2%} of test images."
+        rows = f" It reads {', '.join(used[name])}." if alike.count(of["data"]) > 1 else ""
+        yield f"Classifier {name} of {of['data']}, right on {of['accuracy']:.2%} of test images.{rows}"
 
 
 def _in_words(settings):
@@ -200,16 +207,21 @@ def _counted(row, seeds):
 
 
 def _real(finished):
-    """What real samples get in place of generated ones, of each data: the mean over the evaluations of it."""
+    """What real samples get in place of generated ones, of each data and by each classifier: the mean over the
+    evaluations of the one by the other."""
     floors = {}
     for job, evaluation in finished.items():
         data, size = job.row.data, job.row.settings.get("size")
-        of_data = floors.setdefault(f"{data} {size}x{size}" if size else data, {})
+        eye = evaluation["classifier"] and evaluation["classifier"]["hash"]
+        of_data = floors.setdefault((f"{data} {size}x{size}" if size else data, eye), {})
         for quantity, found in evaluation["metrics"].items():
             if found.get("floor") is not None:
                 of_data.setdefault(quantity, []).append(found["floor"])
+    seen = [data for (data, _), of_data in floors.items() if of_data]
     return {
-        data: {quantity: fmean(values) for quantity, values in of_data.items()}
-        for data, of_data in floors.items()
+        f"{data}, by {eye}" if seen.count(data) > 1 and eye else data: {
+            quantity: fmean(values) for quantity, values in of_data.items()
+        }
+        for (data, eye), of_data in floors.items()
         if of_data
     }
