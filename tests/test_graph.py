@@ -144,7 +144,7 @@ def test_replays_draw_new_codes(gpu):
     for seen, eager in zip(found, expected, strict=True):
         for name, value in eager.items():
             np.testing.assert_array_equal(seen[name], value, err_msg=name)
-    assert len({float(seen["mutual_information_codes"]) for seen in found}) == 8
+    assert len({float(seen["codes_information"]) for seen in found}) == 8
 
 
 @pytest.mark.parametrize("step", [POINTS, CRITIC], ids=lambda step: step.name)

@@ -17,6 +17,7 @@ from minigan.data import Dataset
 from minigan.files import read_npz
 from minigan.gans import model_named
 from minigan.gans.noise import infogan
+from minigan.metrics import assignment_error, correlation_within
 from minigan.speed.steps import fields_of
 from minigan.testing import assert_close, check_grads, check_model
 from minigan.training import Options, Run, Sampler
@@ -116,8 +117,8 @@ def test_each_optimiser_moves_its_own():
 
 
 def test_both_bounds_are_told_and_no_more_than_there_are():
-    names = {"d_loss", "g_loss", "d_real", "d_fake", "mutual_information_category"}
-    assert moved_by_a_step()[1].keys() == names | {"mutual_information_codes"}
+    names = {"d_loss", "g_loss", "d_real", "d_fake", "category_information"}
+    assert moved_by_a_step()[1].keys() == names | {"codes_information"}
     assert moved_by_a_step(codes=0)[1].keys() == names
 
 
@@ -219,20 +220,20 @@ def test_the_error_of_the_best_assignment_is_that_of_all_permutations():
         best = max(
             np.mean(np.array(order)[categories] == labels) for order in itertools.permutations(range(4))
         )
-        assert infogan.assignment_error(categories, labels) == pytest.approx(1 - best)
-    assert infogan.assignment_error(np.array([2, 2, 0, 1]), np.array([0, 0, 1, 2])) == 0
-    assert infogan.assignment_error(np.array([0, 0, 0, 0]), np.array([0, 0, 1, 2])) == 0.5
-    assert infogan.assignment_error(np.array([0, 1, 2, 3]), np.array([0, 0, 0, 0])) == 0.75
+        assert assignment_error(categories, labels) == pytest.approx(1 - best)
+    assert assignment_error(np.array([2, 2, 0, 1]), np.array([0, 0, 1, 2])) == 0
+    assert assignment_error(np.array([0, 0, 0, 0]), np.array([0, 0, 1, 2])) == 0.5
+    assert assignment_error(np.array([0, 1, 2, 3]), np.array([0, 0, 0, 0])) == 0.75
 
 
 def test_correlation_is_taken_within_groups():
     rng = np.random.default_rng(0)
     groups, code = np.arange(300) % 3, rng.normal(size=300)
     offset = np.array([0.0, 50.0, -20.0])[groups]
-    assert infogan.correlation_within(code, offset - 2 * code, groups) == pytest.approx(-1)
-    assert abs(infogan.correlation_within(rng.normal(size=300), offset, groups)) == 0
+    assert correlation_within(code, offset - 2 * code, groups) == pytest.approx(-1)
+    assert abs(correlation_within(rng.normal(size=300), offset, groups)) == 0
     within = [(code - 1)[groups == 0], (code**2)[groups == 0]]
-    found = infogan.correlation_within(*within, np.zeros(100, int))
+    found = correlation_within(*within, np.zeros(100, int))
     assert found == pytest.approx(np.corrcoef(within)[0, 1])
 
 
@@ -262,14 +263,18 @@ def test_numbers_find_what_codes_mean_where_it_is_known():
     data = Dataset("known", np.zeros((90, 1, 28, 28), np.uint8), labels)
     data.samples[:, 0, 0, 0] = labels
     D = SimpleNamespace(body=nn.Flatten())
-    found = infogan.numbers(data, Generator(0), small(), Strokes(), D, Reader())
-    assert found["assignment_error"] == pytest.approx(1 / 3)
-    assert found["slant_code1"] == found["slant"] > 0.98
-    assert found["width_code2"] == found["width"] > 0.9
-    assert abs(found["slant_code2"]) < 0.1
-    assert abs(found["width_code1"]) < 0.1
+    numbers = infogan.numbers(data, Generator(0), small(), Strokes(), D, Reader())
+    assert {name: n for name, (_, n) in numbers.items() if n != infogan.MADE} == {
+        "assignment-error": len(data)
+    }
+    found = {name: value for name, (value, _) in numbers.items()}
+    assert found["assignment-error"] == pytest.approx(1 / 3)
+    assert found["slant-code1"] == found["slant"] > 0.98
+    assert found["width-code2"] == found["width"] > 0.9
+    assert abs(found["slant-code2"]) < 0.1
+    assert abs(found["width-code1"]) < 0.1
     plain = infogan.numbers(Dataset("plain", data.samples), Generator(0), small(), Strokes(), D, Reader())
-    assert plain == {name: value for name, value in found.items() if name != "assignment_error"}
+    assert plain == {name: pair for name, pair in numbers.items() if name != "assignment-error"}
 
 
 def test_pictures_have_a_row_a_category_and_move_one_code_at_a_time():
@@ -303,7 +308,7 @@ def test_a_short_run_is_sampled_by_its_codes_and_evaluated(tmp_path, capsys):
     assert "A row a category" in page
     assert "Along a row code 2 goes from -2 to 2" in page
     last = run.records.metrics.read()[-1]
-    assert last["mutual_information_category"] < math.log(10)
+    assert last["category_information"] < math.log(10)
     ask = ["sample", str(run.path), "--category", "3", "--code2", "1.5", "--n", "5"]
     assert main([*ask, "--out", str(tmp_path / "some.npz")]) == 0
     expected = Sampler.of(Run.open(run.path))(5, category=3, code2=1.5)
@@ -313,4 +318,4 @@ def test_a_short_run_is_sampled_by_its_codes_and_evaluated(tmp_path, capsys):
     assert main([*ask[:2], "--category", "three"]) == 2
     assert "--category takes a value of the kind int, got 'three'" in capsys.readouterr().err
     result, _ = training.evaluate_run(run, names=["diversity"], draws=1, say=lambda line: None)
-    assert 0 < result["metrics"]["assignment_error"]["value"] < 1
+    assert 0 < result["metrics"]["assignment-error"]["value"] < 1

@@ -119,8 +119,8 @@ def test_ten_steps_are_those_of_a_twin_in_pytorch(spread):
         opt_g.zero_grad()
         (g_loss - of_category - 0.3 * of_codes).backward()
         opt_g.step()
-        expected = {"d_loss": d_loss, "g_loss": g_loss, "mutual_information_category": of_category}
-        for name, value in (expected | {"mutual_information_codes": of_codes}).items():
+        expected = {"d_loss": d_loss, "g_loss": g_loss, "category_information": of_category}
+        for name, value in (expected | {"codes_information": of_codes}).items():
             assert seen[name].item() == pytest.approx(value.item(), rel=1e-8), (step, name)
     for name, net in nets.items():
         for key, array in parts[name].state_dict().items():

@@ -318,8 +318,7 @@ def test_captured_steps_draw_anew_and_are_those_of_the_plain_ones(monkeypatch, s
         np.testing.assert_array_equal(found[1][1][name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["stylegan", "vae"])
-def test_a_models_own_numbers_are_measured_wherever_it_lies(monkeypatch, name):
+def test_its_own_numbers_are_measured_wherever_it_lies(monkeypatch):
     class Eye:
         def features(self, x):
             return x.reshape(len(x), -1)
@@ -333,14 +332,13 @@ def test_a_models_own_numbers_are_measured_wherever_it_lies(monkeypatch, name):
     known = SimpleNamespace(classifier=Eye())
     monkeypatch.setattr(evaluation, "without_classifier", lambda data: None)
     with kernels.engine("reference"):
-        small = SMALL if name == "stylegan" else {"hidden": 4, "latent": 2}
-        cfg = model_named(name).Config(**small)
         found = []
         for device in ("cpu", "gpu"):
-            sampler = Session(name, Options(device=device), cfg).sampler
-            found.append(evaluation._own_numbers(sampler, 0, known))
+            sampler = Session("stylegan", Options(device=device), MODEL.Config(**SMALL)).sampler
+            numbers = evaluation._own_numbers(sampler, 0, known)
+            found.append({name: of["value"] for name, of in numbers.items()})
     assert found[0]
-    assert found[0] == found[1]
+    assert found[1] == pytest.approx(found[0], rel=1e-2)  # of short steps, so that rounding counts
 
 
 # A run, and what a user may ask of it

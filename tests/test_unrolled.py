@@ -109,16 +109,16 @@ def one_step(**settings):
 
 def test_without_steps_it_is_the_ordinary_game():
     seen, _ = one_step(unroll=0, lr_d=0.0)
-    assert seen["d_loss_ahead"].item() == pytest.approx(seen["d_loss"].item(), rel=1e-6)
+    assert seen["d_ahead_loss"].item() == pytest.approx(seen["d_loss"].item(), rel=1e-6)
     assert seen["g_loss"].item() == pytest.approx(-seen["d_loss"].item(), rel=1e-6)
 
 
 def test_the_judge_ahead_is_the_better_one_by_rate_and_by_steps():
     ahead = [{"unroll": k, "inner_lr": lr} for k, lr in ((0, 0.05), (1, 0.05), (5, 0.05), (5, 0.2))]
-    losses = [one_step(inner="sgd", **given)[0]["d_loss_ahead"].item() for given in ahead]
+    losses = [one_step(inner="sgd", **given)[0]["d_ahead_loss"].item() for given in ahead]
     assert losses == sorted(losses, reverse=True)
     by_default, given = (
-        one_step(inner="sgd", inner_lr=rate)[0]["d_loss_ahead"].item() for rate in (None, 0.1)
+        one_step(inner="sgd", inner_lr=rate)[0]["d_ahead_loss"].item() for rate in (None, 0.1)
     )
     assert by_default == given
 

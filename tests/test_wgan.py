@@ -132,9 +132,19 @@ def test_a_critic_without_batch_norm_judges_each_sample_by_itself(norm):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"clip": 0.0}, "clip must be above 0, got 0.0: weights are held within [-clip, clip]"),
-        ({"clip": -0.01}, "clip must be above 0, got -0.01: weights are held within [-clip, clip]"),
-        ({"clip": float("nan")}, "clip must be above 0, got nan: weights are held within [-clip, clip]"),
+        ({"clip": 0.0}, "clip must be above 0 and finite, got 0.0: weights are held within [-clip, clip]"),
+        (
+            {"clip": -0.01},
+            "clip must be above 0 and finite, got -0.01: weights are held within [-clip, clip]",
+        ),
+        (
+            {"clip": float("inf")},
+            "clip must be above 0 and finite, got inf: weights are held within [-clip, clip]",
+        ),
+        (
+            {"clip": float("nan")},
+            "clip must be above 0 and finite, got nan: weights are held within [-clip, clip]",
+        ),
         ({"n_critic": 0}, "n_critic must be at least 1, got 0"),
         ({"n_critic_first": 0}, "n_critic_first must be at least 1, got 0"),
         ({"optimizer": "adm"}, "optimizer cannot be 'adm'; did you mean 'adam'?"),

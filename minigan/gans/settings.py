@@ -44,6 +44,11 @@ class Settings:
         """How many samples of the data a batch has."""
         return self.batch_size
 
+    @property
+    def judges_each_alone(self) -> bool:
+        """Whether what a judge says of a sample, or of a pack, is the same in every batch."""
+        return True
+
     def fitted(self, data) -> Self:
         """These settings with what the data decides written in.
 
@@ -58,11 +63,6 @@ class Settings:
         return pixels
 
 
-def judges_each_alone(cfg: Settings) -> bool:
-    """Whether what a judge says of a sample, or of a pack, is the same in every batch."""
-    return not (isinstance(cfg, NoiseSettings) and cfg.minibatch_features)
-
-
 def packs_of(cfg: Settings) -> int:
     """How many samples a judge judges together."""
     return cfg.pack if isinstance(cfg, NoiseSettings) else 1
@@ -70,7 +70,7 @@ def packs_of(cfg: Settings) -> int:
 
 def require_each_alone(cfg, penalty: str):
     """MiniganError, for a penalty of that name on D's slope at each sample, if D judges a whole batch."""
-    if cfg.minibatch_features:
+    if not cfg.judges_each_alone:
         raise MiniganError(
             f"minibatch_features = {cfg.minibatch_features} does not go with {penalty}, which is on D's slope"
             " at each sample by itself: what D says of one would depend on the others"
@@ -133,6 +133,10 @@ class NoiseSettings(JudgedSettings):
     @property
     def samples(self):
         return self.batch_size * self.pack
+
+    @property
+    def judges_each_alone(self):
+        return not self.minibatch_features
 
     @property
     def rates(self) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from minigan.data.held import hold_out
 
 from .cache import classifier_for, splits
 from .classifier import Classifier, Settings, train_classifier
+from .codes import assignment_error, correlation_within
 from .evaluate import COLUMNS, counts_of, evaluate, metrics_for, read_evaluation, rehearse, table
 from .evaluation_data import EvaluationData, Samples
 from .frechet import frechet_distance
@@ -37,8 +38,10 @@ __all__ = [
     "Samples",
     "Settings",
     "Support",
+    "assignment_error",
     "classifier_for",
     "classifier_score",
+    "correlation_within",
     "counts_of",
     "diversity",
     "evaluate",

@@ -207,8 +207,8 @@ def _counted(row, seeds):
 
 
 def _real(finished):
-    """What real samples get in place of generated ones, of each data and by each classifier: the mean over the
-    evaluations of the one by the other."""
+    """What real samples get in place of generated ones, of each data and by each classifier: the mean over
+    the evaluations of the one by the other."""
     floors = {}
     for job, evaluation in finished.items():
         data, size = job.row.data, job.row.settings.get("size")

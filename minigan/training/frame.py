@@ -5,7 +5,7 @@ import numpy as np
 from minigan import functional as F
 from minigan.autograd import Tensor, grad, no_grad
 from minigan.gans.model import in_evaluation, networks
-from minigan.gans.settings import judges_each_alone, packs_of
+from minigan.gans.settings import packs_of
 
 from .session import Session
 
@@ -35,7 +35,7 @@ def frame(session: Session) -> dict[str, np.ndarray]:
     real, *_ = session.real.values()
     extent = 1.5 * float(np.abs(real).max(initial=0)) or 1.0
     found = {}
-    if session.model.has("judge") and judges_each_alone(session.cfg):
+    if session.model.has("judge") and session.cfg.judges_each_alone:
         with session.device.active(), in_evaluation(networks(session.parts)):
             found = {"surface": _surface(session, extent), "arrows": _arrows(session, points[:ARROWS])}
     grids = _grids(session.sampler, session.fixed)

@@ -27,6 +27,7 @@ from typing import Literal
 from minigan import functional as F
 from minigan import nn
 from minigan.autograd import Tensor, grad
+from minigan.errors import MiniganError
 from minigan.graph import graph
 from minigan.optim import Adam
 
@@ -53,6 +54,13 @@ class Config(ConvolutionSettings, GameSettings):
     """What G minimises: -log D(G(z)); -D(G(z)), where D's numbers are to be above 1 and below -1; or how far
     D's last layer but one is, on average, from what the data give."""
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.r1 and self.batch_norm == "D":
+            raise MiniganError(
+                "batch_norm = 'D' does not go with r1, which is on D's slope at each sample by itself"
+            )
+
 
 def CRITIC(cfg: Config):
     """Whether D gives numbers, not logits."""
@@ -61,9 +69,7 @@ def CRITIC(cfg: Config):
 
 def parts(cfg: Config, data, rng):
     """G: z (N, latent) -> images (N, *shape) in [-1, 1]. D: images -> logits (N / pack, 1)."""
-    normed = cfg.batch_norm
-    if cfg.r1:  # which is on D's slope at each sample by itself
-        normed = {"both": "G", "D": "none"}.get(normed, normed)
+    normed = "G" if cfg.r1 and cfg.batch_norm == "both" else cfg.batch_norm
     G, D = networks(cfg, data.shape, normed, rng)
     D, (lr_g, lr_d) = packed(D, cfg.pack), cfg.rates
     return {

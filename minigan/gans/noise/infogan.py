@@ -14,8 +14,9 @@ bound, which is reached where Q is the posterior (equations 4 and 5), and is mad
 
 The entropies H are known: log K of K equal categories, log 2 of a number between -1 and 1. For the category
 Q gives logits, for each number the mean of a normal distribution with σ = 1: then only what is plain to see
-pays. With `--spread learned` it gives log σ² as well, and reads numbers off what no eye sees. Q shares all
-but its last layers with D (section 6), so that it costs next to nothing.
+pays, and the bound stays below 0, at log 2 - ½ log 2π or less a code. With `--spread learned` Q gives log σ²
+as well, and reads numbers off what no eye sees. Q shares all but its last layers with D (section 6), so that
+it costs next to nothing.
 
     z 62, a category of 10, 2 codes         appendix C.1
     λ 1 for the category and for codes      section 6: 1, for codes less; the authors' code: 1, σ = 1
@@ -44,12 +45,12 @@ from minigan import functional as F
 from minigan.autograd import Tensor, grad
 from minigan.errors import MiniganError, require
 from minigan.graph import graph
-from minigan.nn import init
 from minigan.optim import Adam
 
+from ..parts import convolutions
 from ..parts.augment import augmentation
 from ..parts.latent import normal
-from ..parts.minibatch import MinibatchDiscrimination, judged
+from ..parts.minibatch import judged
 from ..settings import NoiseSettings
 
 TAKES = ("image",)
@@ -114,7 +115,7 @@ def parts(cfg: Config, data, rng):
         nn.Linear(128, said),
     )
     for net in (G, D, Q):
-        net.apply(lambda layer: initialise(layer, rng))
+        net.apply(lambda layer: convolutions.initialise(layer, rng))
     lr_g, lr_d = cfg.rates
     return {
         "G": G,
@@ -158,18 +159,6 @@ class Discriminator(nn.Module):
         return self.real(self.body(x))
 
 
-def initialise(layer, rng):
-    """The authors' code: weights from N(0, 0.02), batch norm's scale around 1, biases 0."""
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        init.normal_(layer.weight, 0.0, 0.02, rng)
-        if layer.bias is not None:
-            init.zeros_(layer.bias)
-    elif isinstance(layer, nn.BatchNorm1d):  # and BatchNorm2d, which is one
-        init.normal_(layer.weight, 1.0, 0.02, rng)
-    elif isinstance(layer, MinibatchDiscrimination):
-        layer.reset(rng)
-
-
 def inputs(
     n,
     rng,
@@ -199,6 +188,8 @@ def inputs(
     for i, value in enumerate((code1, code2, code3, code4)):
         if value is None:
             continue
+        if not math.isfinite(value):
+            raise MiniganError(f"code{i + 1} must be a finite number, got {value}")
         if i >= cfg.codes:
             there = ", ".join(f"code{k + 1}" for k in range(cfg.codes)) or "none"
             raise MiniganError(f"the model has no code{i + 1}; its continuous codes: {there}")
@@ -257,8 +248,7 @@ def train(data, rng, cfg: Config, G, D, Q, opt_g, opt_d):
         opt_g.step(grad(g_loss - gained, opt_g.params))
 
         seen = {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}
-        bounds = {"mutual_information_category": of_category}
-        return {**seen, **bounds, **({"mutual_information_codes": of_codes} if C else {})}
+        return {**seen, "category_information": of_category, **({"codes_information": of_codes} if C else {})}
 
     for real in data:
         yield step(real)
@@ -295,16 +285,17 @@ def pictures(show, rng, cfg: Config, G):
 def numbers(data, rng, cfg: Config, G, D, Q):
     """What the codes came to mean.
 
-    assignment_error: where the data has labels, the share of held-out images whose label is not that of the
+    assignment-error: where the data has labels, the share of held-out images whose label is not that of the
         category that Q sees, categories and labels being paired as well as can be.
-    slant_code1, width_code1, ...: the correlation of a code with the slant, or the width, of the images made
+    slant-code1, width-code1, ...: the correlation of a code with the slant, or the width, of the images made
         with it, within the categories. slant, width: the largest of them, in size.
     """
-    from minigan.metrics import slant_and_width
+    from minigan.metrics import assignment_error, correlation_within, slant_and_width
 
     found = {}
     if data.labels is not None:
-        found["assignment_error"] = assignment_error(categories_of(data, D, Q, cfg, rng.device), data.labels)
+        seen = categories_of(data, D, Q, cfg, rng.device)
+        found["assignment-error"] = assignment_error(seen, data.labels), len(data)
     if not cfg.codes:
         return found
     drawn, made = inputs(MADE, rng, cfg), []
@@ -314,8 +305,8 @@ def numbers(data, rng, cfg: Config, G, D, Q):
     which = drawn["category"].argmax(axis=1)
     for name, measured in zip(("slant", "width"), slant_and_width(np.concatenate(made)), strict=True):
         each = [correlation_within(code, measured, which) for code in drawn["codes"].T]
-        found[name] = max(map(abs, each))
-        found |= {f"{name}_code{i}": value for i, value in enumerate(each, start=1)}
+        found[name] = max(map(abs, each)), MADE
+        found |= {f"{name}-code{i}": (value, MADE) for i, value in enumerate(each, start=1)}
     return found
 
 
@@ -329,23 +320,3 @@ def categories_of(data, D, Q, cfg, device):
         x = Tensor(data.batch(slice(first, min(first + 500, len(data)))), device=device)
         seen.append(Q(D.body(x)).numpy()[:, : cfg.categories].argmax(axis=1))
     return np.concatenate(seen)
-
-
-def assignment_error(categories, labels):
-    """The share of labels that are wrong if each category stands for one label, each label for one category,
-    in the best of all ways. categories, labels: integers (N,)."""
-    from scipy.optimize import linear_sum_assignment
-
-    together = np.zeros((categories.max() + 1, labels.max() + 1), np.int64)
-    np.add.at(together, (categories, labels), 1)
-    return 1.0 - together[linear_sum_assignment(together, maximize=True)].sum() / len(labels)
-
-
-def correlation_within(code, measured, groups):
-    """Pearson's correlation of two quantities (N,), each as its deviation from the mean of its group; 0 where
-    one of them does not vary."""
-    a, b = (np.asarray(values, np.float64) for values in (code, measured))
-    counts = np.bincount(groups).clip(1)
-    a, b = (v - (np.bincount(groups, v) / counts)[groups] for v in (a, b))
-    size = math.sqrt((a @ a) * (b @ b))
-    return float(a @ b / size) if size else 0.0

@@ -20,6 +20,7 @@ D and G play the logistic game, G's part of it not saturating, and D's slope at 
     γ 1, each 16th step; path lengths each 8th, off             2020, appendix B; γ 10 at 1024 pixels
     Adam 2e-3, betas 0, 0.99                                    2020, appendix B
     latent 64, batch 32, width 32                               there 512, 32, 512 at the coarsest
+    samples by the last weights; `--ema 0.999` averages them    there always by an average
 
 Penalties have steps of their own, of Adam too (2020, section 3.1): they are weighted by as many steps as they
 come after, and with k of the others between them Adam has c times its rate, and its betas to the power of c,
@@ -31,6 +32,7 @@ With `--augment`, of Zhao et al. 2020, D sees T(x) and T(G(z)) in place of x and
 images by as much everywhere, whatever the direction.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,6 +95,10 @@ class Config(JudgedSettings):
         if not 0 <= self.mixing <= 1:
             raise MiniganError(f"mixing is a share, from 0 to 1, got {self.mixing}")
 
+    @property
+    def judges_each_alone(self):
+        return False  # D sees how much the samples of a batch differ
+
     def default_size(self, pixels: int) -> int:
         """The image size to train at on data of `pixels` pixels a side: the smallest it fits in."""
         return convolutions.default_size(pixels)
@@ -139,6 +145,8 @@ def inputs(
     elif layers is not None:
         raise MiniganError("layers are those of --mix SEED,SEED, which is not given")
     if truncation is not None:
+        if not math.isfinite(truncation):
+            raise MiniganError(f"truncation must be a finite number, got {truncation}")
         made["psi"] = np.full((n, 1), truncation, np.float32)
     return made
 
@@ -154,8 +162,8 @@ def seeds_of(mix: str) -> list[int]:
 def coarse_layers(layers: str | None, count: int) -> np.ndarray:
     """Which of `count` layers a text such as "0-2" means, the first half where it is None: 1 for those, 0 for
     others. MiniganError for layers that are not there."""
-    first, _, last = (f"0-{count // 2 - 1}" if layers is None else layers).partition("-")
-    last = last or first
+    first, dash, last = (f"0-{count // 2 - 1}" if layers is None else layers).partition("-")
+    last = last if dash else first
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < count):
         raise MiniganError(f"the generator has layers 0-{count - 1}, --layers asks for {layers!r}")
     index = np.arange(count)
@@ -274,7 +282,8 @@ def numbers(rng, cfg: Config, G, classifier=None):
 
     How much images change a step of length ε, E[d(G(t), G(t + ε)) / ε²], on the way from a random z to
     another, or straight from the w of the one to that of the other. d is the squared distance of the features
-    of our classifier of the data, not of VGG: the numbers compare models of the same data alone.
+    of our classifier of the data, not of VGG: the numbers compare models of the same data alone. The mean is
+    of all paths, where the authors' code leaves out the longest and the shortest.
 
     Of mixes of two images of different classes, the shares that the classifier takes for the class of the
     parent of the coarse, and of the fine layers.

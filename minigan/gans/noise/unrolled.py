@@ -12,7 +12,8 @@ steps, θ_D being D's weights, U a step of its optimiser on the same batch:
 
 The gradient of f_k in G goes through the steps as well: how would D react to a change of G? `create_graph`
 records the gradients that the steps are made of, and `Optimizer.unroll` takes the steps in ops. D itself
-takes one ordinary step, and forgets the others. k = 0 is the ordinary game.
+takes one ordinary step, and forgets the others. Here it takes it first, and the further ones begin where that
+ends. k = 0 is the ordinary game.
 
     k 5                             section 3.1 has 0, 1, 5 and 10
     U: Adam, from the moments       section 2.2, where equation 7 is gradient descent (`--inner sgd`)
@@ -52,7 +53,9 @@ DATA = "ring8"
 @dataclass(frozen=True, kw_only=True)
 class Config(ConvolutionSettings):
     steps: int = 8000
+    batch_size: int = 128
     latent: int = 256
+    lr: float = 1e-3
     lr_d: float | None = None
     """The learning rate of D; by default that of G for points, 1e-4 for images."""
     unroll: int = 5
@@ -171,7 +174,7 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
         opt_g.step(grad(g_loss, opt_g.params))
 
         seen = {"d_loss": d_loss, "g_loss": g_loss, "d_real": d_real, "d_fake": d_fake}
-        return {**seen, "d_loss_ahead": game(*ahead)}
+        return {**seen, "d_ahead_loss": game(*ahead)}
 
     for real in data:
         yield step(real)

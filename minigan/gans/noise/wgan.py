@@ -16,14 +16,14 @@ that lie at ±c; `wgan_gp.py` has a penalty in its place.
 
     c 0.01, 5 steps of D a step of G, batch 64    Algorithm 1
     100 of D before each of G's first 25, and before each 500th           the authors' code
-    RMSprop 2e-4              Algorithm 1 has 5e-5: further from small data in as many steps,
-                              bench/studies/critics.md; with momentum it found training unstable
-                              (section 4.2), which `--optimizer adam` shows
+    RMSprop 2e-4              Algorithm 1 has 5e-5; with momentum it found training unstable (section 4.2),
+                              which `--optimizer adam` shows
     images                    networks of `dcgan.py`, with batch norm in D as the authors' code has it; by the
                               other norms of `--norm` each sample is judged by itself
     points                    512-512-512, ReLU, as the toy code of WGAN-GP's authors, which clips as well
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +36,7 @@ from minigan.optim import Adam, RMSprop
 
 from ..parts.augment import augmentation
 from ..parts.latent import normal
-from ..settings import ConvolutionSettings, judges_each_alone
+from ..settings import ConvolutionSettings
 from . import wgan_gp
 
 TAKES = ("image or point",)
@@ -63,9 +63,9 @@ class Config(ConvolutionSettings):
     def __post_init__(self):
         super().__post_init__()
         require(self, "n_critic", "n_critic_first", at_least=1)
-        if not self.clip > 0:
+        if not 0 < self.clip < math.inf:
             raise MiniganError(
-                f"clip must be above 0, got {self.clip}: weights are held within [-clip, clip]"
+                f"clip must be above 0 and finite, got {self.clip}: weights are held within [-clip, clip]"
             )
 
 
@@ -141,7 +141,7 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
 
 def pictures(show, data, rng, cfg: Config, G, D):
     """Samples, and held-out images, in the order that the critic puts them in."""
-    if cfg.pack > 1 or not judges_each_alone(cfg):  # what D says of a sample depends on those beside it
+    if cfg.pack > 1 or not cfg.judges_each_alone:  # what D says of a sample depends on those beside it
         return
     real = Tensor(data.batch(range(min(40, len(data)))))
     made = G(Tensor(rng.normal((40, cfg.latent))))
@@ -153,5 +153,5 @@ def pictures(show, data, rng, cfg: Config, G, D):
 
 
 def numbers(cfg: Config, D):
-    """The share of the critic's weights that lie at the clip."""
-    return {"clipped": clipped(D, cfg.clip).item()}
+    """The share of the critic's weights that lie at the clip, and of how many it is."""
+    return {"clipped": (clipped(D, cfg.clip).item(), sum(w.numel() for w in D.parameters()))}

@@ -62,7 +62,7 @@ def initialise(layer, rng):
         init.normal_(layer.weight, 0.0, 0.02, rng)
         if layer.bias is not None:
             init.zeros_(layer.bias)
-    elif isinstance(layer, nn.BatchNorm2d):
+    elif isinstance(layer, nn.BatchNorm1d):  # and BatchNorm2d, which is one
         init.normal_(layer.weight, 1.0, 0.02, rng)
     elif isinstance(layer, MinibatchDiscrimination):
         layer.reset(rng)

@@ -4,7 +4,7 @@ import itertools
 
 from minigan import nn
 
-from .minibatch import MinibatchDiscrimination
+from .minibatch import judged
 
 
 def mlp(widths, activation, rng, norm=False, minibatch=0):
@@ -14,8 +14,6 @@ def mlp(widths, activation, rng, norm=False, minibatch=0):
     for i, (n, m) in enumerate(itertools.pairwise(widths)):
         if i:
             layers += [nn.BatchNorm1d(n)] * (norm and i > 1) + [activation]
-        if minibatch and i == len(widths) - 2:
-            layers += [MinibatchDiscrimination(n, minibatch, rng)]
-            n += minibatch
-        layers += [nn.Linear(n, m, generator=rng)]
+        last = i == len(widths) - 2
+        layers += judged(n, minibatch, rng, m) if last else [nn.Linear(n, m, generator=rng)]
     return layers

@@ -113,7 +113,8 @@ class Mapping(nn.Module):
 
 class StyledLayer(nn.Module):
     """A layer of synthesis: x (N, n, H, W), w (N, latent), noise (N, 1, ...) -> (N, m, ...), of twice the
-    side where it is `doubling`."""
+    side where it is `doubling`. The strength of its noise is one number, as in 2020; 2019 has one a
+    channel."""
 
     def __init__(self, n, m, affine, rng, doubling):
         super().__init__()
