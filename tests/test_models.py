@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from minigan import Generator, MiniganError, Tensor, gans
+from minigan.data import load
 from minigan.diagnostics import Doctor
 from minigan.gans import Model, model_named, model_names
 from minigan.gans.model import owners
@@ -439,3 +440,24 @@ def test_a_model_is_what_its_module_says(tmp_path):
     assert (model.data, model.slope, model.makes) == ("ring8", 1, {"G(x)": "y"})
     assert model.has("judge")
     assert Options().of(model).data == "ring8"
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if model_named(name).has("pictures")])
+def test_a_models_own_pictures_are_images_with_a_text(name):
+    model = model_named(name)
+    wanted = {"batch_size": 4, "latent": 3, "width": 4, "mapping": 1, "hidden": 8}
+    known = model.Config.__dataclass_fields__
+    data = model.data if model.data == "facades" else "digits"
+    cfg = model.Config(**{name: value for name, value in wanted.items() if name in known})
+    sampler, shown = Session(name, Options(data=data), cfg).sampler, []
+    sampler.call(
+        "pictures", 0, data=load(data, 32 if data == "facades" else 16), show=lambda *of: shown.append(of)
+    )
+    assert shown
+    for text, *columns in shown:
+        assert text.endswith(".")
+        for images in columns:
+            images = np.asarray(images.numpy() if isinstance(images, Tensor) else images)
+            assert images.ndim == 4
+            assert np.isfinite(images).all()
+            assert np.ptp(images) > 0

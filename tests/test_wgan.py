@@ -187,7 +187,7 @@ def test_a_run_shows_the_estimate_the_share_and_the_order_of_the_critic(tmp_path
     for text in (
         "What else a step says: wasserstein",
         "What else a step says: clipped",
-        "Samples, from what the critic takes for least real to what it takes for most.",
+        "Samples, from what D takes for least real to what it takes for most.",
         "Held-out images, from what",
     ):
         assert text in page

@@ -20,8 +20,10 @@ looks. Generated images take the labels of the real batch.
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from minigan import backend, nn
 from minigan import functional as F
-from minigan import nn
 from minigan.autograd import Tensor, grad
 from minigan.graph import graph
 from minigan.optim import Adam
@@ -138,3 +140,15 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
 def right(logits, labels):
     """The share of samples whose likeliest class is their label."""
     return (logits.detach().argmax(1) == labels).mean()
+
+
+def pictures(show, rng, cfg: Config, G, D):
+    """A row a class, a column the same noise; and how many of them D takes for what they were asked to be."""
+    K, columns = min(cfg.classes, 12), 12
+    z, labels = rng.normal((columns, cfg.latent)), np.arange(K)
+    made = [G(Tensor(np.repeat(row[None], K, axis=0)), labels) for row in backend.to_numpy(z)]
+    text = "A row a class; the images of a column are of the same noise."
+    if cfg.pack == 1:
+        classes = [heads(D(x), cfg)[1].numpy().argmax(axis=1) for x in made]
+        text += f" D takes {np.mean(classes == labels):.0%} of them for what they were asked to be."
+    show(text, *made)

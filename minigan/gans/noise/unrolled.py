@@ -44,6 +44,7 @@ from ..parts.augment import augmentation
 from ..parts.latent import normal
 from ..parts.mlp import mlp
 from ..parts.packing import packed
+from ..parts.ranking import ranked
 from ..settings import ConvolutionSettings
 
 TAKES = ("image or point",)
@@ -178,3 +179,11 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
 
     for real in data:
         yield step(real)
+
+
+def pictures(show, data, rng, cfg: Config, G, D):
+    """Samples, and held-out images, in the order that D puts them in."""
+    if cfg.pack > 1 or not cfg.judges_each_alone:  # what D says of a sample depends on those beside it
+        return
+    made = G(Tensor(rng.normal((40, cfg.latent))))
+    ranked(show, D, made, Tensor(data.batch(range(min(40, len(data))))))

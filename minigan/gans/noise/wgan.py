@@ -36,6 +36,7 @@ from minigan.optim import Adam, RMSprop
 
 from ..parts.augment import augmentation
 from ..parts.latent import normal
+from ..parts.ranking import ranked
 from ..settings import ConvolutionSettings
 from . import wgan_gp
 
@@ -143,13 +144,8 @@ def pictures(show, data, rng, cfg: Config, G, D):
     """Samples, and held-out images, in the order that the critic puts them in."""
     if cfg.pack > 1 or not cfg.judges_each_alone:  # what D says of a sample depends on those beside it
         return
-    real = Tensor(data.batch(range(min(40, len(data)))))
     made = G(Tensor(rng.normal((40, cfg.latent))))
-    for name, x in (("Samples", made), ("Held-out images", real)):
-        order = D(x).numpy()[:, 0].argsort()
-        show(
-            f"{name}, from what the critic takes for least real to what it takes for most.", x.numpy()[order]
-        )
+    ranked(show, D, made, Tensor(data.batch(range(min(40, len(data))))))
 
 
 def numbers(cfg: Config, D):
