@@ -5,6 +5,7 @@ and the table has the medians. Shapes are those of layers of the models, images 
 in place: so both times include a copy.
 """
 
+import argparse
 import statistics
 import sys
 from functools import partial
@@ -79,7 +80,8 @@ def microseconds(function):
     return 1e6 * (perf_counter() - start) / CALLS
 
 
-def main():
+def main(arguments: list[str] | None = None):
+    argparse.ArgumentParser(prog="python -m bench.passes", description=__doc__).parse_args(arguments)
     print(f"{kernels.num_threads()} threads, float32, LeakyReLU; microseconds, medians of {TURNS} turns\n")
     print(f"{'layer':14}{'pass':18}{'two kernels':>12}{'one':>8}{'one ÷ two':>11}")
     for layer, shape in LAYERS.items():

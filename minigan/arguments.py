@@ -53,9 +53,12 @@ def _several(is_one):
 
 
 def _letter(value):
-    """That of the dtype: "f", "i", ..."""
+    """The letter of a value's dtype: "f", "i", ...; "O" for lists that are no array."""
     value = value.data if isinstance(value, Tensor) else value
-    return (value if backend.is_array(value) else np.asarray(value)).dtype.kind
+    try:
+        return (value if backend.is_array(value) else np.asarray(value)).dtype.kind
+    except ValueError:  # of rows of different lengths
+        return "O"
 
 
 def integer(at_least: int) -> Kind:
@@ -76,7 +79,7 @@ def sizes(at_least: int, *counts: int) -> Kind:
 
 
 def pair(at_least: int) -> Kind:
-    """For the rows and the columns of an image."""
+    """The kind of sizes of the rows and the columns of an image: one for both, or two."""
     return sizes(at_least, 2)
 
 
@@ -120,7 +123,7 @@ INTEGERS = Kind(
 CLASSES = Kind(
     "labels, which are integers, or probabilities of input's shape",
     INTEGERS.is_one,
-    lambda value: _letter(value) in "iu" or getattr(value, "ndim", 0) > 1,
+    lambda value: _letter(value) in "iu" or (_letter(value) == "f" and np.ndim(value) > 1),
 )
 OPERAND = Kind("a Tensor, an array or a number", _is_operand, lambda value: _letter(value) in "fiub")
 FLAG = Kind("True or False", lambda value: isinstance(value, (bool, np.bool_)) or value in (0, 1))

@@ -2,7 +2,8 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 
 class MiniganError(Exception):
@@ -17,7 +18,7 @@ class NonFiniteError(MiniganError, ArithmeticError):
     """A value or a gradient became NaN or infinite; the message names the first op that made it."""
 
 
-def require(settings, *names: str, at_least=0, below=float("inf")):
+def require(settings: object, *names: str, at_least: float = 0, below: float = float("inf")) -> None:
     """Raise MiniganError unless each named attribute of `settings` lies in [at_least, below), or is None."""
     for name in names:
         value = getattr(settings, name)
@@ -36,7 +37,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def writing(path):
+def writing(path: Path) -> Iterator[None]:
     """Inside the block, a file that cannot be written is told in one sentence."""
     try:
         yield

@@ -26,7 +26,7 @@ from .errors import MiniganError
 WARM_UP = 3  # calls before the capture: they compile kernels, and begin what has a first step
 
 
-def graph(step: Callable[..., Any]) -> "GraphedStep":
+def graph(step: Callable[..., Any]) -> "GraphedStep | Callable[..., Any]":
     """`step` as one launch, on a GPU; on the CPU it runs as it is. Without CuPy, the function itself.
 
         @graph
@@ -72,7 +72,11 @@ class GraphedStep:
         functools.update_wrapper(self, step)
         self.step = step
         self.calls, self.expected = 0, None
-        self.graph = self.pool = self.buffers = self.outputs = self.found = None
+        self.graph: Any = None
+        self.pool: Any = None
+        self.buffers: Any = None
+        self.outputs: Any = None
+        self.found: Any = None
 
     @property
     def captured(self) -> bool:
@@ -226,7 +230,7 @@ def _guard(original, what, harmless):
     return guard
 
 
-def _explain(error) -> str:
+def _explain(error: BaseException) -> str:
     """Which op it was, and what it did, in one sentence."""
     frames = list(traceback.walk_tb(error.__traceback__))
     owners = [frame.f_locals.get("self") for frame, _ in frames]

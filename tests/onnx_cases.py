@@ -283,6 +283,8 @@ OPS = {
     "Where": F.where,
 }
 
+MOVING = {"Pad"}  # copies entries as they are, so that its cases of integers run in floats, which hold them
+
 SMALL_INTEGERS = [
     f"{op}_{kind}"
     for op in ("add", "div", "max", "min", "mul", "sub")
@@ -305,6 +307,7 @@ LEFT_OUT = {
     "a scale that is not the ratio of the sizes": """
         resize_downsample_scales_nearest resize_downsample_scales_linear_align_corners
     """,
+    "a border of the other side": "wrap_pad",
     "a transposed convolution cut on one side": "convtranspose_autopad_same",
     "another nearest pixel than PyTorch's": """
         resize_upsample_sizes_nearest resize_downsample_sizes_nearest
@@ -325,7 +328,7 @@ LEFT_OUT = {
         max_int32 max_int64 max_float16 min_int32 min_int64 min_float16
         clip_default_int8_min clip_default_int8_max clip_default_int8_inbounds div_int32_trunc
         einsum_batch_matmul_bfloat16 einsum_sum_bfloat16 einsum_transpose_bfloat16 maxpool_2d_uint8
-        onehot_without_axis onehot_with_bfloat16_values edge_pad reflect_pad wrap_pad pow_types_int64_float32
+        onehot_without_axis onehot_with_bfloat16_values pow_types_int64_float32
         pow_types_int32_float32 pow_types_int64_int64 pow_types_int32_int32 reduce_max_bool_inputs
         reduce_max_empty_set_bool reduce_min_bool_inputs where_long_example cumsum_2d_int32
         cumsum_1d_int32_exclusive top_k_uint64 top_k_same_values top_k_same_values_largest

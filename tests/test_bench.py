@@ -406,18 +406,10 @@ def test_the_table_of_passes(monkeypatch, capsys):
     monkeypatch.setattr(passes, "LAYERS", {"a layer": (8, 20)})
     monkeypatch.setattr(passes, "TURNS", 2)
     monkeypatch.setattr(passes, "CALLS", 2)
-    passes.main()
+    passes.main([])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 + 5
     assert all(line.startswith("a layer") for line in lines[3:])
-
-
-def test_asking_the_benchmark_of_folders_for_help_makes_no_pictures(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit):
-        folder.main(["--help"])
-    assert "bench.folder" in capsys.readouterr().out
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_second_start_from_a_folder_finds_what_was_kept(tmp_path, monkeypatch, capsys):

@@ -102,10 +102,21 @@ def test_a_branch_that_was_killed_anywhere_is_whole_or_none(run, tmp_path):
     assert killed_at > 8
 
 
+def test_an_empty_folder_is_as_good_as_none(run, tmp_path, monkeypatch):
+    out = tmp_path / "empty"
+    out.mkdir()
+    training.branch(run.path, 4, out)
+    assert content(out) == content(training.branch(run.path, 4, tmp_path / "new").path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(MiniganError, match=r"^\. is the folder this is called in"):
+        training.branch(run.path.resolve(), 4, Path())
+
+
 def test_what_no_run_can_begin_from_is_told_in_a_sentence(run, tmp_path, capsys):
     with pytest.raises(MiniganError, match=r"no checkpoint of step 5; it has \[2, 4, 6, 8\]"):
         training.branch(run.path, 5)
-    with pytest.raises(MiniganError, match="exists; choose another with --out"):
+    with pytest.raises(MiniganError, match="exists and is not an empty folder; choose another"):
         training.branch(run.path, 4, tmp_path)
     run.checkpoints.path(4).write_bytes(b"junk")
     with pytest.raises(MiniganError, match=r"step-000004.* is damaged"):

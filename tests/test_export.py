@@ -137,10 +137,11 @@ class SelfAttention(nn.Module):
         *(spectral_norm(nn.Conv2d(4, 2, 3)), nn.PReLU(4), nn.SiLU(), nn.PositionalEncoding(5)),
         *(SelfAttention(), Steps(nn.GRU(5, 3, 2, batch_first=True, bidirectional=True))),
         Steps(nn.LSTM(5, 3, batch_first=True)),
+        *(nn.Conv2d(4, 2, 3, padding=2, padding_mode=mode) for mode in ("reflect", "replicate")),
     ],
     ids=lambda norm: type(norm).__name__,
 )
-def test_onnxruntime_agrees_with_every_norm_and_with_layers_of_sequences(runtime, norm):
+def test_onnxruntime_agrees_with_every_norm_with_layers_of_sequences_and_with_borders(runtime, norm):
     module = nn.Sequential(nn.Conv2d(1, 4, 3, generator=Generator(1)), norm, nn.Flatten()).eval()
     facts = {"model": "mine", "data": "none", "step": 0, "ema": False, "classes": 0, "pack": 1}
     net = Network(
@@ -166,6 +167,7 @@ WITHOUT_FORM = {
     "gather": "Index by a mask or by several arrays has no form in ONNX",
     "index, a mask": "Index by a mask or by several arrays has no form in ONNX",
     "index, pairs of integers with repeats": "Index by a mask or by several arrays has no form in ONNX",
+    "nll_loss": "Index by a mask or by several arrays has no form in ONNX",
     "sort": "Index depends on its input in a way that a trace does not show",
     "topk": "Index depends on its input in a way that a trace does not show",
     "logsumexp": "Sub depends on its input in a way that a trace does not show",

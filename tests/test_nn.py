@@ -10,6 +10,7 @@ import pytest
 
 import minigan_kernels as kernels
 from minigan import Generator, Tensor, grad, manual_seed, nn, no_grad
+from minigan import functional as F
 from minigan.autograd.modes import switched
 from minigan.nn import init
 from minigan.testing import assert_close
@@ -954,3 +955,14 @@ def test_sequential_takes_modules_one_argument_each():
     for wrong, kind in (([nn.Linear(2, 2)], "Linear"), (math.sqrt, "built-in function")):
         with pytest.raises(TypeError, match=f"Sequential: modules are given one argument each, got .*{kind}"):
             nn.Sequential(wrong)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])
+def test_a_convolution_without_a_border_reads_its_input_where_it_is(mode, monkeypatch):
+    monkeypatch.setattr(F, "pad", None)  # which would copy it
+    assert nn.Conv2d(1, 1, 3, padding_mode=mode)(Tensor(np.ones((1, 1, 3, 3), np.float32))).shape == (
+        1,
+        1,
+        1,
+        1,
+    )

@@ -361,6 +361,7 @@ BAD_INPUT = [
     ("gumbel_softmax, tau", lambda: F.gumbel_softmax(t(2), 0.0), ValueError, "gumbel_softmax: tau .*0"),
     ("smooth_l1_loss, beta", lambda: F.smooth_l1_loss(t(2), 0, beta=0), ValueError, "smooth_l1_loss: beta"),
     ("binary_cross_entropy, logits", lambda: F.binary_cross_entropy(t(2) * 2, 0.0), ValueError, "logits"),
+    ("binary_cross_entropy, NaN", lambda: F.binary_cross_entropy(t(2) * np.nan, 0.0), ValueError, "got NaN"),
     (
         "nll_loss, places",
         lambda: F.nll_loss(t(2, 3), LABELS[:1]),
@@ -387,6 +388,24 @@ BAD_INPUT = [
         lambda: F.cross_entropy(t(2, 3), t(2, 3), ignore_index=1),
         ValueError,
         "cross_entropy: ignore_index is one of labels",
+    ),
+    (
+        "cross_entropy, too few probabilities",
+        lambda: F.cross_entropy(t(2, 3), [[0.5, 0.5], [1.0, 0.0]]),
+        ValueError,
+        r"cross_entropy: input has shape \(2, 3\), target, of probabilities, \(2, 2\)",
+    ),
+    (
+        "cross_entropy, rows of different lengths",
+        lambda: F.cross_entropy(t(2, 3), [[0.5, 0.5], [1.0]]),
+        ValueError,
+        "cross_entropy: target must be labels, which are integers, or probabilities",
+    ),
+    (
+        "cross_entropy, floats",
+        lambda: F.cross_entropy(t(2, 3), [0.5, 1.0]),
+        TypeError,
+        "labels must be integers",
     ),
     (
         "cross_entropy, ignored beside others",
@@ -757,6 +776,24 @@ def test_ignored_places_count_nothing_whatever_they_hold():
     y = F.cross_entropy(x, [1, -100], ignore_index=-100)
     assert y.item() == pytest.approx(np.log1p(np.exp(-1)))
     assert grad(y, x)[0].numpy()[0].any()
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+@pytest.mark.parametrize("how", [{"ignore_index": -1}, {"ignore_index": -1, "weight": t(2)}], ids=str)
+def test_the_mean_of_no_label_is_nan_without_a_warning_and_without_a_slope(loss, how):
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    y = loss(x, [-1, -1], **how)
+    assert np.isnan(y.item())
+    assert not grad(y, x)[0].numpy().any()
+    assert np.isnan(loss(x, [0, 0], weight=Tensor([0.0, 1.0])).item())
+    assert loss(x, [-1, -1], "sum", **how).item() == 0
+
+
+def test_probabilities_may_be_a_list():
+    x, shares = Tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]]), [[0.5, 0.5, 0], [1, 0, 0]]
+    y = F.cross_entropy(x, shares)
+    assert y.dtype == np.float32
+    assert y.item() == F.cross_entropy(x, Tensor(shares)).item()
 
 
 def test_demodulated_weights_keep_the_spread():

@@ -1,4 +1,4 @@
-"""Samples of a trained generator: labels, truncation, walks, averaged weights, and the files they go to."""
+"""Samples of a trained model: labels, truncation, walks, averaged weights, and the files they go to."""
 
 import numpy as np
 import pytest

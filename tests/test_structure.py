@@ -1,8 +1,10 @@
 """The import rules, read from the source: which part may use which, and what is imported late."""
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -11,44 +13,40 @@ import pytest
 ROOT = Path(__file__).parents[1]
 KERNELS, MINIGAN = ROOT / "kernels" / "minigan_kernels", ROOT / "minigan"
 
-# What each file or folder of minigan may import of the others. "__init__" is `minigan` itself.
-BASE = {"backend", "checks", "errors", "random"}
-ENGINE = BASE | {"autograd", "functional", "states", "arguments"}
-TRAINING = ENGINE | {"contents", "files", "graph", "nn", "optim", "gans"}
+# What each file or folder of minigan imports of the others, no more and no less; "__init__" is minigan.
 MAY_IMPORT = {
-    "backend": {"errors"},
-    "errors": set(),
-    "checks": set(),
-    "random": {"backend", "checks", "errors"},
-    "extras": {"errors"},
-    "contents": {"checks", "errors"},
-    "files": set(),
-    "autograd": BASE,
-    "functional": BASE | {"arguments", "autograd"},
-    "arguments": BASE | {"autograd"},
-    "states": BASE | {"autograd"},
-    "graph": ENGINE,
-    "__init__": ENGINE | {"graph"},
-    "testing": ENGINE
-    | {"nn", "optim", "gans", "training", "export"},  # a model file is checked by a run of it
-    "nn": ENGINE,
-    "optim": ENGINE,
-    "gans": ENGINE | {"graph", "nn", "optim", "metrics"},  # a model measures what its paper claims
-    "data": BASE | {"files"},
-    "metrics": ENGINE | {"contents", "files", "nn", "optim", "data"},
-    "diagnostics": ENGINE | {"graph", "nn", "gans", "data", "metrics"},
-    "report": TRAINING | {"__init__", "data", "metrics"},
-    "training": TRAINING | {"__init__", "data", "diagnostics", "extras", "metrics", "report"},
-    "export": TRAINING | {"__init__", "extras", "training"},
-    "studies": {"__init__", "contents", "data", "environment", "errors", "files", "gans"}
-    | {"metrics", "training"},
-    "environment": BASE | {"__init__", "data"},
-    "speed": ENGINE | {"__init__", "graph", "nn", "optim", "gans", "data", "environment"},
-    "cli": TRAINING
-    | {"__init__", "data", "diagnostics", "export", "metrics", "report", "training", "studies", "testing"}
-    | {"environment", "speed"},
-    "__main__": {"cli"},
+    "backend": "errors",
+    "errors": "",
+    "checks": "",
+    "random": "backend checks errors",
+    "extras": "errors",
+    "contents": "checks errors",
+    "files": "",
+    "autograd": "backend errors",
+    "functional": "arguments autograd backend checks random",
+    "arguments": "autograd backend checks errors random",
+    "states": "autograd backend errors",
+    "graph": "autograd backend errors",
+    "__init__": "autograd errors functional graph random",
+    "testing": "autograd backend errors export functional gans nn optim random training",
+    "nn": "arguments autograd backend checks functional random states",
+    "optim": "arguments autograd backend checks errors states",
+    "gans": "autograd backend errors functional graph metrics nn optim random",
+    "data": "backend checks errors files random",
+    "metrics": "autograd backend checks contents data errors files functional nn optim random",
+    "diagnostics": "autograd backend data gans graph metrics nn random",
+    "report": "__init__ autograd contents data errors files functional gans metrics",
+    "training": "__init__ autograd backend contents data diagnostics errors extras files functional gans"
+    " graph metrics optim random report",
+    "export": "__init__ autograd errors extras files functional gans nn random training",
+    "studies": "__init__ contents data environment errors files gans metrics training",
+    "environment": "__init__ backend data",
+    "speed": "__init__ backend data environment errors gans graph",
+    "cli": "__init__ backend data diagnostics environment errors export files gans metrics random"
+    " report speed studies testing training",
+    "__main__": "cli",
 }
+MAY_IMPORT = {part: set(others.split()) for part, others in MAY_IMPORT.items()}
 
 # The same within gans, where a model is a file in a folder.
 OF_A_MODEL = {"settings", "parts"}
@@ -119,10 +117,26 @@ def test_the_rules_go_one_way():
 
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
-def test_a_part_imports_only_what_it_may(part):
+def test_a_part_imports_what_it_may_and_nothing_else(part):
     own = files(MINIGAN / part) or [MINIGAN / f"{part}.py"]
     used = {part_of(name) for file in own for name, _ in imports_of(file) if belongs_to(name, "minigan")}
-    assert used - {part} <= MAY_IMPORT[part]
+    assert used - {part} == MAY_IMPORT[part]
+
+
+def test_imports_go_from_a_row_of_the_readme_to_rows_above_it():
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Where things are")[2]
+    rows = [
+        line.split("|")[1] for line in table.partition("Imports point one way")[0].splitlines() if "`" in line
+    ]
+    place = {part: i for i, row in enumerate(rows) for part in re.findall(r"`minigan/(\w+)", row)}
+    assert MAY_IMPORT.keys() >= place.keys() >= {"autograd", "gans", "graph", "training", "cli"}
+    upside_down = [
+        (part, other)
+        for part in place
+        for other in MAY_IMPORT[part] & place.keys()
+        if place[other] > place[part]
+    ]
+    assert upside_down == []
 
 
 def test_no_module_is_loaded_in_a_circle():
@@ -144,14 +158,14 @@ def test_no_module_is_loaded_in_a_circle():
 
 
 @pytest.mark.parametrize("part", MAY_IMPORT_IN_GANS)
-def test_a_part_of_gans_imports_only_what_it_may(part):
+def test_a_part_of_gans_imports_what_it_may_and_nothing_else(part):
     gans = MINIGAN / "gans"
     assert {p.stem for p in gans.glob("*.py")} | {p.parent.name for p in gans.glob("*/*.py")} == (
         MAY_IMPORT_IN_GANS.keys()
     )
     own = files(gans / part) or [gans / f"{part}.py"]
     names = [name for file in own for name, _ in imports_of(file) if belongs_to(name, "minigan.gans")]
-    assert {name.split(".")[2] for name in names} - {part} <= MAY_IMPORT_IN_GANS[part]
+    assert {name.split(".")[2] for name in names} - {part} == MAY_IMPORT_IN_GANS[part]
 
 
 @pytest.mark.parametrize("file", files(KERNELS), ids=module_name)
@@ -193,6 +207,75 @@ class A:
         *(("numpy", True), ("os.path", True), ("minigan.functional", True), ("minigan.nn.init", True)),
         *(("minigan.errors", True), ("minigan.autograd.tensor.Tensor", True), ("cupy", True)),
         *(("minigan.nn.function.Function", False), ("json", True), ("numba.cuda", False)),
+    ]
+
+
+# Imports of names that are not there, which only a run of the very line would show
+
+BENCH = ROOT / "bench"
+PLACES = {file: module_name(file).removesuffix(".__init__") for file in files(MINIGAN) + files(KERNELS)}
+PLACES |= {file: file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for file in files(BENCH)}
+MODULES = {name.removesuffix(".__init__"): file for file, name in PLACES.items()}
+
+
+@cache
+def names_given(file):
+    """The names that a module's own code binds, whatever `if`, `try`, `with` or `for` it does that in."""
+
+    def bound(node):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield child.name
+            elif isinstance(child, ast.alias):
+                yield child.asname or child.name.partition(".")[0]
+            elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                yield child.id
+            elif not isinstance(child, ast.Lambda):
+                yield from bound(child)
+
+    return {"__doc__", *bound(ast.parse(file.read_text(encoding="utf-8")))}
+
+
+def is_there(name):
+    """Whether an imported name of ours is a module, or bound by the module that it is imported from."""
+    origin, _, last = name.rpartition(".")
+    return name in MODULES or (origin in MODULES and (last == "*" or last in names_given(MODULES[origin])))
+
+
+def dead_imports(file):
+    package = PLACES.get(file, "").rpartition(".")[0] if file.stem != "__init__" else PLACES[file]
+    ours = [name for name, _ in imports(file.read_text(encoding="utf-8"), package) if is_ours(name)]
+    return [name for name in ours if not is_there(name)]
+
+
+def is_ours(name):
+    return any(belongs_to(name, package) for package in ("minigan", "minigan_kernels", "bench"))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*PLACES, *files(ROOT / "tests"), *files(ROOT / "examples")],
+    ids=lambda file: file.relative_to(ROOT).as_posix(),
+)
+def test_what_is_imported_is_there(file):
+    assert dead_imports(file) == []
+
+
+def test_a_dead_import_is_seen_wherever_it_is(tmp_path):
+    (tmp_path / "file.py").write_text(
+        """
+import minigan.gone, bench.cpu, minigan
+from minigan.data import load, loat
+from minigan_kernels.cpu import gone
+def late():
+    from bench.gone import a
+    from bench import cpu
+    from minigan.metrics.evaluate import Evaluation
+""",
+        encoding="utf-8",
+    )
+    assert dead_imports(tmp_path / "file.py") == [
+        *("minigan.gone", "minigan.data.loat", "minigan_kernels.cpu.gone", "bench.gone.a")
     ]
 
 

@@ -1,7 +1,7 @@
 """`python -m bench.doctor [SEED ...]`: runs what is not in results.json yet, and writes results.md anew."""
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 from .recipes import RECIPES
@@ -12,7 +12,17 @@ HERE = Path(__file__).parent
 CALIBRATION, HELD_OUT = range(100, 104), range(300, 304)  # the thresholds were set on the former
 
 
-def main(seeds=(*CALIBRATION, *HELD_OUT), out=HERE / "results.json"):
+def main(arguments: list[str] | None = None, out: Path = HERE / "results.json"):
+    parser = argparse.ArgumentParser(prog="python -m bench.doctor", description=__doc__)
+    parser.add_argument(
+        "seeds",
+        nargs="*",
+        type=int,
+        default=(*CALIBRATION, *HELD_OUT),
+        metavar="SEED",
+        help=f"by default {CALIBRATION[0]} to {CALIBRATION[-1]} and {HELD_OUT[0]} to {HELD_OUT[-1]}",
+    )
+    seeds = parser.parse_args(arguments).seeds
     found = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
     done = {(r["recipe"], r["seed"]) for r in found}
     for seed in seeds:
@@ -30,4 +40,4 @@ def main(seeds=(*CALIBRATION, *HELD_OUT), out=HERE / "results.json"):
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or (*CALIBRATION, *HELD_OUT))
+    main()

@@ -1,5 +1,6 @@
 """What a look costs: `python -m bench.doctor.cost`, with the models' default steps."""
 
+import argparse
 import time
 
 import numpy as np
@@ -49,6 +50,11 @@ def timed(session, doctor, times, n):
         times.append(time.perf_counter() - begin)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None):
+    argparse.ArgumentParser(prog="python -m bench.doctor.cost", description=__doc__).parse_args(arguments)
     for run in RUNS:
         print(cost(*run), flush=True)
+
+
+if __name__ == "__main__":
+    main()

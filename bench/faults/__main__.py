@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None, out: Path = HERE / "results.json") 
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser("bench.faults", description=description)
+    parser = argparse.ArgumentParser("python -m bench.faults", description=description)
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--n", type=int, default=100, help="how often, for each model, loader or way")
     parser.add_argument("--model", choices=MODELS, action="append", help="by default all")

@@ -32,7 +32,7 @@ from minigan.speed import torch_side
 
 SAMPLES = 10_000
 SETTINGS = "steps", "batch_size", "width", "latent", "lr", "lr_d", "beta1", "beta2", "n_critic", "penalty"
-app = App(help="Train one of minigan's models in PyTorch.")
+app = App(name="python -m bench.studies.pytorch", version_flags=[])
 
 
 @app.default
@@ -46,7 +46,7 @@ def main(
     ema: float = 0.0,
     **settings: Annotated[str, Parameter(help="A setting of the model's Config: --width 32.")],
 ):
-    """Train MODEL with `minigan.gans`' settings but for those given."""
+    """Train MODEL in PyTorch, with `minigan.gans`' settings but for those given."""
     settings = {name.replace("-", "_"): number(text) for name, text in settings.items()}
     cfg, dataset, nets = prepared(model, data, data_dir, seed, settings)
     torch.manual_seed(seed)

@@ -253,7 +253,7 @@ class Methods:
         ...
 
     def squeeze(self, axis: int | None = None) -> Tensor:
-        """Without the axes of size 1: all of them, or `axis` alone, which must be one."""
+        """x without its axes of size 1: all of them, or `axis` alone, which must be one."""
         ...
 
     def tile(self, *repeats: int | Sequence[int]) -> Tensor:
@@ -274,7 +274,7 @@ class Methods:
         ...
 
     def unsqueeze(self, axis: int) -> Tensor:
-        """With a new axis of size 1 at `axis`."""
+        """x with a new axis of size 1 at `axis`."""
         ...
 
     # PyTorch's other names

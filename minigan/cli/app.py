@@ -75,7 +75,7 @@ def call(app: App, tokens: list[str] | None) -> int:
 
 
 def print_anything():
-    """From here on, what a terminal or a file of another encoding has no letter for is printed as an escape,
+    """Have what a terminal or a file of another encoding has no letter for printed as an escape from here on,
     instead of ending the program."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -118,7 +118,8 @@ def study(
     Parameters
     ----------
     file
-        The study, a TOML file: title, seeds, metrics, [base] settings and [[rows]].
+        The study, a TOML file: title, seeds, metrics, [base] settings, [[rows]], and [correlate], which may
+        be left out.
     out
         The folder of its runs; by default runs/FILE.
     workers

@@ -185,7 +185,7 @@ def evaluate(
     flip: bool = False,
     data_dir: Path | None = None,
 ):
-    """Measure a trained generator; the table is written to evaluation.json in the run folder, too.
+    """Measure a trained model; the table is written to evaluation.json in the run folder, too.
 
     Images are compared with real ones by the features of a classifier that is trained on the data first, and
     kept. Each number stands beside its error and beside what real data get.

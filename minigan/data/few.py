@@ -10,7 +10,7 @@ from minigan.data.domains import Domains
 from minigan.data.pairs import Pairs
 from minigan.errors import MiniganError
 
-D = TypeVar("D", Dataset, Pairs, Domains)
+D = TypeVar("D", Dataset, Pairs, Domains, Dataset | Pairs | Domains)
 
 
 def few(data: D, n: int) -> D:

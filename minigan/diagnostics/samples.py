@@ -101,7 +101,7 @@ class Reference:
         }
 
     def neighbours(self, x):
-        """By the nearest real image: its label, and how near it is."""
+        """What the nearest real images say: their labels, and how near they are."""
         apart, which = nearest(x, self.real)
         found = {"novelty": ratio(float(apart.mean()), self.lonely)}
         if self.labels is not None and 1 < self.classes <= CLASSES:

@@ -36,13 +36,16 @@ def binary_cross_entropy(input: Tensor, target: Operand, reduction: str = "mean"
 
     Of logits, `binary_cross_entropy_with_logits` is exact where this rounds.
     target: of input's shape, or a number for all entries; in [0, 1]. ValueError for an input outside of
-    [0, 1], but not while a graph is captured.
+    [0, 1], or with NaN. On a GPU this check waits for the device, in each step that is not captured; in one
+    that is, nothing is checked.
     """
     _check_shapes("binary_cross_entropy", input, target)
     with backend.beside(input.data):
-        if not backend.capturing() and ((input.data < 0) | (input.data > 1)).any():
+        if not backend.capturing() and not ((input.data >= 0) & (input.data <= 1)).all():
+            nan = bool((input.data != input.data).any())
             raise ValueError(
-                "binary_cross_entropy: input must be probabilities, in [0, 1]; are these logits?"
+                "binary_cross_entropy: input must be probabilities, in [0, 1]"
+                + (", got NaN" if nan else "; are these logits?")
             )
     yes, no = (-log(p.clip(min=LEAST)) for p in (input, 1.0 - input))
     return _reduced(operand(target) * yes + (1.0 - operand(target)) * no, reduction)
@@ -100,9 +103,10 @@ def cross_entropy(
 ) -> Tensor:
     """-log softmax(x)[t]: logits (N, C) or (N, C, ...), integer labels (N,) or (N, ...) in [0, C).
 
-    target: the labels; or probabilities of the classes, of input's shape, for -Σ t · log softmax(x).
-    weight: a factor for each class, (C,); the mean is then that by their sum.
-    ignore_index: a label whose places count nothing, such as that of padding. None for none.
+    target: the labels; or probabilities of the classes, floats of input's shape, for -Σ t · log softmax(x).
+    weight: a factor for each class, (C,); the mean is then that by their sum, NaN where that is 0.
+    ignore_index: a label whose places count nothing, such as that of padding. None for none. The mean of
+        nothing else is NaN.
     label_smoothing: the share of the target, in [0, 1], that is spread evenly over all classes.
     ValueError for other shapes or a label out of range, TypeError for labels that are not integers.
     """
@@ -110,10 +114,16 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
     rows = _classes_last(input)
-    given: Any = target
-    if getattr(given, "shape", None) == input.shape and given.dtype.kind == "f":
+    given: Any = np.asarray(target) if isinstance(target, (list, tuple)) else target
+    if getattr(given, "ndim", 0) > 1 and given.dtype.kind == "f":
+        if given.shape != input.shape:
+            raise ValueError(
+                f"cross_entropy: input has shape {input.shape}, target, of probabilities, {given.shape}"
+            )
         if ignore_index is not None:
             raise ValueError("cross_entropy: ignore_index is one of labels, but target holds probabilities")
+        if given is not target:  # a list, which has neither dtype nor device
+            given = Tensor(given, dtype=input.dtype, device=input.device)
         shares = _classes_last(given if isinstance(given, Tensor) else Tensor(given))
         losses = _spread(rows, weight, (1 - label_smoothing) * shares + label_smoothing / C)
         return _in_places(_reduced(losses, reduction), places)
@@ -136,7 +146,8 @@ def nll_loss(
     """-x[t]: log-probabilities (N, C) or (N, C, ...), integer labels (N,) or (N, ...) in [0, C).
 
     Of what `log_softmax` gives, this is `cross_entropy`. weight: a factor for each class, (C,); the mean is
-    then that by their sum. ignore_index: a label whose places count nothing, None for none.
+    then that by their sum, NaN where that is 0. ignore_index: a label whose places count nothing, None for
+    none; the mean of nothing else is NaN.
     ValueError for other shapes or a label out of range, TypeError for labels that are not integers.
     """
     C, places = _classes("nll_loss", input, weight, ignore_index)
@@ -170,7 +181,8 @@ def _over_labels(losses, weights, kept, reduction, places):
         losses = where(kept, losses, 0.0)
         weights = Tensor(kept).to(losses.dtype) if weights is None else where(kept, weights, 0.0)
     if reduction == "mean" and weights is not None:
-        return losses.sum() / weights.sum()
+        total = weights.sum()
+        return losses.sum() / where(total == 0, math.nan, total)  # by 0 NumPy would warn
     return _in_places(_reduced(losses, reduction), places)
 
 

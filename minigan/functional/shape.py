@@ -59,7 +59,7 @@ def transpose(x: Tensor, axis0: int, axis1: int) -> Tensor:
 
 
 def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
-    """Without the axes of size 1: all of them, or `axis` alone, which must be one."""
+    """x without its axes of size 1: all of them, or `axis` alone, which must be one."""
     if axis is None:
         return reshape(x, *(n for n in x.shape if n != 1))
     (axis,) = axes_of(axis, x.ndim)
@@ -69,7 +69,7 @@ def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
 
 
 def unsqueeze(x: Tensor, axis: int) -> Tensor:
-    """With a new axis of size 1 at `axis`."""
+    """x with a new axis of size 1 at `axis`."""
     (axis,) = axes_of(axis, x.ndim + 1)
     return reshape(x, *x.shape[:axis], 1, *x.shape[axis:])
 

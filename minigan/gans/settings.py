@@ -86,7 +86,7 @@ def literals(hint) -> tuple:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedSettings(Settings):
-    """Those of a model whose judge sees augmented images, if it is told to."""
+    """The hyper-parameters of a model whose judge sees augmented images, if it is told to."""
 
     augment: str | None = None
     """What is done at random to all images that D sees, for those who have few: some of colour, shift, cutout
@@ -106,7 +106,7 @@ class JudgedSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseSettings(JudgedSettings):
-    """Those of a G that turns noise into samples, and of the D that it plays against."""
+    """The hyper-parameters of a G that turns noise into samples, and of the D that it plays against."""
 
     latent: int = 100
     """Length of the noise vector z."""
@@ -151,7 +151,7 @@ class NoiseSettings(JudgedSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionSettings(NoiseSettings):
-    """Those of networks of convolutions, of `parts.convolutions`."""
+    """The hyper-parameters of networks of convolutions, of `parts.convolutions`."""
 
     size: Literal[16, 32, 64] | None = None
     """Pixels a side; by default the smallest that the data fits in, 64 for a folder."""
@@ -169,7 +169,7 @@ class ConvolutionSettings(NoiseSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class GameSettings(NoiseSettings):
-    """Those of a D that tells real samples from made ones."""
+    """The hyper-parameters of a D that tells real samples from made ones."""
 
     loss: Literal["non-saturating", "hinge"] = "non-saturating"
     """The game: -log D(G(z)) for G, against the cross-entropy for D; or hinge, where D's numbers are to be
@@ -192,7 +192,7 @@ class GameSettings(NoiseSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSettings(NoiseSettings):
-    """Those of a model whose networks are told the label, too."""
+    """The hyper-parameters of a model whose networks are told the label, too."""
 
     classes: int | None = None
     """How many labels there are; by default as many as in the data."""

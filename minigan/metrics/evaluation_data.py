@@ -68,6 +68,7 @@ class EvaluationData:
 
     @property
     def name(self) -> str:
+        """The name of the training data."""
         return self.train.name
 
     @property
@@ -147,6 +148,7 @@ class Samples:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
+        """What the classifier says of each sample, (N, classes)."""
         return softmax(self.data.classifier.logits_of(self.features))
 
     @property

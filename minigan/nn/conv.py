@@ -52,14 +52,20 @@ class _Conv(Module):
 
     def forward(self, x: Tensor, negative_slope: float | None = None) -> Tensor:
         settings = self.settings
-        if self.padding_mode != "zeros":
-            border = several(settings["padding"], self.axes)
+        border = several(settings["padding"], self.axes)
+        if self.padding_mode != "zeros" and any(border):
             x = F.pad(x, [n for n in border[::-1] for _ in range(2)], self.padding_mode)
             settings = settings | {"padding": 0}
         return self.function(x, self.weight, self.bias, **settings, negative_slope=negative_slope)
 
     def extra_repr(self) -> str:
-        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+        defaults: dict[str, Any] = {
+            "stride": 1,
+            "padding": 0,
+            "output_padding": 0,
+            "dilation": 1,
+            "groups": 1,
+        }
         defaults["padding_mode"] = "zeros"
         settings = self.settings | {"padding_mode": self.padding_mode}
         return ", ".join(f"{k}={v}" for k, v in settings.items() if v != defaults[k])

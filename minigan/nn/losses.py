@@ -79,7 +79,7 @@ class KLDivLoss(_Loss):
 
 
 class _Weighted(_Loss):
-    """Of labels. weight: a factor for each class, (C,), kept as a buffer, or None."""
+    """A loss of labels. weight: a factor for each class, (C,), kept as a buffer, or None."""
 
     def __init__(self, weight: Tensor | None, **settings: Any) -> None:
         super().__init__(**settings)

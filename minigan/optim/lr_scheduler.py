@@ -89,7 +89,7 @@ class ExponentialLR(Schedule):
 
 
 class LinearLR(Schedule):
-    """From start_factor to end_factor, linearly over total_iters steps, constant from then on."""
+    """The factor goes from start_factor to end_factor, linearly over total_iters steps, and stays there."""
 
     @checked(optimizer=OPTIMIZER)
     def __init__(
@@ -105,7 +105,7 @@ class LinearLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """From the base rate down to eta_min along half a cosine of T_max steps.
+    """The rate goes from the base rate down to eta_min along half a cosine of T_max steps.
 
     Loshchilov, Hutter, "SGDR", 2017, equation 5.
     """

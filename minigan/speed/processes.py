@@ -29,6 +29,7 @@ class Side:
 
 
 def no_limit() -> float:
+    """The seconds that a request may take where nothing limits them."""
     return threading.TIMEOUT_MAX
 
 
@@ -144,11 +145,11 @@ class Processes:
         return self.started[side]
 
     def end(self, side: Side):
-        """If it was started; it is started anew when it is asked for."""
+        """End the side's worker, if it was started; it is started anew when it is asked for."""
         worker = self.started.pop(side, None)
         if worker is not None:
             worker.__exit__()
 
     def versions(self) -> dict[str, str]:
-        """Of the libraries, as the processes that run tell them."""
+        """The versions of the libraries, as the processes that run tell them."""
         return {k: v for worker in self.started.values() for k, v in worker.about["versions"].items()}

@@ -42,6 +42,7 @@ def bench(names: tuple[str, ...], threads: int | None, seconds: float, console: 
 
 
 def named(name: str) -> Step:
+    """The step of that name. MiniganError for an unknown one."""
     found = {step.name: step for step in STEPS}
     if name not in found:
         raise MiniganError(f"unknown step {name!r}; {did_you_mean(name, found)}")
@@ -57,4 +58,5 @@ def checked_threads(given: int | None) -> int:
 
 
 def has_torch() -> bool:
+    """Whether PyTorch is installed, to compare with."""
     return find_spec("torch") is not None

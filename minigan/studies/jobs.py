@@ -41,7 +41,7 @@ class Begun(TypedDict, total=False):
 
 
 class Done(Begun):
-    """What that of a job that is done holds."""
+    """What the record of a job that is done holds."""
 
     evaluated: dict
     seconds: Seconds
@@ -52,7 +52,7 @@ class Done(Begun):
 
 
 class Judged(Evaluation):
-    """What its evaluation holds."""
+    """What the evaluation of a job holds."""
 
     draws: int | None
     classifier: Eye | None
@@ -69,6 +69,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
+        """Where its run is, or its program's samples."""
         return self.out / f"{self.row.slug}-seed{self.seed}"
 
     def file(self, suffix: str) -> Path:
@@ -80,7 +81,7 @@ class Job:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """Those of its run."""
+        """The checkpoints of its run."""
         return Checkpoints(self.folder / "checkpoints")
 
     def record(self) -> dict:
@@ -102,7 +103,7 @@ class Job:
         write_atomically(self.file(".json"), json.dumps(self.record() | changes, indent=1).encode())
 
     def correlations(self) -> dict[str, float]:
-        """Those that the study asks for, of a run."""
+        """The rank correlations that the study asks for, over the job's run; none of a program."""
         return {} if self.row.command else correlations(Records(self.folder), self.study.correlate)
 
     def evaluation(self) -> dict | None:
@@ -167,6 +168,7 @@ def sampling_command(job: Job) -> list[str]:
 
 
 def evaluate_command(job: Job) -> list[str]:
+    """What measures the samples: `minigan evaluate`, of the run, or of the archive that a program wrote."""
     study = job.study
     metrics = [f"--metrics={metric}" for metric in study.metrics]
     how = flags({key: value for key, value in (("n", study.n), ("draws", study.draws)) if value is not None})

@@ -127,7 +127,7 @@ def with_error(mean: float | None, error: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """To four digits."""
+    """The number as text, to four digits."""
     return f"{value:.4g}"
 
 

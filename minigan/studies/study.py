@@ -79,7 +79,7 @@ class Row:
         return made_by | self.settings
 
     def judged(self) -> tuple:
-        """What its samples are judged by: the first arguments of `EvaluationData.load`."""
+        """What the samples of a row are judged by: the first arguments of `EvaluationData.load`."""
         data, folder, size, channels = (
             self.settings.get(key) for key in ("data", "data_dir", "size", "channels")
         )

@@ -81,10 +81,12 @@ class Pool:
         return not received
 
     def begin(self, job):
+        """Start a worker on the job, and say so."""
         self.say(f"begun    {job}")
         self.running.append(Worker(job, self.threads, self.lock))
 
     def stop(self, at_once):
+        """Have all workers save what they have and end, or end at once."""
         if not at_once:
             self.say(
                 "stopping, as soon as all have saved what they have; Ctrl-C again does not wait for that"
@@ -93,9 +95,11 @@ class Pool:
             worker.stop(at_once)
 
     def end(self, worker):
+        """Say what came of a worker's job."""
         self.say(f"{worker.outcome:8} {worker.job}, {clock(worker.seconds)}{self.outlook(worker)}")
 
     def outlook(self, worker):
+        """What is said behind that: why it failed, or how long the rest will take."""
         if worker.outcome == "FAILED":
             return f": {worker.failure}\n" + "\n".join(f"         {line}" for line in worker.last_lines())
         if worker.outcome == "stopped":
@@ -104,7 +108,7 @@ class Pool:
         return f"; {len(self.times)} of {len(self.jobs)} done, about {clock(self.seconds_left())} left"
 
     def seconds_left(self) -> float:
-        """From how long the jobs of a row took, or if none did yet, all jobs."""
+        """How long the rest takes, by the jobs of its rows that are done, or if none is, by all that are."""
 
         def expected(job):
             own = [seconds for other, seconds in self.times if other.row == job.row]
@@ -173,6 +177,7 @@ class Worker:
         return bool(self.outcome)
 
     def end(self, outcome, failure=""):
+        """Write down what came of the job: "done", "stopped" or "FAILED"."""
         self.outcome, self.failure = outcome, failure
         done = {"evaluated": self.job.study.evaluation()} if outcome == "done" else {}
         self.job.note(
@@ -186,6 +191,7 @@ class Worker:
         )
 
     def stop(self, at_once=False):
+        """Interrupt the process, which saves what it has, or kill it."""
         if not self.outcome:
             self.process.kill() if at_once else self.process.send_signal(signal.SIGINT)
 
@@ -195,6 +201,7 @@ class Worker:
         return self.before + time.monotonic() - self.began
 
     def last_lines(self):
+        """The last lines that the last process printed."""
         log = self.job.file(".log").read_text(errors="replace", encoding="utf-8")
         printed = log.rpartition("\n$ ")[2] if "\n$ " in log else log  # by the last process
         return [line for line in printed.splitlines()[1:] if line.strip()][-LAST_LINES:]

@@ -45,6 +45,7 @@ class Bedside:
         self.stop(_names(self.verdict) - _names(before))
 
     def stop(self, begun):
+        """End the run if it is to stop on a verdict of `begun`; name the last good checkpoint."""
         for name in self.session.options.stops():
             if STOPS[name] in begun:
                 self.run.stopped_on = STOPS[name]

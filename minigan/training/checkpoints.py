@@ -19,6 +19,7 @@ class Checkpoints:
         self.folder = folder
 
     def path(self, step: int) -> Path:
+        """Where the arrays of that step's checkpoint are, or are to be; its .json is beside them."""
         return of_step(self.folder, step, ".safetensors")
 
     def steps(self) -> list[int]:

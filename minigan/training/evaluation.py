@@ -31,7 +31,7 @@ from .sampler import CHUNK, Sampler
 def evaluate_run(
     run: Run, step=None, place="cpu", average=True, data_dir=None, say=print, **how
 ) -> tuple[dict, Path]:
-    """(evaluation, the path of evaluation.json in the run folder) of what the run's generator makes.
+    """(evaluation, the path of evaluation.json in the run folder) of what the run's model makes.
 
     step, place, average: see `Sampler.of`. data_dir: where the data are now. how: those of
     `minigan.metrics.evaluate`.
@@ -120,7 +120,7 @@ def _data_of(sampler, options, say):
 
 
 class Examiner:
-    """The quick metrics of a model in training: one draw, always of the same noise and the same real data.
+    """The quick metrics of a model in training: one draw, always of the same inputs and the same real data.
 
     n: samples. rehearse(): what an evaluation computes, for a dry call, that changes nothing.
     MiniganError if there are no such metrics of the data, n is too few for one of them, or

@@ -62,7 +62,7 @@ class Checkpoint:
     path: Path | None = None
 
     def arrays_of(self, name: str) -> dict[str, np.ndarray]:
-        """Those of one part, by the rest of their names."""
+        """The arrays of one part, by the rest of their names."""
         return {k.removeprefix(f"{name}."): a for k, a in self.arrays.items() if k.startswith(f"{name}.")}
 
     def unfit(self, why) -> MiniganError:

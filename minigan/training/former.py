@@ -1,5 +1,4 @@
-"""What earlier versions wrote, as this one reads it. Their four models had a G, a D and an optimiser of
-each."""
+"""What earlier versions wrote, as this one reads it: a checkpoint held a G, a D and an optimiser of each."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Walks through what a generator can make: from one noise vector to another, or from class to class."""
+"""Walks through what a model can make: from one noise vector to another, or from class to class."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The page of a run: what its files say, and what its trained generator makes."""
+"""The page of a run: what its files say, and what its trained model makes."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
     try:
         sampler = Sampler.of(run)
     except MiniganError as error:
-        shown.missing.append(f"There are no walks and neighbours without a trained generator: {error}.")
+        shown.missing.append(f"There are no walks and neighbours without a trained model: {error}.")
         return shown
     if sampler.model.has("pictures"):
         _exhibit(run, sampler, shown)

@@ -89,6 +89,7 @@ class LiveBar:
         return self
 
     def update(self, step, metrics, verdict=""):
+        """Show how far it is and the latest numbers."""
         self.progress.update(self.task, completed=step, state=_state(metrics, verdict))
 
     def __exit__(self, *exc):
@@ -106,6 +107,7 @@ class Lines:
         return self
 
     def update(self, step, metrics, verdict=""):
+        """Print a line on how far it is, if the last one is a while ago."""
         now = time.monotonic()
         if self.first is None:
             self.first, self.began, self.printed = step, now, now

@@ -16,7 +16,7 @@ from . import former
 
 
 class Records:
-    """Those of the run in `folder`.
+    """What the run in `folder` wrote down.
 
     metrics: metrics.jsonl. evaluations: evaluations.jsonl. diagnostics: diagnostics.jsonl. lines: all three.
     """

@@ -31,8 +31,8 @@ class Run:
     diagnostics.jsonl what the doctor saw, a line a look: see `minigan.diagnostics`
     verdict.json      what it makes of that: {"step", "verdict", "findings"}
     evaluation.json   what `minigan evaluate` said last
-    samples/          pictures of the same noise through training, and of real data; of a run in the plane a
-                      frame beside each, a .npz: see `frame`
+    samples/          pictures of what is made of the same inputs through training, and of real data; of a run
+                      in the plane a frame beside each, a .npz: see `frame`
     checkpoints/      step-001000.safetensors and .json: all that is needed to go on, see `checkpoint`
     samples.gif       the samples as a film
     losses.png        the losses as curves
@@ -63,8 +63,7 @@ class Run:
         data = options.data.partition(":")[0]
         if path is None:
             path = unused(Path("runs") / f"{model.name}-{data}-{time.strftime('%Y%m%d-%H%M%S')}")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise MiniganError(f"{path} exists and is not an empty folder; choose another with --out")
+        check_free(path)
         run = cls(path, new_config(model.source, options, cfg, fields))
         run._model = model
         try:
@@ -162,6 +161,12 @@ class Run:
         """Remove what a killed process did not finish writing."""
         for folder in (self.path, self.sheets.folder, self.checkpoints.folder):
             remove_leftovers(folder)
+
+
+def check_free(path: Path):
+    """MiniganError if a new run cannot be at `path`: there is something, and not an empty folder."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise MiniganError(f"{path} exists and is not an empty folder; choose another with --out")
 
 
 def unused(path: Path) -> Path:

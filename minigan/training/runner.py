@@ -125,6 +125,9 @@ def _place_to_resume(run, device):
 
 
 class Runner:
+    """One session of a run, as it goes: its steps, and the pictures, measurements, checkpoints and page
+    between them and at the end."""
+
     def __init__(self, run: Run, session: Session, console: Console, examiner: Examiner | None = None):
         self.run, self.session, self.console, self.examiner = run, session, console, examiner
         self.total, self.say = session.cfg.steps, _speaker(console)
@@ -161,6 +164,7 @@ class Runner:
         self.tell()
 
     def one_step(self):
+        """A step of the model, watched by the doctor; its metrics. NonFiniteError ends the run."""
         try:
             with detect_anomaly(every_op=self.session.options.detect_anomaly), self.bedside.watching():
                 return self.session.next_step()
@@ -178,6 +182,7 @@ class Runner:
         )
 
     def sample(self):
+        """Save the sheet of samples of this step; in the plane a frame beside it."""
         path, session = self.run.sheets.path(self.session.step), self.session
         real = next(iter(session.real.values()))
         self.write(report.save_shown, path, session.shown(), real, session.sampler.columns())
@@ -185,6 +190,7 @@ class Runner:
             self.write(partial(write_npz, self.run.sheets.frame(session.step), **frame(session)))
 
     def evaluate(self):
+        """Measure the model by the quick metrics; write and say what they found."""
         self.finite_arrays()  # samples that are not numbers would be refused, and say less
         found = self.examiner.evaluate()
         self.write(self.run.records.evaluations.add, self.session.step, found)
@@ -192,6 +198,7 @@ class Runner:
         self.say(f"step {self.session.step}: {'  '.join(values)}")
 
     def save(self):
+        """Save a checkpoint of this step, and prune those that `--keep` does not want."""
         path, arrays = self.run.checkpoints.path(self.session.step), self.finite_arrays()
         now = (self.session.step, decisive(self.run.config), arrays, self.session.state())
         self.write(self.run.records.sync)
@@ -220,11 +227,13 @@ class Runner:
             ) from error
 
     def last_checkpoint(self):
+        """A sentence on the newest checkpoint, and how to go on from it."""
         if not self.saved:
             return "There is no checkpoint yet."
         return f"The checkpoint of step {self.saved} is good; go on with {self.run.resume_command()}"
 
     def film(self):
+        """Make samples.gif of all sheets that can be read."""
         pictures, damaged = report.readable(self.run.sheets.paths())
         for path in damaged:
             self.say(f"{path} is damaged, and left out of the film")

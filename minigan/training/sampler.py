@@ -1,4 +1,4 @@
-"""A trained generator, to draw samples from."""
+"""A trained model, to draw samples from."""
 
 import math
 from collections.abc import Callable

@@ -6,13 +6,14 @@ from .by_step import by_step, of_step
 
 
 class Sheets:
-    """Pictures of what is made of the same noise through training, step-001000.png, and real.png of real
+    """Pictures of what is made of the same inputs through training, step-001000.png, and real.png of real
     data; of a run in the plane a frame beside each, step-001000.npz: see `frame`."""
 
     def __init__(self, folder: Path):
         self.folder, self.real = folder, folder / "real.png"
 
     def path(self, step: int) -> Path:
+        """Where the picture of that step is, or is to be."""
         return of_step(self.folder, step, ".png")
 
     def frame(self, step: int) -> Path:

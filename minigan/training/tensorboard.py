@@ -70,6 +70,7 @@ class TensorBoard:
                     self.add_verdict()
 
     def begin(self):
+        """Begin an event file, in the place of those that are there."""
         from tensorboard.compat.proto.event_pb2 import SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -85,6 +86,7 @@ class TensorBoard:
         self.add_image(0, "samples", self.run.sheets.path(0))
 
     def add(self, step, **summary):
+        """Write a summary of a step, of the fields that it has in TensorBoard."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         self.write(step, summary=Summary(**summary))
@@ -110,6 +112,7 @@ class TensorBoard:
         self.write(step, summary=text_pb(tag, "".join(f"    {line}\n" for line in text.splitlines())))
 
     def write(self, step, **content):
+        """Write an event of a step."""
         from tensorboard.compat.proto.event_pb2 import Event
 
         self.writer.write(Event(wall_time=time.time(), step=step, **content).SerializeToString())

@@ -45,7 +45,7 @@ MAKES = {"G(x)": "y"}
 
 
 def CRITIC(cfg):
-    """By least squares D gives numbers, not logits."""
+    """Whether D gives numbers, not logits, as it does by least squares."""
     return cfg.game == "lsgan"
 
 

@@ -58,7 +58,7 @@ def colour(x, rng):
 
 
 def shift(x, rng):
-    """By whole pixels, down or up and to the right or left: products with 0 and 1, exact in float32."""
+    """Images moved by whole pixels, up or down and left or right: products with 0 and 1, exact in float32."""
     H, W = x.shape[2:]
     down, right = (np.floor(drawn(x, rng, -reach, reach + 1)) for reach in (eighth(H), eighth(W)))
     with x.device.active():

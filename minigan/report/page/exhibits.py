@@ -1,4 +1,4 @@
-"""What a page shows of a trained generator, and of the data it learned from."""
+"""What a page shows of a trained model, and of the data it learned from."""
 
 from dataclasses import dataclass, field
 

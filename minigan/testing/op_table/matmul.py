@@ -24,7 +24,7 @@ def einsum_row(equation, *shapes):
 
 
 def cdist_row(*shapes):
-    """Of points no two coordinates of which are equal. PyTorch's own has no second derivative."""
+    """Distances of points no two coordinates of which are equal. PyTorch's own has no second derivative."""
     x1, x2 = shapes
     return Row(
         f"cdist, {x1} and {x2}",

@@ -17,7 +17,7 @@ MEAN, VAR = [0.5, -1.0, 0.2], [1.5, 0.3, 2.0]
 
 
 def batch_norm_rows(name, shape):
-    """With and without running statistics, and with and without an affine map."""
+    """Batch norm with and without running statistics, and with and without an affine map."""
 
     def ours(x, *affine, training):
         return F.batch_norm(x, like(x, MEAN), like(x, VAR), *affine, training=training)

@@ -42,7 +42,7 @@ def resized_row(shape, **how):
 
 
 def upfirdn2d_in_torch(t, x, f, up=1, down=1, padding=0, flip_filter=False, gain=1.0):
-    """By zeros put between pixels, and a convolution with a group a channel."""
+    """The op in PyTorch, by zeros put between pixels, and a convolution with a group a channel."""
     N, C, H, W = x.shape
     f = t.tensor(f, dtype=x.dtype)
     f = f if flip_filter else f.flip(0)
