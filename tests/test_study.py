@@ -18,7 +18,7 @@ from minigan.errors import MiniganError
 from minigan.studies import Study, jobs, workers
 from minigan.studies.correlation import correlations, means_up_to
 from minigan.studies.results import mean_and_error, with_error
-from minigan.training import Run
+from minigan.training.records import Records
 
 pytestmark = pytest.mark.slow  # starts processes
 
@@ -200,11 +200,11 @@ def test_what_a_step_says_is_compared_with_what_was_measured(study, capsys):
     assert "A ~ B: Spearman's rank correlation" in Path("modes.md").read_text(encoding="utf-8")
 
 
-def run_of(tmp_path, metrics, evaluations):
+def records_of(tmp_path, metrics, evaluations):
     for name, lines in (("metrics", metrics), ("evaluations", evaluations)):
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    return Run(tmp_path, {})
+    return Records(tmp_path)
 
 
 def test_a_rank_correlation_is_of_the_means_between_evaluations(tmp_path):
@@ -212,19 +212,19 @@ def test_a_rank_correlation_is_of_the_means_between_evaluations(tmp_path):
     said = [1, 3, 0, 2, 4, 6, 3, 5, 99]  # the last after the last evaluation
     metrics = [{"step": step, "loss": float(x)} for step, x in enumerate(said, start=1)]
     measured = [{"step": 2 * i, "fcd": x} for i, x in enumerate([0.5, 7.0, 8.0, None], start=1)]
-    run = run_of(tmp_path, metrics, measured)
+    records = records_of(tmp_path, metrics, measured)
     assert means_up_to([2, 4, 6, 8], metrics, "loss") == {2: 2, 4: 1, 6: 5, 8: 4}
-    assert correlations(run, {"fcd": ["loss", "other"], "modes": ["loss"]}) == {
+    assert correlations(records, {"fcd": ["loss", "other"], "modes": ["loss"]}) == {
         "loss ~ fcd": pytest.approx(0.6)
     }
 
 
 def test_there_is_no_correlation_with_what_never_changes_nor_of_two(tmp_path):
     metrics = [{"step": step, "loss": float(step), "same": 1.0} for step in range(1, 9)]
-    run = run_of(tmp_path, metrics, [{"step": step, "fcd": 1.0 / step} for step in (2, 4, 6)])
-    assert correlations(run, {"fcd": ["loss", "same"]}) == {"loss ~ fcd": pytest.approx(-1)}
-    run = run_of(tmp_path, metrics, [{"step": step, "fcd": 1.0 / step} for step in (2, 4)])
-    assert correlations(run, {"fcd": ["loss"]}) == {}
+    records = records_of(tmp_path, metrics, [{"step": step, "fcd": 1.0 / step} for step in (2, 4, 6)])
+    assert correlations(records, {"fcd": ["loss", "same"]}) == {"loss ~ fcd": pytest.approx(-1)}
+    records = records_of(tmp_path, metrics, [{"step": step, "fcd": 1.0 / step} for step in (2, 4)])
+    assert correlations(records, {"fcd": ["loss"]}) == {}
 
 
 def test_standard_error_by_hand():

@@ -39,6 +39,11 @@ def table(a):
     return a.normal((LINES, CLASSES))
 
 
+def pairs(a):
+    """Two sets of 256 times 512 rows of 5 numbers, as minibatch discrimination has them: 2**26 pairs."""
+    return a.normal((256, 512, 5)), a.normal((256, 512, 5))
+
+
 def norm(a, axes, shape=None):
     """Arguments of a normalisation with weight and bias, by channels."""
     weights = (1, IMAGES[1], 1, 1)
@@ -109,6 +114,9 @@ MEMORY = [
     memory("softmax_backward", 3, lambda a: (table(a), table(a), 1)),
     memory("log_softmax", 2, lambda a: (table(a), 1)),
     memory("log_softmax_backward", 3, lambda a: (table(a), table(a), 1)),
+    memory("l1_distances", 1, pairs),
+    memory("l1_distances_backward", 1, lambda a: (a.normal((256, 512, 512)), *pairs(a))),
+    memory("l1_distances_along", 1, lambda a: (a.normal((256, 512, 5)), *pairs(a))),
     memory("cross_entropy", 1, lambda a: (table(a), a.labels(LINES, CLASSES))),
     memory("cross_entropy_backward", 2, lambda a: (a.normal(LINES), table(a), a.labels(LINES, CLASSES))),
     memory("philox", 1, lambda a: (1, 0, NUMBERS, a.xp)),
