@@ -42,7 +42,7 @@ class Packed(tnn.Module):
 
 def networks_in_torch(cfg, conditional):
     """DCGAN's, of width 8 for images of two channels and 16 pixels."""
-    norm = (lambda _: tnn.Identity()) if cfg.r1 else tnn.BatchNorm2d
+    norm = [] if cfg.r1 else [tnn.BatchNorm2d(16)]
     kernels = cfg.minibatch_features
     last = [tnn.Conv2d(16, 1, 4), tnn.Flatten()]
     if kernels:
@@ -62,8 +62,8 @@ def networks_in_torch(cfg, conditional):
         *[Packed()] * (cfg.pack > 1),
         tnn.Conv2d(cfg.pack * (2 + conditional), 8, 4, stride=2, padding=1),
         tnn.LeakyReLU(0.2),
-        tnn.Conv2d(8, 16, 4, stride=2, padding=1, bias=False),
-        norm(16),
+        tnn.Conv2d(8, 16, 4, stride=2, padding=1, bias=not norm),
+        *norm,
         tnn.LeakyReLU(0.2),
         *last,
     )
