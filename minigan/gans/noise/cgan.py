@@ -36,6 +36,7 @@ from minigan.optim import Adam
 from ..parts import convolutions
 from ..parts.augment import augmentation
 from ..parts.conditioning import Conditional, label_plane, labels_of, one_hot
+from ..parts.game import judge_loss
 from ..parts.latent import normal
 from ..parts.minibatch import judged
 from ..parts.mlp import mlp
@@ -169,7 +170,7 @@ def judge(x, labels, D):
 
 def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
     """One step of D, then one of G, on each batch (real, labels). Yields the losses, and what D said."""
-    bce, hinge, T = F.binary_cross_entropy_with_logits, F.hinge_loss, augmentation(cfg.augment, rng)
+    bce, T = F.binary_cross_entropy_with_logits, augmentation(cfg.augment, rng)
     for layer in D.modules():
         if isinstance(layer, nn.Dropout):
             layer.generator = rng  # of the device, which draws there within a graph
@@ -179,10 +180,7 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
         real, fake = Tensor(real), G(Tensor(rng.normal((len(real), cfg.latent))), labels)
 
         d_real, d_fake = D(T(real), labels), D(T(fake.detach()), labels)
-        if cfg.loss == "hinge":
-            d_loss = hinge(d_real, 1.0) + hinge(d_fake, -1.0)
-        else:
-            d_loss = bce(d_real, 1.0 - cfg.smoothing) + bce(d_fake, 0.0)
+        d_loss = judge_loss(d_real, d_fake, cfg)
         if cfg.r1:
             d_loss = d_loss + cfg.r1 / 2 * r1_penalty(lambda x: D(T(x), labels), real, cfg.pack)
         opt_d.step(grad(d_loss, opt_d.params))

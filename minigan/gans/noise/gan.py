@@ -45,6 +45,7 @@ from minigan.nn import init
 from minigan.optim import Adam
 
 from ..parts.augment import augmentation
+from ..parts.game import judge_loss
 from ..parts.latent import normal
 from ..parts.matching import feature_matching
 from ..parts.minibatch import judged
@@ -137,7 +138,7 @@ def judge(x, D):
 
 def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
     """Algorithm 1. Yields the losses of each step, and what D said."""
-    bce, hinge, T = F.binary_cross_entropy_with_logits, F.hinge_loss, augmentation(cfg.augment, rng)
+    bce, T = F.binary_cross_entropy_with_logits, augmentation(cfg.augment, rng)
     generator_loss = {
         "non-saturating": lambda real, fake: bce(D(T(fake)), 1.0),  # -log D(G(z))
         "minimax": lambda real, fake: -bce(D(T(fake)), 0.0),  # log(1 - D(G(z)))
@@ -150,10 +151,7 @@ def train(data, rng, cfg: Config, G, D, opt_g, opt_d):
         real, fake = Tensor(real), G(Tensor(rng.normal((len(real), cfg.latent))))
 
         d_real, d_fake = D(T(real)), D(T(fake.detach()))
-        if cfg.loss == "hinge":
-            d_loss = hinge(d_real, 1.0) + hinge(d_fake, -1.0)
-        else:
-            d_loss = bce(d_real, 1.0 - cfg.smoothing) + bce(d_fake, 0.0)
+        d_loss = judge_loss(d_real, d_fake, cfg)
         if cfg.r1:
             d_loss = d_loss + cfg.r1 / 2 * r1_penalty(lambda x: D(T(x)), real, cfg.pack)
         opt_d.step(grad(d_loss, opt_d.params))
