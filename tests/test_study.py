@@ -17,7 +17,7 @@ from minigan.cli import main
 from minigan.errors import MiniganError
 from minigan.studies import Study, jobs, workers
 from minigan.studies.correlation import correlations, means_up_to
-from minigan.studies.results import mean_and_error, with_error
+from minigan.studies.results import mean_and_error, table, with_error
 from minigan.training.records import Records
 
 pytestmark = pytest.mark.slow  # starts processes
@@ -184,6 +184,14 @@ def test_a_study_ends_in_a_table(study, capsys):
     }
     assert found["command"] == "minigan study modes.toml"
     assert found["machine"]
+    page = Path("modes.md").read_text(encoding="utf-8")
+    assert "\n- GAN, ring of 8: modes 2, 3, 6; seconds of training " in page
+
+
+def test_a_mean_over_fewer_seeds_than_the_row_has_says_so():
+    seeds = {0: {"metrics": {"fcd": {"value": 2.0}}}, 1: {"metrics": {}}, 2: {"metrics": {}}}
+    row = {"name": "GAN", "means": {"fcd": mean_and_error([2.0])}, "seeds": seeds, "failed": 0}
+    assert "| 2 (1 of 3) | 3     |" in table({"rows": [row], "seeds": [0, 1, 2], "real": {}})
 
 
 def test_what_a_step_says_is_compared_with_what_was_measured(study, capsys):

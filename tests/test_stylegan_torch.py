@@ -89,7 +89,7 @@ def synthesis(p, w, noise, adain):
         side = x.shape[2]
         plane = noise[:, used : used + side * side].reshape(-1, 1, side, side)
         used += side * side
-        x = x + p[f"{name}.strength"] * plane + p[f"{name}.bias"].reshape(1, -1, 1, 1)
+        x = x + p[f"{name}.strength"].reshape(1, -1, 1, 1) * plane + p[f"{name}.bias"].reshape(1, -1, 1, 1)
         x = TF.leaky_relu(x, 0.2)
         if adain:
             mean, var = x.mean((2, 3), keepdim=True), x.var((2, 3), correction=0, keepdim=True)

@@ -74,6 +74,7 @@ def markdown(found: dict) -> str:
             *_evaluated(found),
             "",
             table(found),
+            *_seed_by_seed(found),
             "The settings; all others are the model's defaults.\n",
             *(f"- {row['name']}: {_in_words(row['settings'])}" for row in found["rows"]),
             "",
@@ -87,7 +88,7 @@ def table(found: dict) -> str:
     lines = [["", *quantities, "seeds"]]
     for row in found["rows"]:
         empty = FAILED if row["failed"] and not row["seeds"] else MISSING
-        cells = [with_error(**row["means"][q]) if q in row["means"] else empty for q in quantities]
+        cells = [_mean(row, q) if q in row["means"] else empty for q in quantities]
         lines.append([row["name"], *cells, _counted(row, found["seeds"])])
     for data, floors in found["real"].items():
         lines.append(
@@ -129,6 +130,36 @@ def with_error(mean: float | None, error: float | None) -> str:
 def number(value: float) -> str:
     """The number as text, to four digits."""
     return f"{value:.4g}"
+
+
+def _mean(row, quantity):
+    """The mean of a quantity as text; of how many seeds, where not of all of the row's."""
+    values = _values(row, quantity)
+    few = f" ({len(values)} of {len(row['seeds'])})" if len(values) < len(row["seeds"]) else ""
+    return with_error(**row["means"][quantity]) + few
+
+
+def _values(row, quantity):
+    """{seed: the value} of a quantity, of the seeds that have it."""
+    found = {seed: of["metrics"] | of.get("correlations", {}) for seed, of in row["seeds"].items()}
+    values = {seed: of[quantity] for seed, of in found.items() if quantity in of}
+    return {seed: of["value"] if isinstance(of, dict) else of for seed, of in values.items()}
+
+
+def _seed_by_seed(found):
+    """Every value behind the means, and how long training took."""
+    if len(found["seeds"]) < 2:
+        return
+    yield "Seed by seed:\n"
+    for row in found["rows"]:
+        told = []
+        for quantity in row["means"]:
+            values = ("∞" if value is None else number(value) for value in _values(row, quantity).values())
+            told.append(f"{quantity} {', '.join(values)}")
+        if told:
+            took = ", ".join(f"{of['seconds']:,.0f}" for of in row["seeds"].values())
+            yield f"- {row['name']}: {'; '.join(told)}; seconds of training {took}"
+    yield ""
 
 
 def _row(row, jobs, finished):

@@ -113,26 +113,26 @@ class Mapping(nn.Module):
 
 class StyledLayer(nn.Module):
     """A layer of synthesis: x (N, n, H, W), w (N, latent), noise (N, 1, ...) -> (N, m, ...), of twice the
-    side where it is `doubling`. The strength of its noise is one number, as in 2020; 2019 has one a
-    channel."""
+    side where it is `doubling`. strengths: of its noise, one for all channels or one each."""
 
-    def __init__(self, n, m, affine, rng, doubling):
+    def __init__(self, n, m, affine, rng, doubling, strengths=1):
         super().__init__()
         self.affine, self.weight = affine, kernel(n, m, 3, rng) if n else None
-        self.bias, self.strength = (Parameter(np.zeros(size, np.float32)) for size in (m, 1))
+        self.bias, self.strength = (Parameter(np.zeros(size, np.float32)) for size in (m, strengths))
         self.scale, self.doubling = GAIN / math.sqrt(9 * n) if n else None, doubling
 
     def activated(self, x, noise):
         """x with noise and bias, through the LeakyReLU."""
-        return F.leaky_relu(x + noise * self.strength + F.reshape(self.bias, 1, -1, 1, 1), SLOPE)
+        noise = F.permute(F.permute(noise, 0, 2, 3, 1) * self.strength, 0, 3, 1, 2)  # channels-last in memory
+        return F.leaky_relu(x + noise + F.reshape(self.bias, 1, -1, 1, 1), SLOPE)
 
 
 class Adaptive(StyledLayer):
-    """2019, figure 1b: convolution, noise, and then each channel of an image gets the mean and the spread
-    that w asks for. n is 0 for the first layer, which has no convolution."""
+    """2019, figure 1b: convolution, noise of a strength a channel, and then each channel of an image gets the
+    mean and the spread that w asks for. n is 0 for the first layer, which has no convolution."""
 
     def __init__(self, n, m, latent, rng, doubling=False):
-        super().__init__(n, m, Linear(latent, 2 * m, rng, bias=np.repeat([1, 0], m)), rng, doubling)
+        super().__init__(n, m, Linear(latent, 2 * m, rng, bias=np.repeat([1, 0], m)), rng, doubling, m)
 
     def forward(self, x, w, noise):
         x = doubled(x) if self.doubling else x
@@ -144,7 +144,8 @@ class Adaptive(StyledLayer):
 
 
 class Modulated(StyledLayer):
-    """2020, figure 2d: w scales the weights, and demodulation keeps the spread; no image is normalised."""
+    """2020, figure 2d: w scales the weights, and demodulation keeps the spread; no image is normalised. Noise
+    has one strength for all channels."""
 
     def __init__(self, n, m, latent, rng, doubling=False):
         super().__init__(n, m, Linear(latent, n, rng, bias=1.0), rng, doubling)
