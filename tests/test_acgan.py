@@ -109,6 +109,7 @@ def test_each_optimiser_moves_its_own_network_alone(shape, frozen):
         assert {*parts[opt].params} == {*parts[net].parameters()}
 
 
+@pytest.mark.slow
 def test_d_learns_the_classes_of_both_and_g_to_make_what_d_takes_for_its_label():
     """On the ring: a mode a label."""
     session = Session(
@@ -133,10 +134,12 @@ def test_acgan_keeps_the_contract(data):
     check_model("acgan", data, width=4, latent=4)
 
 
+@pytest.mark.slow
 def test_packs_keep_it_too():
     check_model("acgan", "ring8", steps=6, latent=4, pack=2)
 
 
+@pytest.mark.slow
 def test_the_plane_is_judged_without_labels_and_the_page_does_not_say_that_d_is_told_one(tmp_path):
     cfg = acgan.Config(steps=2, batch_size=8, latent=2)
     run = training.train("acgan", Options(data="ring8"), cfg, tmp_path / "run", Console(file=io.StringIO()))
@@ -160,6 +163,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_user_asks_for_a_label(trained, tmp_path):
     assert main(["sample", str(trained), "--label=7", "--n=5", f"--out={tmp_path / 'sevens.npz'}"]) == 0
     with np.load(tmp_path / "sevens.npz") as file:

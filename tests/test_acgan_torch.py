@@ -69,6 +69,7 @@ def point_networks(pack):
     return Labelled(G), tnn.Sequential(*[tnn.Identity()] * (pack > 1), *D)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [1, 2])
 @pytest.mark.parametrize(
     ("kind", "shape", "theirs"),

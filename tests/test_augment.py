@@ -172,6 +172,7 @@ def first_step(name, **settings):
     return {k: a for net in networks(parts).values() for k, a in net.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FROM_NOISE)
 def test_every_model_of_images_from_noise_shows_its_judge_augmented_ones(name):
     plain, changed = first_step(name), first_step(name, augment=ALL)

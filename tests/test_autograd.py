@@ -398,6 +398,7 @@ def run_under_anomaly_detection(x, w, b):
         grad(penalty(x, w, b), w)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_no_gc")
 @pytest.mark.parametrize(
     "run",

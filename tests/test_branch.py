@@ -47,6 +47,7 @@ def begun(run, out, *flags):
     return main(["train", "gan", f"--from={run}", f"--out={out}", *flags])
 
 
+@pytest.mark.slow
 def test_a_branch_is_what_the_run_was_and_the_run_stays(run, tmp_path):
     before = content(run.path)
     branch = training.branch(run.path, 4, tmp_path / "new")

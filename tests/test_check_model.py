@@ -59,6 +59,7 @@ def check(tmp_path, old="", new="", **settings):
     check_model(str(path), **settings)
 
 
+@pytest.mark.slow
 def test_a_good_file_passes(tmp_path):
     check(tmp_path)
 
@@ -100,6 +101,7 @@ def test_a_file_that_does_one_thing_wrong_is_told_what(tmp_path, old, new, says)
         check(tmp_path, old, new)
 
 
+@pytest.mark.slow
 def test_a_schedule_that_asks_the_optimiser_passes(tmp_path):
     check(
         tmp_path,

@@ -58,6 +58,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(a, other.arrays[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_two_files_that_others_can_read(run):
     path = run.checkpoints.latest()
     assert load_file(path)["G.0.weight"].shape == (128, 4)
@@ -86,6 +87,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_taken(run, suff
         load_checkpoint(run.checkpoints.path(6))
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_same_bits(run, trained, capsys):
     run.checkpoints.latest().write_bytes(b"junk")
     training.resume(run.path)
@@ -249,6 +251,7 @@ def test_a_changed_setting_is_noticed(run):
         training.resume(run.path, steps=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renames", [0, 1])
 def test_a_kill_between_the_renames_leaves_no_half_checkpoint(run, monkeypatch, renames):
     """A process that is killed leaves what it wrote aside, too."""
@@ -299,6 +302,7 @@ def test_files_that_are_written_together_all_stand_or_none(tmp_path, monkeypatch
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"before"}
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_step_are_on_disk_before_its_checkpoint(tmp_path, monkeypatch):
     synced, sync = [], os.fsync
 
@@ -314,6 +318,7 @@ def test_the_lines_of_a_step_are_on_disk_before_its_checkpoint(tmp_path, monkeyp
     assert {"metrics.jsonl", "diagnostics.jsonl"} <= set(synced[:at])
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_goes_on(run, trained, tmp_path):
     moved = shutil.move(run.path, tmp_path / "elsewhere")
     training.resume(moved, steps=8)
@@ -338,6 +343,7 @@ def test_a_run_that_cannot_be_written_is_refused_and_still_sampled_elsewhere(
     assert main(["sample", str(run.path), f"--out={tmp_path / 'sheet.png'}"]) == 0
 
 
+@pytest.mark.slow
 def test_a_sheet_that_is_damaged_is_left_out_of_the_film(run, capsys):
     (run.sheets.folder / "step-000003.png").write_bytes(b"junk")
     content = (run.sheets.folder / "step-000000.png").read_bytes()
@@ -349,6 +355,7 @@ def test_a_sheet_that_is_damaged_is_left_out_of_the_film(run, capsys):
         assert film.n_frames == 2
 
 
+@pytest.mark.slow
 def test_a_run_whose_lines_are_damaged_goes_on(run):
     run.records.metrics.path.write_bytes(b'{"step": 1}\n{"step": 2, "d_loss": null}\n')
     run.records.diagnostics.path.write_bytes(

@@ -40,6 +40,7 @@ def run(here, trained):
     return Path(shutil.copytree(trained, here / "run"))
 
 
+@pytest.mark.slow
 def test_train_and_sample(run, capsys):
     assert main(["sample", "run", "--n", "9", "--out", "nine.png"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "nine.png"
@@ -168,6 +169,7 @@ def test_output_that_cannot_be_written_is_no_traceback(capsys, monkeypatch):
     assert capsys.readouterr().err == "minigan: [Errno 28] No space left on device\n"
 
 
+@pytest.mark.slow
 def test_python_m_minigan_is_the_command():
     result = subprocess.run(
         [sys.executable, "-m", "minigan", "--version"], capture_output=True, encoding="utf-8"
@@ -192,6 +194,7 @@ def test_a_number_of_threads_that_is_none_is_refused(given, monkeypatch, capsys)
     assert capsys.readouterr().err.strip() == says
 
 
+@pytest.mark.slow
 def test_no_traceback_from_the_installed_command(tmp_path):
     command = [sys.executable, "-m", "minigan", "train", "dcgan", "--data", "nothing"]
     result = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path)

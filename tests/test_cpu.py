@@ -31,6 +31,7 @@ sizes = st.integers(0, 70)
 layouts = st.sampled_from(list(LAYOUTS.values()))
 
 
+@pytest.mark.slow
 @given(sizes, sizes, sizes, layouts, layouts, st.sampled_from([np.float32, np.float64]))
 def test_matrix_products_of_every_layout(M, K, N, left, right, dtype):
     rng = np.random.default_rng(0)
@@ -268,6 +269,7 @@ print(numba.threading_layer(), len(os.listdir("/proc/self/task")) - before)
     assert begun == {"workqueue": "8"}.get(layer, "1")  # which starts them all, and wakes two
 
 
+@pytest.mark.slow
 def test_more_threads_than_there_are_is_an_error():
     code = "import minigan_kernels as k; k.num_threads()"
     env = os.environ | {"NUMBA_NUM_THREADS": "2", "MINIGAN_NUM_THREADS": "3"}

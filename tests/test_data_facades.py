@@ -19,6 +19,7 @@ def energy(pictures):
     return np.square(np.diff(pixels, axis=2)).mean() + np.square(np.diff(pixels, axis=3)).mean()
 
 
+@pytest.mark.slow
 def test_maps_and_pictures(houses):
     image = Field("image", (3, 32, 32))
     assert (houses.name, houses.kind, len(houses), houses.fields) == (
@@ -31,6 +32,7 @@ def test_maps_and_pictures(houses):
     assert has_test("facades")
 
 
+@pytest.mark.slow
 def test_they_are_always_the_same(houses):
     again = load_facades()
     np.testing.assert_array_equal(again.x.samples, houses.x.samples)
@@ -81,6 +83,7 @@ def test_bricks_are_sharp_and_a_blur_shows(houses):
     assert energy(soft) < 0.8 * energy(sharp)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [45, 64])
 def test_another_size_is_drawn_not_resized(size):
     part = load("facades", split="test", size=size).part([7, 3])
@@ -104,6 +107,7 @@ def test_sizes_below_32_are_refused():
         load("facades").to_size(16)
 
 
+@pytest.mark.slow
 def test_they_come_mirrored_together():
     houses = load("facades", flip=True)
     picture_of = {x.tobytes(): y for x, y in zip(*houses.batch(slice(None)), strict=True)}

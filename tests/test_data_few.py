@@ -38,6 +38,7 @@ def written(folder, n):
         Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(folder / f"{i:02}.png")
 
 
+@pytest.mark.slow
 def test_every_kind_of_data_has_them(tmp_path):
     written(tmp_path / "trainA", 10)
     written(tmp_path / "trainB", 20)
@@ -80,6 +81,7 @@ def test_bad_input(samples, error, message):
 # Runs
 
 
+@pytest.mark.slow
 def test_a_run_learns_from_them_alone_and_goes_on(tmp_path, capsys):
     flags = ["--samples", "40", "--batch-size", "8", "--latent", "4", "--checkpoint-every", "2"]
     assert (

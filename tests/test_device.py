@@ -341,6 +341,7 @@ def values_and_gradients(row, place):
     return [x.numpy() for x in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["gpu:0", "gpu:1"])
 def test_every_op_gives_the_same_there_to_second_order(gpu, place):
     """On gpu:1 while gpu:0 is current: an op goes to its arrays."""
@@ -572,6 +573,7 @@ def test_a_run_on_a_gpu_goes_on_anywhere(gpu, tmp_path, capsys):
             np.testing.assert_array_equal(other.arrays[name], a, err_msg=name)
 
 
+@pytest.mark.slow
 def test_auto_is_written_down_as_what_it_stood_for(gpu, tmp_path):
     assert main(["train", "gan", "--data=ring8", f"--out={tmp_path / 'run'}", "--steps=1"]) == 0
     assert Run.open(tmp_path / "run").config["run"]["device"] == "gpu:0"

@@ -359,6 +359,7 @@ def test_looking_changes_nothing_and_a_resumed_run_sees_the_same(tmp_path, model
     assert part.records.verdict() == seen.records.verdict()
 
 
+@pytest.mark.slow
 def test_looks_at_every_step_tell_of_oscillation_too(tmp_path):
     options = replace(OPTIONS, data="ring8", diagnose_every=1)
     run = train(tmp_path / "run", "gan", gan.Config(steps=12, batch_size=8), options)

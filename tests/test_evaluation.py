@@ -55,6 +55,7 @@ def written(folder, name="evaluation.json"):
     return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_into_its_folder(points, capsys):
     assert minigan("evaluate", points, "--draws", 2) == 0
     out = capsys.readouterr().out
@@ -106,6 +107,7 @@ def test_the_kernels_of_the_first_evaluation_are_known_before_it(
     assert found.keys() >= ({"fcd", "label-accuracy"} if data == "digits" else {"modes"})
 
 
+@pytest.mark.slow
 def test_the_kernels_of_an_evaluation_are_compiled_with_those_of_a_step(tmp_path, monkeypatch):
     rehearsed = []
     monkeypatch.setattr(Examiner, "evaluate", lambda self: {"modes": 1.0})
@@ -187,6 +189,7 @@ def test_a_sampler_makes_the_archive_that_evaluate_takes(points, tmp_path):
     np.testing.assert_array_equal(np.load(path)["samples"], Sampler.of(Run.open(points))(2500))
 
 
+@pytest.mark.slow
 def test_labels_and_all_of_an_archive_are_taken(labelled, tmp_path):
     path = tmp_path / "a.npz"
     assert minigan("sample", labelled, "--n", 100, "--out", path) == 0

@@ -36,6 +36,7 @@ def run(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 @each_example
 def test_an_example_runs(example, run, capsys):
     run(example, *(["2", "cpu"] if takes_steps(example) else []))

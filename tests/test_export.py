@@ -181,6 +181,7 @@ def followed(f, arrays, again):
     return graph.model(graph.follow(f, values, (arrays, again), (1, 1), {}), "y", "batch", {})
 
 
+@pytest.mark.slow
 def test_every_op_has_its_values_in_onnxruntime_or_is_refused_by_name(runtime):
     traced, refused = set(), set()
     for row in ROWS:
@@ -269,6 +270,7 @@ def test_a_trained_run_makes_the_same_images_in_onnxruntime(trained, model, runt
     exec("\n".join(line.strip() for line in told.splitlines() if line.startswith("    ")), {})  # as it says
 
 
+@pytest.mark.slow
 def test_an_onnx_file_says_what_it_is(run):
     ((path, _),) = export(Run.open(run), "onnx", step=2, average=False)
     model = onnx.load(path)

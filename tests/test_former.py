@@ -31,6 +31,7 @@ def renamed(arrays):
     return {f"{NOW[first]}.{rest}": a for (first, _, rest), a in split}
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_to_the_weights_that_the_version_before_came_to(run):
     expected = renamed(load_file(run.path / "after.safetensors"))
     begun = load_checkpoint(run.checkpoints.path(6)).arrays
@@ -44,6 +45,7 @@ def test_a_run_goes_on_to_the_weights_that_the_version_before_came_to(run):
     assert [look["step"] for look in run.records.diagnostics.read()] == [1, 2, 4, 6, 8, 10, 12]
 
 
+@pytest.mark.slow
 def test_it_is_drawn_from_reported_and_diagnosed(run, capsys):
     assert main(["sample", str(run.path), "--n=5", f"--out={run.path / 'five.npz'}"]) == 0
     with np.load(run.path / "five.npz") as archive:

@@ -99,6 +99,7 @@ def test_every_model_has_the_public_parts(model):
 # Networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "shape"),
     [

@@ -117,6 +117,7 @@ def test_replays_train_to_the_same_bits(gpu, model, launches):
         np.testing.assert_array_equal(replayed.arrays()[name], a, err_msg=name)
 
 
+@pytest.mark.slow
 def test_replays_draw_new_codes(gpu):
     """InfoGAN's step, on networks of products alone, which the stand-in can capture."""
     model = model_named("infogan")
@@ -147,6 +148,7 @@ def test_replays_draw_new_codes(gpu):
     assert len({float(seen["codes_information"]) for seen in found}) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [POINTS, CRITIC], ids=lambda step: step.name)
 def test_a_benchmarks_step_on_a_gpu_gives_all_numbers_that_a_run_logs_and_they_are_the_cpus(gpu, step):
     small = replace(step, batch_size=2, settings={"latent": 2} if step is POINTS else {"width": 4})
@@ -201,6 +203,7 @@ def test_buffers_lie_in_memory_as_the_batch_does(gpu):
     assert step.buffers[0].strides == images.strides
 
 
+@pytest.mark.slow
 def test_memory_that_others_overwrite_between_two_launches_does_no_harm(gpu):
     """Whatever lasts from step to step lies outside the memory of the capture."""
     eager, replayed = session(graph=False), session()
@@ -255,6 +258,7 @@ def test_a_graph_without_memory_of_its_own_would_do_others_harm(gpu, monkeypatch
         beside_others(monkeypatch, free=False)
 
 
+@pytest.mark.slow
 def test_the_memory_lives_as_long_as_the_graph(gpu):
     step = captured(lambda x: Tensor(x) * 3, on_gpu(1))
     y = step(on_gpu(2))
@@ -286,6 +290,7 @@ def test_random_numbers_and_steps_go_on_in_replays_and_can_be_set_back(gpu):
     assert opt.steps == 3
 
 
+@pytest.mark.slow
 def test_a_step_is_captured_anew_once_a_tensor_lies_elsewhere(gpu):
     """As in WGAN-GP, whose critic is captured before the first step of the generator's optimiser moves G."""
     net = nn.Linear(2, 2, bias=False).to("gpu")
@@ -312,6 +317,7 @@ def test_a_parameter_that_was_given_another_array_moves_from_there_in_a_replay_t
     assert w.tolist() == [9, 19]
 
 
+@pytest.mark.slow
 def test_a_copied_pair_is_captured_and_trains_to_the_same_bits(gpu):
     net = nn.Linear(2, 2, generator=Generator(0)).to("gpu")
     opt = optim.Adam(net.parameters(), 0.1)
@@ -359,6 +365,7 @@ OPS = {  # of images (2, 3, 4, 4), without a product that a capture would need a
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", OPS.values(), ids=OPS)
 def test_an_op_and_its_derivatives_are_captured_and_give_the_same_bits(gpu, f):
     def outputs(made_of):
@@ -479,6 +486,7 @@ class Blas(Function):
         return x @ x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("f", "who", "what"), REFUSED.values(), ids=REFUSED)
 def test_a_capture_names_what_it_cannot_hold(gpu, f, who, what):
     cupy = sys.modules["cupy"]
@@ -518,6 +526,7 @@ def test_the_op_of_a_backward_is_named(gpu):
         step(on_gpu(1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "message"),
     [
@@ -549,6 +558,7 @@ OPTIMISERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_captured_step_takes_the_rate_of_the_day(gpu, make, dtype):
@@ -580,6 +590,7 @@ def test_a_loaded_rate_reaches_a_captured_step(gpu):
     assert w.item() == before - 0.25
 
 
+@pytest.mark.slow
 def test_a_captured_step_holds_the_weights_within_bounds(gpu):
     w = nn.Parameter(on_gpu(0, 0))
     opt = optim.SGD([w], 1.0)
@@ -589,6 +600,7 @@ def test_a_captured_step_holds_the_weights_within_bounds(gpu):
     assert not gpu.calls.count("get")
 
 
+@pytest.mark.slow
 def test_the_power_iteration_of_a_spectral_norm_goes_on_in_every_replay(gpu):
     def trained(step_of):
         rng = Generator(0)
@@ -629,6 +641,7 @@ def test_a_rate_that_is_set_within_a_captured_step_is_an_error(gpu):
         step(on_gpu(1, 1))
 
 
+@pytest.mark.slow
 def test_a_capture_refuses_to_take_a_parameter_in(gpu):
     w = nn.Parameter(on_gpu(1, 2))
     one, two = optim.SGD([w], 1.0), optim.SGD([w], 1.0)
@@ -733,6 +746,7 @@ def test_no_graph_is_written_down_and_makes_none(gpu, tmp_path):
     assert "launch" not in gpu.calls
 
 
+@pytest.mark.slow
 def test_a_loss_that_a_replay_makes_infinite_stops_the_run(gpu, tmp_path, capsys):
     run = tmp_path / "run"
     args = ["train", "gan", "--data=ring8", "--steps=40", "--lr=1e30", "--batch-size=8", f"--out={run}"]

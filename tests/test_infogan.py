@@ -136,6 +136,7 @@ def test_networks_are_of_the_size_of_the_images(size, channels):
     assert parts["Q"](h).shape == (4, 10 + 2)
 
 
+@pytest.mark.slow
 def test_the_papers_networks_are_those_of_width_64():
     parts = INFOGAN.parts(infogan.Config(width=64), fields_of((1, 28, 28)), Generator(0))
     weights = {name: [p.shape for p in parts[name].parameters() if len(p.shape) > 1] for name in "GDQ"}

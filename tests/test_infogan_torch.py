@@ -72,6 +72,7 @@ def networks(spread):
     return {"G": G, "D": Judge(), "Q": Q}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", ["learned", "unit"])
 def test_ten_steps_are_those_of_a_twin_in_pytorch(spread):
     model, rng = model_named("infogan"), Generator(0)

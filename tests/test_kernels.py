@@ -49,6 +49,7 @@ def geometries(draw):
     return (N, CG * groups, *size), (OG * groups, CG, *kernel), (*window, groups)
 
 
+@pytest.mark.slow
 @many
 @given(geometries())
 def test_the_convolutions_are_each_others_adjoints(geometry):
@@ -134,6 +135,7 @@ def test_average_pooling_is_a_convolution(pooling):
     assert_close(kernels.avg_pool2d(x, kernel, stride, padding), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @many
 @given(poolings())
 def test_max_pooling_finds_the_first_of_the_largest(pooling):
@@ -155,6 +157,7 @@ def test_max_pooling_finds_the_first_of_the_largest(pooling):
         np.testing.assert_array_equal(index[:, :, i, j], places[window.argmax(-1)])
 
 
+@pytest.mark.slow
 @many
 @given(poolings())
 def test_gathering_and_scattering_pixels_are_adjoint(pooling):

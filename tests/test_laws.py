@@ -44,6 +44,7 @@ def with_arrays(strategy, *shapes_of):
 x_shape, w_shape, y_shape = (lambda g: g.x_shape), (lambda g: g.w_shape), (lambda g: g.y_shape)
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(some.conv_geometries(), x_shape, w_shape, y_shape))
 def test_the_convolutions_are_each_others_adjoints(drawn):
@@ -285,6 +286,7 @@ def test_sum_to_undoes_expand_up_to_a_count(drawn):
     close(Tensor(x).expand(large).sum_to(small), count * x)
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(some.broadcastable_shapes(2), lambda shapes: shapes[0], lambda s: np.broadcast_shapes(*s)))
 def test_sum_to_is_the_adjoint_of_expand(drawn):
@@ -407,6 +409,7 @@ def input_gradient(network, x, create_graph=False):
     return grad(0.5 * dot(y, y), [x], create_graph=create_graph)[0]
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(smooth_networks(), input_shape, input_shape))
 def test_the_gradient_of_a_sum_is_the_sum_of_gradients(drawn):
@@ -420,6 +423,7 @@ def test_the_gradient_of_a_sum_is_the_sum_of_gradients(drawn):
     close(several, a + b)
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(alone, input_shape), st.data())
 def test_a_permutation_of_the_batch_permutes_the_gradients(drawn, data):
@@ -436,6 +440,7 @@ def test_images_that_do_not_meet_have_gradients_of_their_own(drawn):
     close(input_gradient(network.module, x), F.concat(one_by_one))
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(smooth_networks(), input_shape, input_shape))
 def test_the_gradient_along_a_direction_is_the_difference_quotient(drawn):
@@ -465,6 +470,7 @@ def test_building_a_graph_of_the_gradient_does_not_change_it(drawn):
     close(input_gradient(network.module, x, create_graph=True), input_gradient(network.module, x))
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(some.networks(), input_shape))
 def test_backward_and_grad_agree(drawn):

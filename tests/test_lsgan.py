@@ -66,6 +66,7 @@ def chi_squared(p, q):
     return ((2 * q - (p + q)) ** 2 / (p + q)).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codes", [PEARSON, {"a": 0.0, "b": 2.0, "c": 1.0}], ids=str)
 @pytest.mark.parametrize("made", [MADE, DATA, np.array([8, 0, 0, 0]), np.array([0, 0, 0, 8])], ids=str)
 def test_with_b_less_c_1_and_b_less_a_2_g_minimises_pearsons_divergence(codes, made):

@@ -160,6 +160,7 @@ def test_the_same_seed_gives_the_same_numbers(ring):
     assert one != other
 
 
+@pytest.mark.slow
 def test_parzen(monkeypatch):
     """The protocol, on a small set that calls itself MNIST."""
     monkeypatch.setattr("minigan.metrics.measures.PARZEN_TRAIN", 300)

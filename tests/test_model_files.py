@@ -176,6 +176,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(a, other.arrays[name], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_killed_run_goes_on_to_the_same_bits(here, name, monkeypatch):
     file = f"models/{name}.py"
@@ -201,6 +202,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(here, name, monkeypatch):
     assert run.config["model"] == str(here / "models" / f"{name}.py")
 
 
+@pytest.mark.slow
 def test_two_networks_are_drawn_from_reported_and_exported(here, capsys):
     assert main(["train", "models/mine.py", *EVERY, "--lr=0.002", "--out=run"]) == 0
     assert Run.open(here / "run").hyperparameters().lr == 0.002
@@ -224,6 +226,7 @@ def test_two_networks_are_drawn_from_reported_and_exported(here, capsys):
     assert load_file("weights/D.safetensors")["0.weight"].shape == (16, 2)
 
 
+@pytest.mark.slow
 def test_its_graphs_are_exported(here):
     pytest.importorskip("onnx", reason="exports to ONNX, which is not installed")
     for name, parts in {"mine": ["samples", "judge"], "chain": ["samples"]}.items():
@@ -232,6 +235,7 @@ def test_its_graphs_are_exported(here):
         assert sorted(p.stem for p in (here / name).glob("*.onnx")) == sorted(parts)
 
 
+@pytest.mark.slow
 def test_parts_in_lists_and_dicts_are_saved_drawn_from_and_exported(here):
     assert main(["train", "models/chain.py", *EVERY, "--out=run"]) == 0
     run = Run.open(here / "run")
@@ -275,6 +279,7 @@ def test_the_generator_of_a_dropout_goes_on_where_it_was(here):
         assert forgetful.next_step() != expected[0]
 
 
+@pytest.mark.slow
 def test_a_model_of_another_package_is_found_by_its_entry_point(here, monkeypatch):
     module = model_named("models/mine.py").module
     points = [SimpleNamespace(name="ours", load=lambda: module)]
@@ -332,6 +337,7 @@ def test_a_file_that_keeps_not_to_the_contract_is_told_in_a_sentence(here, chang
     assert not (here / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "message"),
     [

@@ -442,6 +442,7 @@ def test_a_model_is_what_its_module_says(tmp_path):
     assert Options().of(model).data == "ring8"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in model_names() if model_named(name).has("pictures")])
 def test_a_models_own_pictures_are_images_with_a_text(name):
     model = model_named(name)

@@ -37,6 +37,7 @@ def test_the_kernels_in_the_simulator(tier):
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
 
 
+@pytest.mark.slow
 def test_the_example_agrees_with_numpy():
     done = python(EXAMPLE, env=SIMULATOR)
     assert (done.returncode, done.stderr) == (0, "")

@@ -117,6 +117,7 @@ LOST = {  # what would give a constant, and what the error says to call
 every_loss = pytest.mark.parametrize(("f", "message"), LOST.values(), ids=LOST)
 
 
+@pytest.mark.slow
 @every_loss
 def test_what_would_lose_a_gradient_is_refused(f, message):
     with pytest.raises(TypeError, match=message):
