@@ -2,15 +2,20 @@
 
 import gzip
 import hashlib
+import io
 import os
 from itertools import islice
 
 import numpy as np
 import pooch
 import pytest
+from rich.console import Console
 
+from minigan import training
+from minigan.cli import main
 from minigan.data import download, load, stacked
 from minigan.errors import MiniganError
+from minigan.gans.images import pix2pix
 
 
 def idx(array):
@@ -251,3 +256,17 @@ def test_the_bits_of_real_batches(name, how, digest):
     for batch, labels in islice(batches, 12):
         found.update(np.ascontiguousarray(batch).tobytes() + labels.tobytes())
     assert found.hexdigest()[:16] == digest
+
+
+@pytest.mark.slow
+def test_a_run_of_pairs_is_evaluated_where_its_files_have_gone_to(tmp_path):
+    folder = tmp_path / "files"
+    for split in ("train", "t10k"):
+        write(folder, np.array([0, 90, 200], np.uint8).reshape(3, 1, 1), split=split)
+    cfg = pix2pix.Config(steps=1, batch_size=2, width=4, size=32)
+    options = training.Options(data="edges:mnist", data_dir=folder, diagnose_every=0)
+    run = training.train("pix2pix", options, cfg, tmp_path / "run", Console(file=io.StringIO()))
+    moved = folder.rename(tmp_path / "elsewhere")
+    metrics = ["--metrics", "psnr", "--draws", "1"]
+    assert main(["evaluate", str(run.path), *metrics]) == 2
+    assert main(["evaluate", str(run.path), *metrics, "--data-dir", str(moved)]) == 0

@@ -236,7 +236,7 @@ def evaluate(
         if archive:
             result, path = evaluate_archive(run, data, size, data_dir, channels, flip, **how)
         else:
-            result, path = evaluate_run(Run.open(run), step, device, ema, data_dir, **how)
+            result, path = evaluate_run(Run.open(run, data_dir), step, device, ema, **how)
     _print_table(console, result)
     print(path)
 

@@ -1,7 +1,6 @@
 """Evaluations of a run, or of samples that another program made: `minigan.metrics`, and where they go."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,13 +27,10 @@ from .run import Run
 from .sampler import CHUNK, Sampler
 
 
-def evaluate_run(
-    run: Run, step=None, place="cpu", average=True, data_dir=None, say=print, **how
-) -> tuple[dict, Path]:
+def evaluate_run(run: Run, step=None, place="cpu", average=True, say=print, **how) -> tuple[dict, Path]:
     """(evaluation, the path of evaluation.json in the run folder) of what the run's model makes.
 
-    step, place, average: see `Sampler.of`. data_dir: where the data are now. how: those of
-    `minigan.metrics.evaluate`.
+    step, place, average: see `Sampler.of`. how: those of `minigan.metrics.evaluate`.
     MiniganError for data of another shape than the run's, or what cannot be measured.
     """
     sampler, options = Sampler.of(run, step, place, average), run.options()
@@ -46,7 +42,7 @@ def evaluate_run(
     if sampler.model.makes:
         result = _of_pairs(sampler, run.dataset(), say, **how)
         return _written(run.evaluation_path, result, facts, how)
-    data = _data_of(sampler, replace(options, data_dir=data_dir or options.data_dir), say)
+    data = _data_of(sampler, options, say)
     check_fields(run, data.train.fields)
     result = evaluate(_drawer(sampler, data), data, say=say, **how)
     result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), data)

@@ -42,13 +42,14 @@ class Run:
 
     records: the .jsonl files and verdict.json. sheets: samples/. checkpoints: checkpoints/.
     stopped_on: what the doctor found and the run was told to stop on, while it was driven by this object.
+    data_dir: where the data are now, None for where they were when the run began.
     """
 
     stopped_on: str | None = None
     _model: Model | None = None  # where it is at hand
 
-    def __init__(self, path: Path, config: dict):
-        self.path, self.config = path, config
+    def __init__(self, path: Path, config: dict, data_dir: Path | None = None):
+        self.path, self.config, self.data_dir = path, config, data_dir
         self.records, self.sheets = Records(path), Sheets(path / "samples")
         self.checkpoints = Checkpoints(path / "checkpoints")
         self.evaluation_path = path / "evaluation.json"
@@ -75,9 +76,9 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path: Path) -> "Run":
+    def open(cls, path: Path, data_dir: Path | None = None) -> "Run":
         """The run at `path`. MiniganError if it is no run folder, or its config cannot be read."""
-        return cls(Path(path), read_config(Path(path)))
+        return cls(Path(path), read_config(Path(path)), data_dir)
 
     @contextlib.contextmanager
     def alone(self):
@@ -116,6 +117,7 @@ class Run:
     def options(self) -> Options:
         """What the run was told. The images of a folder stay grey or in colour, as they were."""
         options = settings_of(Options, self.config["run"], self.path / "config.toml").of(self.model())
+        options = replace(options, data_dir=self.data_dir or options.data_dir)
         if options.data.startswith("folder:") and options.channels is None:
             return replace(options, channels=self.fields().shape[0])
         return options
