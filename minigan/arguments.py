@@ -175,7 +175,7 @@ KINDS = {
         "approximate": one_of("none", "tanh"),
         "padding_mode": one_of("zeros", "reflect", "replicate"),
         "mode": one_of("nearest", "linear", "bilinear", "trilinear"),
-        "affine elementwise_affine track_running_stats training keepdims align_corners": FLAG,
+        "affine elementwise_affine track_running_stats training keepdims align_corners antialias": FLAG,
         "descending largest flip_filter demodulate transposed log_target hard": FLAG,
         "f": Kind("a list of numbers", _several(is_number), len),
         "up down": COUNT,

@@ -71,8 +71,8 @@ class Browser:
         os.close(self.down)
         os.close(self.up)
 
-    def open(self, path: Path, width=1200, height=900, dark=False, still=False, touch=False) -> "Tab":
-        """A tab with the file at `path` in it, loaded."""
+    def open(self, page: Path | str, width=1200, height=900, dark=False, still=False, touch=False) -> "Tab":
+        """A tab with a file, or what is at an address, in it, loaded."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         tab = self.tabs[session] = Tab(self, session)
@@ -86,7 +86,7 @@ class Browser:
         features = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": motion}
         listed = [{"name": name, "value": value} for name, value in features.items()]
         tab.call("Emulation.setEmulatedMedia", features=listed)
-        tab.call("Page.navigate", url=path.resolve().as_uri())
+        tab.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         self.until(lambda: tab.loaded)
         return tab
 

@@ -1,7 +1,9 @@
-"""How the tests run: hypothesis' profile, the workers of pytest-xdist, and what is said at the end."""
+"""How the tests run: hypothesis' profile, the workers of pytest-xdist, a browser for tests that look at a
+page, and what is said at the end."""
 
 import os
 
+import browser
 import pytest
 from hypothesis import settings
 
@@ -29,6 +31,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.name in ENGINE:
             item.add_marker("engine")
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    if os.name != "posix" or browser.program() is None:
+        pytest.skip("there is no Chromium here to show the page in")
+    with browser.Browser(tmp_path_factory.mktemp("browser") / "profile") as running:
+        try:
+            running.call("Browser.getVersion")
+        except (RuntimeError, OSError) as error:
+            pytest.skip(f"Chromium does not start here: {error}")
+        yield running
 
 
 ORACLES = {"test_onnx.py": "ONNX", "_torch.py": "PyTorch"}

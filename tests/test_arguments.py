@@ -249,6 +249,7 @@ OPS = {
         "scale_factor": (None, "anything"),
         "mode": ("nearest", "name"),
         "align_corners": flag,
+        "antialias": flag,
     },
     "layer_norm": {
         "x": x,

@@ -4,7 +4,6 @@ import base64
 import html
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,6 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-import browser
 import numpy as np
 import pytest
 from PIL import Image
@@ -520,18 +518,6 @@ def test_compare_from_the_command_line(images, points, tmp_path, monkeypatch, ca
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    if os.name != "posix" or browser.program() is None:
-        pytest.skip("there is no Chromium here to show the page in")
-    with browser.Browser(tmp_path_factory.mktemp("browser") / "profile") as running:
-        try:
-            running.call("Browser.getVersion")
-        except (RuntimeError, OSError) as error:
-            pytest.skip(f"Chromium does not start here: {error}")
-        yield running
 
 
 def wait(tab, condition):

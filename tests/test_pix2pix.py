@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 from rich.console import Console
 
 from minigan import Generator, Tensor, grad, nn, training
@@ -19,7 +18,7 @@ from minigan.gans.parts.patchgan import patch_discriminator
 from minigan.gans.parts.unet import UNet
 from minigan.metrics.paired import MapReader, colour_spread, gradient_energy
 from minigan.testing import assert_close, check_model
-from minigan.training import Options, Sampler
+from minigan.training import Options, Sampler, translate
 
 MODEL = model_named("pix2pix")
 
@@ -119,22 +118,33 @@ def trained(tmp_path_factory):
     return training.train("pix2pix", options, cfg, path, Console(file=io.StringIO()))
 
 
-def test_a_picture_of_ones_own_is_translated(trained, tmp_path, capsys):
+def as_bytes(image):
+    return np.clip(np.rint((image + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def test_a_picture_of_ones_own_is_translated_as_a_map_of_the_data_is(trained):
     x, _ = load("facades", 32, split="test").batch(np.arange(1))
-    pixels = np.rint((x[0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "map.png")
-    out = tmp_path / "made.npz"
-    assert (
-        main(["sample", str(trained.path), f"--picture={tmp_path / 'map.png'}", "--n=3", f"--out={out}"]) == 0
-    )
-    samples = np.load(out)["samples"]
-    assert samples.shape == (3, 3, 32, 32)
     sampler = Sampler.of(trained)
-    expected = sampler(3, 0, picture=x[0])
-    np.testing.assert_allclose(samples, expected, atol=1e-6)
-    assert np.abs(samples[0] - samples[1]).max() > 0, "each has noise of its own"
-    assert main(["sample", str(trained.path), "--picture=nowhere.png"]) == 2
-    assert "nowhere.png" in capsys.readouterr().err
+    made = translate(sampler, as_bytes(x[0]), seed=5)
+    noise = Generator(5).uniform((1, sampler.parts["G"].noise_size))
+    (expected,) = sampler.make({"x": x, "noise": noise}).values()
+    assert list(made) == ["G(x)"]
+    np.testing.assert_array_equal(np.asarray(made["G(x)"]), as_bytes(expected[0]).transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 100), (16, 33), (50, 48)])
+def test_a_map_of_any_size_is_mirrored_to_what_the_net_halves_and_cropped(size):
+    _, parts = parts_of(16)
+    G, (H, W) = parts["G"].eval(), size
+    x = Generator(1).uniform((1, 3, H, W), -1, 1)
+    (made,) = pix2pix.translate(Tensor(x), Generator(2), G).values()
+    assert made.shape == (1, 3, H, W)
+    sides = [(-n % 8 // 2, -n % 8 - -n % 8 // 2) for n in size]
+    padded = np.pad(x, [(0, 0), (0, 0), *sides], mode="reflect")
+    noise = Generator(2).uniform((1, G.noise_for(*padded.shape[2:])))
+    whole = G(Tensor(padded), Tensor(noise)).numpy()
+    (top, _), (left, _) = sides
+    np.testing.assert_array_equal(made.numpy(), whole[:, :, top : top + H, left : left + W])
 
 
 def test_its_page_shows_inputs_outputs_and_truths_and_no_walks(trained):

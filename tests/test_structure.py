@@ -42,8 +42,9 @@ MAY_IMPORT = {
     "studies": "__init__ contents data environment errors files gans metrics training",
     "environment": "__init__ backend data",
     "speed": "__init__ backend data environment errors gans graph",
-    "cli": "__init__ backend data diagnostics environment errors export files gans metrics random"
+    "cli": "__init__ backend data diagnostics environment errors export extras files gans metrics play random"
     " report speed studies testing training",
+    "play": "data errors gans random report training",
     "__main__": "cli",
 }
 MAY_IMPORT = {part: set(others.split()) for part, others in MAY_IMPORT.items()}
@@ -57,7 +58,7 @@ MAY_IMPORT_IN_GANS = {
     "codes": OF_A_MODEL,
     "images": OF_A_MODEL,
     "model": {"settings"},
-    "__init__": {"model", "settings"},  # models by name alone
+    "__init__": {"model"},  # models by name alone
 }
 
 

@@ -1,7 +1,11 @@
-"""Pages to look at runs with: `minigan report`, `compare`."""
+"""Pages to look at runs with: `minigan report`, `compare`, and to use a model by hand: `play`."""
 
 import webbrowser
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from .app import app
 
@@ -40,6 +44,47 @@ def compare(*runs: Path, out: Path = Path("compare.html"), open: bool = False):
     from minigan.training import Run, write_comparison
 
     _written(write_comparison([Run.open(run) for run in runs], out), open)
+
+
+@app.command
+def play(
+    run: Path,
+    *,
+    port: Annotated[int, Parameter(validator=Number(gte=1, lt=2**16))] = 8080,
+    step: int | None = None,
+    ema: bool = True,
+    device: str = "auto",
+    open: bool = True,
+):
+    """Use a trained model by hand, on a page in the browser that this machine alone is served.
+
+    A model from noise has sliders: the seed, what it may be asked for, the directions in which its samples
+    differ most, and the way between two samples that are pinned. A model of pictures is drawn for, or given a
+    picture.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    port
+        Where the page is, on this machine: http://127.0.0.1:PORT.
+    step
+        Take the checkpoint of this step; by default the newest.
+    ema
+        Take the moving average of the weights, if the run has one.
+    device
+        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
+    open
+        Show it in the browser.
+    """
+    from minigan.extras import needs
+    from minigan.training import Run, Sampler
+
+    needs("minigan play", "nicegui", "'minigan[play]'")
+    from minigan.play import serve
+
+    folder = Run.open(run)
+    serve(folder, Sampler.of(folder, step, device, ema), port, open)
 
 
 def _written(path, open):

@@ -1,5 +1,6 @@
 """What to do with a trained model: `minigan sample`, `interpolate`, `evaluate`."""
 
+import sys
 import typing
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from minigan.errors import MiniganError, writing
-from minigan.gans import Picture, model_named, model_names
+from minigan.gans import model_named, model_names
 from minigan.gans.settings import literals
 from minigan.random import Generator
 
@@ -20,6 +21,7 @@ from .app import SEED, app, several
 def sample(
     run: Path,
     *,
+    files: Annotated[list[Path] | None, Parameter(name="--input", negative="", consume_multiple=True)] = None,
     n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     seed: SEED = 0,
     step: int | None = None,
@@ -28,14 +30,18 @@ def sample(
     out: Path | None = None,
     **asked: str,
 ):
-    """Draw samples from a trained model.
+    """Draw samples from a trained model, or have it translate pictures of your own.
 
     Parameters
     ----------
     run
         A run folder.
+    files
+        Pictures to translate, of any size: --input a.jpg b.png. They keep their size, or are enlarged by a
+        model that enlarges.
     n
-        How many samples; by default 64, or a sheet with a column a class.
+        How many samples; by default 64, or a sheet with a column a class. With --input, how many of each
+        picture, the second with the noise of the next seed; by default 1.
     seed
         Seed of the noise.
     step
@@ -47,15 +53,22 @@ def sample(
     out
         What to write: a .png, which is a sheet; a .npz of the array `samples`, float32 (n, *shape),
         images in [-1, 1], and of `labels`; or a folder, for a PNG each. By default samples-SEED.png in
-        the run folder.
+        the run folder. With --input a .png, or a folder, for a PNG each, by its file's name; by default the
+        folder translated in the run folder.
     asked
         What else the run's model can be asked for:
     """
     from minigan.training import Run, Sampler
 
     sampler = Sampler.of(Run.open(run), step, device, ema)
+    if files is not None:
+        out = out or run / "translated"
+        given = _given(asked, sampler.model.asks_of_pictures)
+        with writing(out):
+            _save_translated(out, sampler, files, n or 1, seed, given)
+        return
     out = out or run / f"samples-{seed}.png"
-    given = {name: _value_of(sampler, name, word) for name, word in asked.items()}
+    given = _given(asked, sampler.model.asks)
     with writing(out):
         _save_drawn(out, sampler, n, seed, given)
     print(out)
@@ -65,7 +78,8 @@ def _told_of_asked() -> str:
     """A line for each thing that a model can be asked for."""
     lines = {}
     for name in model_names():
-        for asked in model_named(name).asks.values():
+        model = model_named(name)
+        for asked in (*model.asks.values(), *model.asks_of_pictures.values()):
             lines.setdefault((asked.name, asked.help), []).append(name)
     return " ".join(f"--{name} ({', '.join(of)}): {told}." for (name, told), of in lines.items())
 
@@ -74,21 +88,70 @@ sample.__doc__ = sample.__doc__.replace("can be asked for:", f"can be asked for.
 app.command(sample)
 
 
-def _value_of(sampler, name, word):
-    """What was typed for something that the model can be asked for, as the type that it has there."""
-    name = name.replace("-", "_")
-    asked = sampler.model.asks.get(name)
+def _given(words, asks):
+    """What was typed for things that a model can be asked for, as the types that these have there."""
+    return {name: _value_of(name, word, asks) for name, word in words.items()}
+
+
+def _value_of(name, word, asks):
+    asked = asks.get(name.replace("-", "_"))
     if asked is None:
         return word  # which the model refuses
     kinds = [kind for kind in (typing.get_args(asked.kind) or (asked.kind,)) if kind is not type(None)]
-    if Picture in kinds:
-        return sampler.picture(Path(word))
     try:
         return convert(asked.kind, [word])
     except CoercionError:
         kind = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
         wanted = " or ".join(map(repr, literals(asked.kind))) or f"a value of the kind {kind}"
         raise MiniganError(f"--{name} takes {wanted}, got {word!r}") from None
+
+
+def _save_translated(out, sampler, files, n, seed, asked):
+    """A PNG of what is made of each picture; of several things by name, the others beside it."""
+    from minigan.data.pictures import read_picture
+    from minigan.data.waiting import counted
+    from minigan.report.drawing import save_picture
+    from minigan.training import check_translates, tiles_of, translate
+
+    check_translates(sampler.model)
+    channels, reach = sampler.fields.shape[0], sampler.model.reach(sampler.cfg)
+    for file, path in _paths(out, files, n):
+        pixels, notes = read_picture(file, channels=channels)
+        for note in sorted(notes):
+            print(f"{file} has {note}", file=sys.stderr)
+        tiles = len(tiles_of(*pixels.shape[1:], reach))
+        for i in range(n):
+            numbered = path.with_stem(f"{path.stem}-{i + 1}") if n > 1 else path
+            with counted(f"tiles of {file}", tiles, shown=tiles > 1) as report:
+                made = translate(sampler, pixels, seed + i, report, **asked)
+            for k, (name, picture) in enumerate(made.items()):
+                beside = numbered.with_stem(f"{numbered.stem}-{name}") if k else numbered
+                beside.parent.mkdir(parents=True, exist_ok=True)
+                save_picture(beside, picture)
+                print(beside)
+
+
+def _paths(out, files, n):
+    """(picture, the .png for what is made of it) of each. MiniganError where one would overwrite another."""
+    kind = out.suffix.lower()
+    if kind not in (".png", "") and not out.is_dir():
+        raise MiniganError(f"pictures are written to a .png or into a folder, not to {out}")
+    if not files:
+        raise MiniganError("--input names the pictures to translate, got none")
+    if kind == ".png" and not out.is_dir():
+        if len(files) > 1:
+            raise MiniganError(f"--input names {len(files)} pictures, which {out} cannot hold; give a folder")
+        pairs = [(files[0], out)]
+    else:
+        pairs = [(file, out / f"{file.stem}.png") for file in files]
+    taken = {}
+    for file, path in pairs:
+        if path.resolve() == file.resolve():
+            raise MiniganError(f"{file} would be overwritten by what is made of it; choose another --out")
+        if path in taken:
+            raise MiniganError(f"{taken[path]} and {file} would both be written to {path}; rename one")
+        taken[path] = file
+    return pairs
 
 
 def _save_drawn(out, sampler, n, seed, asked):

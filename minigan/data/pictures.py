@@ -62,11 +62,11 @@ def _known():
 
 
 def read_picture(
-    file: Path, size: int, channels: int | None = None, half: str | None = None
+    file: Path, size: int | None = None, channels: int | None = None, half: str | None = None
 ) -> tuple[np.ndarray, set[str]]:
-    """(uint8 (C, size, size), what there is to say of it: TRANSPARENT, FRAMES) of the picture in `file`: its
-    centred square, resized (Lanczos).
+    """(uint8 (C, H, W), what there is to say of it: TRANSPARENT, FRAMES) of the picture in `file`.
 
+    size: of its centred square, resized (Lanczos) to as many pixels; by default all of it, as it is.
     channels: 1 for grey, 3 for colour; by default 1 if the picture is grey, else 3. A grey of colours is
     0.299 R + 0.587 G + 0.114 B.
     half: "left" or "right", of two pictures side by side; by default there is one.
@@ -85,7 +85,7 @@ def read_picture(
             turn = UPRIGHT.get(_orientation(stored))
         image = image.transpose(Image.Transpose[turn]) if turn else image
         image = _half(image, half) if half else image
-        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS) if size else image
     except MemoryError:
         raise
     except Unfit as error:

@@ -14,6 +14,8 @@ from .conv import several
 from .shape import squeeze, unsqueeze
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}  # of sequences, images and clips
+SUPPORT = {"linear": 1, "cubic": 2}  # how many pixels away a pixel still counts
+CUBIC, CUBIC_ANTIALIASED = -0.75, -0.5  # the slope of Keys's kernel at 1, as PyTorch has it
 
 
 def interpolate(
@@ -22,14 +24,17 @@ def interpolate(
     scale_factor: float | tuple[float, ...] | None = None,
     mode: str = "nearest",
     align_corners: bool = False,
+    antialias: bool = False,
 ) -> Tensor:
     """x (N, C, H, W) -> (N, C, OH, OW), of `size` or of `scale_factor` times its own, rounded down; so also
     sequences (N, C, L) and clips (N, C, D, H, W).
 
-    mode: "nearest", or "linear" for sequences, "bilinear" for images, "trilinear" for clips. With
-    align_corners the corner pixels keep their values, else pixels are areas. As in PyTorch, a scale_factor is
-    also the distance between samples, where the rounded size would give another. ValueError for any other
-    mode, or unless exactly one of size and scale_factor is given.
+    mode: "nearest", or "linear" for sequences, "bilinear" or "bicubic" for images, "trilinear" for clips.
+    With align_corners the corner pixels keep their values, else pixels are areas. With antialias, of images
+    by the last two modes, the kernel is as wide as what becomes a pixel, so that no pixel is passed over; its
+    weights are those of whatever lies within the image (Keys 1981, as Pillow and MATLAB resize). As in
+    PyTorch, a scale_factor is also the distance between samples, where the rounded size would give another.
+    ValueError for any other mode, or unless exactly one of size and scale_factor is given.
     """
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
@@ -52,10 +57,18 @@ def interpolate(
         pixels, factors = several(pixels, axes), (None,) * axes
     if min(pixels) < 1:
         raise ValueError(f"interpolate: size or scale_factor would give images of {pixels}")
-    if mode not in ("nearest", LINEAR[axes]):
-        known = f"'nearest' or {LINEAR[axes]!r} for x of shape {x.shape}"
-        raise ValueError(f"interpolate: mode must be {known}, got {mode!r}")
-    resized = _nearest if mode == "nearest" else partial(_linear, align_corners=align_corners)
+    kernels = {"nearest": None, LINEAR[axes]: "linear"} | ({"bicubic": "cubic"} if axes == 2 else {})
+    if mode not in kernels:
+        known = " or ".join(map(repr, kernels))
+        raise ValueError(f"interpolate: mode must be {known} for x of shape {x.shape}, got {mode!r}")
+    if antialias and (axes != 2 or mode == "nearest" or align_corners):
+        raise ValueError(
+            "interpolate: antialias is for images by 'bilinear' or 'bicubic' without align_corners, got "
+            f"{mode!r} for x of shape {x.shape} with align_corners={align_corners}"
+        )
+    kernel = kernels[mode]
+    resized = partial(_weighted, kernel=kernel, align_corners=align_corners, antialias=antialias)
+    resized = resized if kernel else _nearest
     if axes == 1:
         return squeeze(resized(unsqueeze(x, 2), (1, *pixels), (None, *factors)), 2)
     if axes == 2:
@@ -145,26 +158,42 @@ def _nearest_pixels(n, m, factor):
     return np.minimum((np.arange(m) / factor).astype(int), n - 1)
 
 
-def _linear(x, size, factors, align_corners):
-    """Along each axis that changes a product with a matrix that has two weights a row."""
+def _weighted(x, size, factors, kernel, align_corners, antialias):
+    """Along each axis that changes a product with a matrix that has a few weights a row."""
+    how = kernel, bool(align_corners), bool(antialias)
     for axis, (n, m, f) in enumerate(zip(x.shape[2:], size, factors, strict=True)):
         if n == m and f in (None, 1):
             continue
         step = n / m if f is None else 1 / f
-        matrix = Tensor(_there(x.device, _weights, n, m, step, bool(align_corners), x.dtype))
+        matrix = Tensor(_there(x.device, _weights, n, m, step, *how, x.dtype))
         x = x @ matrix.T if axis else matrix @ x
     return x
 
 
-def _weights(n, m, step, align_corners, dtype):
-    """(m, n): output pixel i as a mean of the two input pixels it lies between."""
+def _weights(n, m, step, kernel, align_corners, antialias, dtype):
+    """(m, n): output pixel i as a mean of the input pixels around its place, those beyond the border being
+    the outermost ones or, antialiased, left out."""
+    at = (np.arange(m) + 0.5) * step - 0.5
     if align_corners:
         at = np.arange(m) * ((n - 1) / max(m - 1, 1))
-    else:
-        at = np.clip((np.arange(m) + 0.5) * step - 0.5, 0, n - 1)
-    low = np.minimum(at.astype(int), n - 1)
-    high = np.minimum(low + 1, n - 1)
+    elif kernel == "linear" and not antialias:
+        at = np.clip(at, 0, n - 1)
+    stretch = max(step, 1.0) if antialias else 1.0
+    reach = SUPPORT[kernel] * stretch
+    pixels = np.floor(at - reach)[:, None].astype(int) + np.arange(int(2 * reach) + 3)
+    far = np.abs(pixels - at[:, None]) / stretch
+    slope = CUBIC_ANTIALIASED if antialias else CUBIC
+    parts = np.maximum(1 - far, 0) if kernel == "linear" else _cubic(far, slope)
+    if antialias:
+        parts[(pixels < 0) | (pixels >= n)] = 0
+        parts /= parts.sum(axis=1, keepdims=True)
     weights = np.zeros((m, n))
-    np.add.at(weights, (np.arange(m), low), 1 - (at - low))
-    np.add.at(weights, (np.arange(m), high), at - low)
+    np.add.at(weights, (np.arange(m)[:, None], np.clip(pixels, 0, n - 1)), parts)
     return weights.astype(dtype)
+
+
+def _cubic(far, slope):
+    """Keys, "Cubic convolution interpolation for digital image processing", 1981, equation 4."""
+    near = ((slope + 2) * far - (slope + 3)) * far**2 + 1
+    beyond = slope * (((far - 5) * far + 8) * far - 4)
+    return np.where(far <= 1, near, np.where(far < 2, beyond, 0))

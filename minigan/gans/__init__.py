@@ -16,6 +16,17 @@ through in place of z: `make` takes it as `code`), pictures(show, ...) (their ow
 numbers(data, ...) (their own metrics, each a number, or a number and of how many samples it is; `rng.device`
 is where the networks lie, `classifier` that of the data, None where there is none).
 
+What makes pictures of pictures may have
+
+translate(x, rng, G)    a picture of the user's, (1, C, H, W) in [-1, 1] and of any size -> what is made of
+                        it, a Tensor, or several by name; further keywords are flags of `minigan sample`
+
+and REACH, a number or a function of cfg: up to how many pixels away a pixel of x has an influence, and the
+same one wherever it stands. Then large pictures are cut into tiles with that margin, so that memory stays
+flat and no seam is seen. SCALE, a number or a function of cfg, is how many pixels long a pixel of x becomes,
+1 by default. A file whose network halves, or draws noise by the size of x, says no REACH and gets x whole;
+`parts.whole.in_multiples` extends x to what a network divides, and crops again.
+
 Each function gets by name what it names: inputs, parts, `cfg`, `data`, `rng`. `Model` is such a file as the
 rest of minigan uses it, and `minigan.testing.check_model` holds a file to all this.
 """
@@ -27,7 +38,6 @@ from pathlib import Path
 from minigan.errors import MiniganError, did_you_mean
 
 from .model import Model
-from .settings import Picture
 
 FILES = {
     "gan": "noise.gan",
@@ -69,4 +79,4 @@ def model_named(name: str | Model) -> Model:
     )
 
 
-__all__ = ["Model", "Picture", "model_named", "model_names"]
+__all__ = ["Model", "model_named", "model_names"]

@@ -27,7 +27,7 @@ HELP = re.compile(r"^\s*(\w+): (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user may ask `inputs` for: its name, the type, the default, what it means."""
+    """What a user may ask a function for: its name, the type, the default, what it means."""
 
     name: str
     kind: Any
@@ -39,9 +39,8 @@ class Model:
     """The model `name`, in the module `module`: see the contract in `minigan.gans`.
 
     source: what `model_named` finds it by, its name or the path of its file.
-    takes: what a batch of it holds. data: what it learns from by default. critic: whether what its judges say
-    are numbers, not logits. slope: what is wanted of the judge's gradient, None where nothing is. makes:
-    which input each sample is to be compared with.
+    takes: what a batch of it holds. data: what it learns from by default. slope: what is wanted of the
+    judge's gradient, None where nothing is. makes: which input each sample is to be compared with.
     MiniganError, with the file, for a module that does not keep the contract.
     """
 
@@ -58,8 +57,8 @@ class Model:
         self.takes = getattr(module, "TAKES", None)
         if not (isinstance(self.takes, tuple) and self.takes and all(isinstance(t, str) for t in self.takes)):
             raise MiniganError(f'{self.file}: TAKES must say what a batch holds, as in TAKES = ("image",)')
-        self.critic, self.makes = getattr(module, "CRITIC", False), getattr(module, "MAKES", {})
-        self.data, self.slope = getattr(module, "DATA", "digits"), getattr(module, "SLOPE", None)
+        self.makes, self.data = getattr(module, "MAKES", {}), getattr(module, "DATA", "digits")
+        self.slope = getattr(module, "SLOPE", None)
 
     @classmethod
     def read(cls, path: Path) -> "Model":
@@ -103,20 +102,44 @@ class Model:
     @cached_property
     def asks(self) -> dict[str, Asked]:
         """What a user may ask its samples for, by name: what `inputs` has a default for."""
-        told = dict(HELP.findall(self.module.inputs.__doc__ or ""))
+        return self._asked_of("inputs")
+
+    @cached_property
+    def asks_of_pictures(self) -> dict[str, Asked]:
+        """The same of what it makes of pictures of the user's: what `translate` has a default for."""
+        return self._asked_of("translate") if self.has("translate") else {}
+
+    def _asked_of(self, function):
+        own = getattr(self.module, function)
+        told = dict(HELP.findall(own.__doc__ or ""))
         try:  # types may be written as texts
-            parameters = inspect.signature(self.module.inputs, eval_str=True).parameters
+            parameters = inspect.signature(own, eval_str=True).parameters
         except NameError as error:
-            raise MiniganError(f"{self.file}: a type that inputs asks for is not there: {error}") from error
+            raise MiniganError(
+                f"{self.file}: a type that {function} asks for is not there: {error}"
+            ) from error
         return {
             name: Asked(name, _kind_of(p), p.default, told.get(name, ""))
             for name, p in parameters.items()
             if p.default is not p.empty
         }
 
+    def reach(self, cfg) -> int | None:
+        """How many pixels away a pixel of a picture has an influence on what `translate` makes of it, with
+        these settings; None where the file does not say."""
+        return self._said("REACH", cfg)
+
+    def scale(self, cfg) -> int:
+        """How many pixels long a pixel of a picture becomes by `translate`, with these settings."""
+        return self._said("SCALE", cfg) or 1
+
+    def _said(self, name, cfg):
+        said = getattr(self.module, name, None)
+        return said(cfg) if callable(said) else said
+
     def is_critic(self, cfg) -> bool:
         """Whether judges say numbers, not logits, with these settings."""
-        return self.critic(cfg) if callable(self.critic) else self.critic
+        return self._said("CRITIC", cfg) or False
 
     def has(self, function: str) -> bool:
         """Whether the file has this function, one that it may leave out."""
@@ -160,6 +183,8 @@ class Model:
             self.given("judge", {**known, "x": None, "labels": None})
         if self.has("code"):
             self.given("code", {**parts, **inputs})
+        if self.has("translate"):
+            self.given("translate", {**known, "x": None})
 
     def parts(self, cfg, data, rng) -> dict:
         """All that learns or remembers, by name. MiniganError for a part that cannot be saved."""
@@ -185,11 +210,15 @@ class Model:
     def inputs(self, n: int, rng, cfg, parts: dict | None = None, data=None, **asked) -> dict:
         """What n samples are made of, arrays by name. MiniganError for what this model cannot be asked
         for."""
-        for name in asked:
-            if name not in self.asks:
-                others = f"it takes {', '.join(self.asks)}" if self.asks else "it takes nothing of the kind"
-                raise MiniganError(f"{self.name} cannot be asked for a {name}: {others}")
+        self.check_asked(asked, self.asks)
         return self.call("inputs", **(parts or {}), n=n, rng=rng, cfg=cfg, data=data, **asked)
+
+    def check_asked(self, asked, known: dict[str, Asked]):
+        """MiniganError for a name among `asked` that is none of the known ones."""
+        for name in asked:
+            if name not in known:
+                others = f"it takes {', '.join(known)}" if known else "it takes nothing of the kind"
+                raise MiniganError(f"{self.name} cannot be asked for a {name}: {others}")
 
     def make(self, inputs: dict[str, Tensor], parts: dict, cfg) -> dict[str, Tensor]:
         """The samples by name; "samples" where `make` gives them alone."""

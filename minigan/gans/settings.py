@@ -1,21 +1,13 @@
-"""The hyper-parameters that models share, each model's `Config` adds its own; and what else their files
-need."""
+"""The hyper-parameters that models share; each model's `Config` adds its own."""
 
 import typing
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Self
 
-import numpy as np
-
 from minigan.errors import MiniganError, did_you_mean, require
 
 from .parts import convolutions
 from .parts.augment import words_of
-
-
-class Picture(np.ndarray):
-    """The type of what is given as the path of a picture: an image (C, H, W) in [-1, 1], of the data's
-    shape."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,8 +171,8 @@ class AdaptiveAvgPool2d(_Resize):
 
 
 class Upsample(_Resize):
-    """Images, sequences or clips of another size, by "nearest" or by "linear", "bilinear" or "trilinear"
-    interpolation."""
+    """Images, sequences or clips of another size, by "nearest" or by "linear", "bilinear", "bicubic" or
+    "trilinear" interpolation."""
 
     function = staticmethod(F.interpolate)
 

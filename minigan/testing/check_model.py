@@ -21,7 +21,8 @@ def check_model(
     its Config, to make it small.
 
     Checks that a step yields finite numbers; that the same seed makes the same samples, of the data's shape,
-    and that making them changes nothing; that a session saved in the middle and restored into a fresh one
+    and that making them changes nothing; that pictures of other sizes are translated, in tiles to the same
+    pixels, where the file has `translate`; that a session saved in the middle and restored into a fresh one
     ends in the bits of the unbroken one, and says the same on the way; that a run of it has a page and can be
     exported. Raises AssertionError with what was wrong; MiniganError for a file that does not keep the
     contract (`minigan.gans`).
@@ -39,6 +40,8 @@ def check_model(
 
     whole = Session(chosen, options, cfg)
     _check_samples(whole)
+    if chosen.has("translate"):
+        _check_translation(whole)
     half, said = steps // 2, []
     with tempfile.TemporaryDirectory() as folder:
         for step in range(1, steps + 1):
@@ -84,6 +87,31 @@ def _check_samples(session):
         others = sampler.make(_inputs(sampler, n, 2))
         alike = all(np.array_equal(samples, others[name]) for name, samples in first.items())
         assert not alike, f"{model.file}: samples are the same for two seeds"
+
+
+def _check_translation(session):
+    from minigan.random import Generator
+    from minigan.training.translation import pieces
+
+    sampler, model = session.sampler, session.model
+    (channels, *_), reach, scale = session.fields.shape, model.reach(session.cfg), model.scale(session.cfg)
+    tile = max(8, 2 * (reach or 0))  # and a picture of several tiles with their margins
+    for H, W in ((5, 3), (2 * tile + 2 * (reach or 0) + 1, tile + 3)):
+        pixels = Generator(0).integers(0, 256, (channels, H, W)).astype(np.uint8)
+        ((_, whole),) = pieces(sampler, pixels, 1, tile=H + W)
+        ((_, again),) = pieces(sampler, pixels, 1, tile=H + W)
+        for name, picture in whole.items():
+            assert picture.dtype == np.float32, f"{model.file}: {name} is {picture.dtype}, not float32"
+            assert np.isfinite(picture).all(), f"{model.file}: {name} is not finite"
+            assert np.array_equal(picture, again[name]), f"{model.file}: {name} differs for one seed"
+            for (top, left), parts in pieces(sampler, pixels, 1, tile):
+                _, h, w = parts[name].shape
+                part = picture[:, scale * top : scale * top + h, scale * left : scale * left + w]
+                far = np.abs(part - parts[name]).max()
+                assert far < 1e-4, (  # of rounding
+                    f"{model.file}: {name} made in tiles differs by {far:.2g} from {name} made at once: "
+                    f"REACH {reach} is not how far a pixel's influence goes"
+                )
 
 
 def _inputs(sampler, n, seed):

@@ -9,6 +9,7 @@ from .run import Run
 from .runner import resume, train
 from .sampler import Sampler
 from .session import Session
+from .translation import check_translates, tiles_of, translate
 
 __all__ = [
     "Options",
@@ -16,11 +17,14 @@ __all__ = [
     "Sampler",
     "Session",
     "branch",
+    "check_translates",
     "evaluate_archive",
     "evaluate_run",
     "interpolate",
     "resume",
+    "tiles_of",
     "train",
+    "translate",
     "write_comparison",
     "write_page",
 ]

@@ -10,7 +10,6 @@ import numpy as np
 from minigan.autograd import Tensor, no_grad
 from minigan.backend import device, to_numpy
 from minigan.data import Dataset, Fields
-from minigan.data.pictures import read_picture
 from minigan.gans import Model
 from minigan.gans.model import in_evaluation, networks
 from minigan.gans.settings import LabelledSettings
@@ -124,12 +123,6 @@ class Sampler:
         given = {k: a for k, a in inputs.items() if k in self.fields and k in self.model.names("make")}
         truths = {k: inputs[k] for k in self.model.makes.values() if k in inputs}
         return {**given, **made, **truths}
-
-    def picture(self, path: Path) -> np.ndarray:
-        """The picture at `path` as the model's data are: (C, H, W) in [-1, 1]. MiniganError if it is none."""
-        channels, size, _ = self.fields.shape
-        pixels, _ = read_picture(path, size, channels)
-        return pixels.astype(np.float32) / 127.5 - 1
 
     def sheet_size(self) -> int:
         """How many samples are shown: 64 images, or whole rows in which every class has a column; 1,000

@@ -37,7 +37,8 @@ from minigan.optim import Adam
 from ..parts import convolutions
 from ..parts.patchgan import patch_discriminator
 from ..parts.unet import UNet
-from ..settings import Picture, Settings
+from ..parts.whole import in_multiples
+from ..settings import Settings
 
 TAKES = ("pair",)
 DATA = "facades"
@@ -110,14 +111,9 @@ def parts(cfg: Config, data, rng):
     return players | optimizers
 
 
-def inputs(n, rng, data, G, picture: Picture = None):
-    """n maps of the held-out pairs, their noise, and the true pictures.
-
-    picture: the path of a map to make pictures of, in place of those
-    """
+def inputs(n, rng, data, G):
+    """n maps of the held-out pairs, their noise, and the true pictures."""
     noise = rng.uniform((n, G.noise_size))
-    if picture is not None:
-        return {"x": picture[None].repeat(n, axis=0), "noise": noise}
     x, y = data.batch(rng.permutation(len(data))[:n] if n <= len(data) else rng.integers(0, len(data), n))
     return {"x": x, "noise": noise, "y": y}
 
@@ -125,6 +121,15 @@ def inputs(n, rng, data, G, picture: Picture = None):
 def make(x, noise, G):
     """Maps, and noise -> pictures."""
     return {"G(x)": G(x, noise)}
+
+
+def translate(x, rng, G):
+    """A picture of a map, of any size -> one of the house, with its noise from the seed."""
+
+    def made(x):
+        return G(x, Tensor(rng.uniform((len(x), G.noise_for(*x.shape[2:])))))
+
+    return {"G(x)": in_multiples(made, x, 2 ** len(G.down))}
 
 
 def pictures(show, data, rng, G):

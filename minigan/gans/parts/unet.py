@@ -37,13 +37,17 @@ class UNet(nn.Module):
             up += [nn.Sequential(nn.ReLU(), *layers)]
             n = 2 * m  # with the skip
         self.down, self.up = nn.Sequential(*down), nn.Sequential(*up)
-        side = size // 2**depth
-        self.dropped = [(m, 2 ** (i + 1) * side) for i, m in enumerate(widths[-2::-1][: max(depth - 5, 1)])]
+        self.size, self.dropped = size, widths[-2::-1][: max(depth - 5, 1)]
 
     @property
     def noise_size(self):
-        """How many numbers decide what is dropped."""
-        return sum(channels * side**2 for channels, side in self.dropped)
+        """How many numbers decide what is dropped, of images of the size that it was made for."""
+        return self.noise_for(self.size, self.size)
+
+    def noise_for(self, height, width):
+        """The same of images of another size, of multiples of 2 ** depth."""
+        inner = height * width // 4 ** len(self.down)
+        return inner * sum(channels * 4 ** (i + 1) for i, channels in enumerate(self.dropped))
 
     def forward(self, x, noise):
         skips = []

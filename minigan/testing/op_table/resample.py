@@ -19,6 +19,10 @@ MODES = {
     "nearest": {"mode": "nearest"},
     "bilinear": {"mode": "bilinear"},
     "bilinear between corners": {"mode": "bilinear", "align_corners": True},
+    "bilinear, antialiased": {"mode": "bilinear", "antialias": True},
+    "bicubic": {"mode": "bicubic"},
+    "bicubic between corners": {"mode": "bicubic", "align_corners": True},
+    "bicubic, antialiased": {"mode": "bicubic", "antialias": True},
 }
 
 
