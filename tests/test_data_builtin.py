@@ -115,8 +115,8 @@ def test_an_unknown_split():
 
 def test_every_name_has_a_line_of_description():
     assert " ".join(NAMES) == (
-        "digits mnist fashion-mnist stacked-mnist ring8 grid25 facades "
-        "edges:NAME edges-thick:NAME edges-dilated:NAME folder:PATH "
+        "digits mnist fashion-mnist stacked-mnist ring8 grid25 photographs facades animals digits-mnist "
+        "edges:NAME edges-thick:NAME edges-dilated:NAME folder:PATH patches:PATH "
         "pairs:PATH pairs-swapped:PATH domains:PATH"
     )
     assert all(line and "\n" not in line for line in NAMES.values())
@@ -126,6 +126,7 @@ def test_names_by_kind():
     assert [name for name in NAMES if name in datasets_of("point")] == ["ring8", "grid25"]
     assert {"digits", "mnist", "folder:PATH"} <= set(datasets_of("image"))
     assert "facades" in datasets_of("pair")
+    assert datasets_of("domains") == ["animals", "digits-mnist", "domains:PATH"]
     assert (kind_of("folder:here"), kind_of("grid25")) == ("image", "point")
     with pytest.raises(MiniganError, match=r"no dataset is of the kind 'smell'; there are: .*image"):
         datasets_of("smell")

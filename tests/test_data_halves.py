@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -88,6 +89,25 @@ def test_each_half_is_grey_if_all_of_it_is(tmp_path):
         load(f"pairs:{tmp_path}", channels=2)
 
 
+@pytest.mark.parametrize(("of_train", "of_test"), [(GREY, RED), (RED, GREY)])
+def test_held_out_halves_and_domains_are_grey_or_in_colour_as_the_trainings_are(tmp_path, of_train, of_test):
+    for split, x in (("train", of_train), ("test", of_test)):
+        save(tmp_path / "pairs" / split / "1.png", x, BLUE)
+        save(tmp_path / "domains" / f"{split}A" / "1.png", x)
+        save(tmp_path / "domains" / f"{split}B" / "1.png", GREY)
+    for kind in ("pairs", "pairs-swapped", "domains"):
+        name = f"{kind}:{tmp_path / kind.partition('-')[0]}"
+        assert load(name, split="test").fields == load(name).fields
+
+
+def test_what_is_transparent_is_black_in_either_half(tmp_path):
+    for half, colour in (("a", (255, 0, 0, 255)), ("b", (255, 0, 0, 0))):
+        (tmp_path / half).mkdir()
+        Image.new("RGBA", (20, 20), colour).save(tmp_path / half / "1.png")
+    pairs = load(f"pairs:{tmp_path}", size=8)
+    assert (colours(pairs.x), colours(pairs.y)) == ([RED], [(0,)])
+
+
 @pytest.mark.parametrize("test", ["test", "val"])
 @pytest.mark.parametrize("layout", ["{split}/{name}", "{split}/{half}/{name}", "{half}/{split}/{name}"])
 def test_splits_are_folders(tmp_path, layout, test):
@@ -130,6 +150,30 @@ def test_domains(tmp_path):
     assert has_test(name)
     assert load(name, flip=True).x.flip
     assert load(name, channels=1).shape == (1, 64, 64)
+
+
+def test_grey_beside_colour_and_transparent_pictures_come_in_colour(tmp_path):
+    save(tmp_path / "trainA" / "1.png", GREY)
+    (tmp_path / "trainB").mkdir()
+    Image.new("RGBA", (20, 20), (200, 40, 0, 128)).save(tmp_path / "trainB" / "1.png")
+    domains = load(f"domains:{tmp_path}", 8)
+    assert domains.fields["x"] == domains.fields["y"] == Field("image", (3, 8, 8))
+    x, y = (half.samples[0, :, 4, 4].tolist() for half in (domains.x, domains.y))
+    assert len(set(x)) == 1, "grey"
+    np.testing.assert_allclose(y, [100, 20, 0], atol=1)  # half of it, before black
+
+
+@pytest.mark.parametrize(("empty", "split"), [("trainA", "train"), ("trainB", "train"), ("testB", "test")])
+def test_a_domain_without_images_is_named(tmp_path, empty, split):
+    for name in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / name).mkdir()
+        if name != empty:
+            save(tmp_path / name / "1.png", RED)
+    with pytest.raises(MiniganError, match=f"the folder {tmp_path}/{empty} has no images"):
+        load(f"domains:{tmp_path}", split=split)
+    (tmp_path / empty).rmdir()
+    with pytest.raises(MiniganError, match=f"there is no folder {tmp_path}/{empty}"):
+        load(f"domains:{tmp_path}", split=split)
 
 
 def test_domains_without_a_test(tmp_path):

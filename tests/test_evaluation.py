@@ -312,11 +312,11 @@ def asks_for_no_classifier(name):
 @pytest.mark.parametrize("name", [*filter(asks_for_no_classifier, model_names())])
 def test_a_models_own_numbers_are_the_same_where_its_networks_lie_on_a_gpu(name, monkeypatch):
     fake_cupy.install(monkeypatch)
-    small = {"vae": {"hidden": 4}}.get(name, {"width": 1})
-    cfg, found = model_named(name).Config(batch_size=4, latent=3, **small), []
+    small = {"vae": {"latent": 3, "hidden": 4}, "pix2pix": {"width": 1}}.get(name, {"latent": 3, "width": 1})
+    cfg, found = model_named(name).Config(batch_size=4, **small), []
     with kernels.engine("reference"):
         for device in ("cpu", "gpu"):
-            session = Session(name, Options(data="digits", device=device), cfg)
+            session = Session(name, Options(device=device), cfg)
             rows = _own_numbers(session.sampler_of(session.parts), 0)
             found.append({quantity: row["value"] for quantity, row in rows.items()})
     assert found[1] == pytest.approx(found[0], rel=1e-4, abs=1e-6)

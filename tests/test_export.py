@@ -21,6 +21,7 @@ from minigan.export.onnx_graph import Graph, Value
 from minigan.export.onnx_table import TABLE
 from minigan.export.trace import trace
 from minigan.functional.elementwise import Cast, Move
+from minigan.gans.model import networks
 from minigan.nn.utils.parametrizations import spectral_norm
 from minigan.random import Generator
 from minigan.testing import assert_close
@@ -42,7 +43,7 @@ def network(model, shape, part, **settings):
     cfg = model.Config(latent=6, **settings).fitted(fields)
     parts = model.parts(cfg, fields, Generator(0))
     rng = np.random.default_rng(0)
-    for net in (parts["G"], parts["D"]):
+    for net in networks({name: parts[name] for name in "GD"}).values():
         for p in net.parameters():
             p.data[...] = rng.normal(0, 2 / np.sqrt(p.data[0].size) if p.ndim > 1 else 0.5, p.shape)
         for _, statistics in net.named_buffers():
@@ -77,6 +78,8 @@ NETWORKS = [
     ("wgan", (1, 16, 16), {"width": 4, "pack": 2}),
     ("acgan", (2,), {}),
     ("acgan", (1, 16, 16), {"width": 4, "pack": 2}),
+    ("lapgan", (1, 28, 28), {"coarse_width": 4, "width": 2, "size": 28}),
+    ("lapgan", (3, 64, 64), {"coarse_width": 4, "width": 2, "size": 64}),
     ("unrolled", (2,), {"pack": 2}),
     ("infogan", (1, 28, 28), {"width": 4}),
     ("infogan", (3, 64, 64), {"width": 2}),
@@ -86,6 +89,7 @@ EXTRA = {  # what a network takes beside the noise, or the image
     ("cgan", "judge"): ["labels"],
     ("acgan", "samples"): ["labels"],
     ("infogan", "samples"): ["category", "codes"],
+    ("lapgan", "samples"): ["noise"],
 }
 
 

@@ -47,6 +47,8 @@ def gan_run(name, fields, place, **settings):
     cfg = model.Config(**settings).fitted(fields)
     parts = placed(model.parts(cfg, fields, Generator(1)), place)
     data = batches(place, cfg.batch_size, fields.shape)
+    if "y" in fields:
+        data = zip(data, batches(place, cfg.batch_size, fields["y"].shape, seed=4), strict=True)
     if model.labelled:
         labels = backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes)
         data = ((real, labels) for real in data)
@@ -122,6 +124,12 @@ def ahead_of_images(place):
     return gan_run("unrolled", fields_of((1, 16, 16)), place, batch_size=9, latent=12, width=8, unroll=1)
 
 
+def pyramid(place):
+    settings = {"batch_size": 9, "latent": 12, "coarse_width": 8, "width": 4}
+    parts, step = gan_run("lapgan", fields_of((3, 28, 28)), place, **settings)
+    return [*owners(dict(enumerate(parts))).values()], step
+
+
 def coded(place):
     return gan_run("infogan", fields_of((1, 28, 28)), place, batch_size=9, latent=12, width=8)
 
@@ -133,6 +141,23 @@ def styled(place):
     return gan_run("stylegan", fields_of((1, 16, 16)), place, **small, **lazy)
 
 
+def both_ways(place):
+    """Whose judges see what was made before, at a rate that falls from the fourth step on."""
+    image = Field("image", (3, 16, 16))
+    small = {"batch_size": 3, "width": 4, "blocks": 1, "pool": 4, "steps": STEPS}
+    return gan_run("cyclegan", Fields({"x": image, "y": image}), place, **small)
+
+
+def enlarging(place):
+    small = {"batch_size": 8, "width": 8, "blocks": 1, "first": 0.99}
+    return gan_run("srgan", fields_of((3, 16, 16)), place, **small)
+
+
+def enlarging_in_a_game(place):
+    small = {"batch_size": 8, "width": 8, "blocks": 1, "first": 0.0}
+    return gan_run("srgan", fields_of((1, 16, 16)), place, **small)
+
+
 def penalty(place):
     model, fields = model_named("wgan-gp"), fields_of((1, 16, 16))
     cfg = model.Config(batch_size=5, latent=12, width=8).fitted(fields)
@@ -142,8 +167,8 @@ def penalty(place):
     return [parts["D"], parts["opt_d"]], lambda: numbers(next(loop))
 
 
-def batches(place, n, shape):
-    rng = np.random.default_rng(3)
+def batches(place, n, shape, seed=3):
+    rng = np.random.default_rng(seed)
     some = [rng.uniform(-1, 1, (n, *shape)).astype(np.float32) for _ in range(4)]
     return itertools.cycle([backend.device(place).put(a) for a in some])
 
@@ -161,8 +186,12 @@ RUNS = [
     two_heads,
     ahead,
     ahead_of_images,
+    pyramid,
     coded,
     styled,
+    both_ways,
+    enlarging,
+    enlarging_in_a_game,
     penalty,
 ]
 every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)

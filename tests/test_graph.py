@@ -148,6 +148,36 @@ def test_replays_draw_new_codes(gpu):
     assert len({float(seen["codes_information"]) for seen in found}) == 8
 
 
+def test_all_levels_of_a_pyramid_are_one_launch(gpu):
+    """LAPGAN's step, on networks of products alone."""
+    model = model_named("lapgan")
+    cfg = model.Config(size=8, levels=2, latent=3)
+
+    def trained(graphed):
+        rng = Generator(1)
+        G = {
+            "4": nn.Sequential(nn.Linear(3, 16, generator=rng), nn.Unflatten(1, 4, 4)),
+            "8": nn.Sequential(nn.Flatten(), nn.Linear(128, 64, generator=rng), nn.Unflatten(1, 8, 8)),
+        }
+        D = {side: nn.Sequential(nn.Flatten(), nn.Linear(int(side) ** 2, 1, generator=rng)) for side in G}
+        for net in (*G.values(), *D.values()):
+            net.to("gpu")
+        parts = {"G": G, "D": D}
+        for name, nets in (("opt_g", G), ("opt_d", D)):
+            parts[name] = {side: optim.Adam(net.parameters(), 1e-2) for side, net in nets.items()}
+        real = Tensor(Generator(2).normal((5, 1, 8, 8)), device="gpu").data
+        loop = model.train(parts, iter([real] * 8), Generator(3, device="gpu"), cfg)
+        with graphs(graphed):
+            return [{name: x.numpy().copy() for name, x in seen.items()} for seen in loop]
+
+    found, expected = trained(True), trained(False)
+    assert gpu.calls.count("launch") == 8 - WARM_UP
+    for seen, eager in zip(found, expected, strict=True):
+        for name, value in eager.items():
+            np.testing.assert_array_equal(seen[name], value, err_msg=name)
+    assert len({float(seen["d8_fake"][0, 0]) for seen in found}) == 8
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [POINTS, CRITIC], ids=lambda step: step.name)
 def test_a_benchmarks_step_on_a_gpu_gives_all_numbers_that_a_run_logs_and_they_are_the_cpus(gpu, step):

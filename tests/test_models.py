@@ -225,7 +225,7 @@ def test_a_model_is_found_by_the_path_of_its_file(tmp_path):
     model = model_named(path)
     assert (model.name, model.source, model.summary) == ("small", path, "A GAN of one layer each.")
     assert (model.kinds, model.labelled, model.critic, model.slope) == (["point"], False, False, None)
-    assert model.makes == {}
+    assert (model.makes, model.shows) == ({}, ())
     assert not model.has("judge")
 
 
@@ -435,9 +435,11 @@ def test_a_model_without_a_judge_whose_loss_explodes_is_told_to(tmp_path):
 
 
 def test_a_model_is_what_its_module_says(tmp_path):
-    source = PLAIN + 'DATA = "ring8"\nSLOPE = 1\nMAKES = {"G(x)": "y"}\ndef judge(x, D):\n    return D(x)\n'
+    source = PLAIN + 'DATA = "ring8"\nSLOPE = 1\nMAKES = {"G(x)": "y"}\nSHOWS = "y", "G(x)"\n'
+    source += "def judge(x, D):\n    return D(x)\n"
     model = Model("other", model_named(written(tmp_path, source)).module)
     assert (model.data, model.slope, model.makes) == ("ring8", 1, {"G(x)": "y"})
+    assert model.shows == ("y", "G(x)")
     assert model.has("judge")
     assert Options().of(model).data == "ring8"
 
@@ -448,12 +450,11 @@ def test_a_models_own_pictures_are_images_with_a_text(name):
     model = model_named(name)
     wanted = {"batch_size": 4, "latent": 3, "width": 4, "mapping": 1, "hidden": 8}
     known = model.Config.__dataclass_fields__
-    data = model.data if model.data == "facades" else "digits"
+    data, size = ("digits", 16) if "image" in model.kinds[0] else (model.data, 32)
     cfg = model.Config(**{name: value for name, value in wanted.items() if name in known})
-    sampler, shown = Session(name, Options(data=data), cfg).sampler, []
-    sampler.call(
-        "pictures", 0, data=load(data, 32 if data == "facades" else 16), show=lambda *of: shown.append(of)
-    )
+    session, shown = Session(name, Options(data=data), cfg), []
+    held_out = load(data, session.cfg.size if data == "digits" else size)
+    session.sampler.call("pictures", 0, data=held_out, show=lambda *of: shown.append(of))
     assert shown
     for text, *columns in shown:
         assert text.endswith(".")

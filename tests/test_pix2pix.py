@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,11 +15,24 @@ from minigan.data import Field, Fields, load
 from minigan.errors import MiniganError
 from minigan.gans import model_named
 from minigan.gans.images import pix2pix
-from minigan.gans.parts.patchgan import patch_discriminator
+from minigan.gans.parts.patchgan import (
+    HALVINGS,
+    image_discriminator,
+    patch_discriminator,
+    pixel_discriminator,
+)
 from minigan.gans.parts.unet import UNet
-from minigan.metrics.paired import MapReader, colour_spread, gradient_energy
+from minigan.metrics import Settings, classifier_for, paired
+from minigan.metrics.paired import (
+    MapReader,
+    colour_spread,
+    evaluate_pairs,
+    gradient_energy,
+    labels_of,
+    names_for,
+)
 from minigan.testing import assert_close, check_model
-from minigan.training import Options, Sampler, translate
+from minigan.training import Options, Sampler, evaluation, translate
 
 MODEL = model_named("pix2pix")
 
@@ -69,20 +83,74 @@ def test_half_of_the_units_are_dropped_and_the_others_doubled():
     np.testing.assert_allclose(after[kept], 2 * before[kept], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("layers", "field"), [(1, 16), (2, 34), (3, 70)])
-def test_a_patch_is_as_large_as_the_paper_says(layers, field):
-    """What one number of D depends on, by its gradient in the image."""
-    D = patch_discriminator(1, 2, layers, lambda channels: nn.Identity()).to(np.float64)
-    x = Tensor(Generator(0).uniform((1, 1, 96, 96), -1, 1, np.float64), requires_grad=True)
-    out = D(x)
+def field_of(D, size=96):
+    """How many rows one number of D, of those in the middle, depends on, by its gradient in the image."""
+    x = Tensor(Generator(0).uniform((1, 1, size, size), -1, 1, np.float64), requires_grad=True)
+    out = D.to(np.float64)(x)
     (g,) = grad(out[0, 0, out.shape[2] // 2, out.shape[3] // 2], x)
     rows = np.flatnonzero(np.abs(g.numpy()[0, 0]).sum(axis=1))
-    assert rows[-1] - rows[0] + 1 == field
+    return rows[-1] - rows[0] + 1
+
+
+def without(channels):
+    """No norm, by which one patch would see the others."""
+    return nn.Identity()
+
+
+@pytest.mark.parametrize("field", [16, 34, 70])
+def test_a_patch_is_as_large_as_the_paper_says(field):
+    assert field_of(patch_discriminator(1, 2, HALVINGS[field], without)) == field
+
+
+def test_a_pixel_is_judged_by_itself_and_an_image_as_a_whole():
+    D = pixel_discriminator(1, 2, without)
+    assert field_of(D) == 1
+    assert D(Tensor(np.zeros((2, 1, 8, 8)))).shape == (2, 1, 8, 8)
+    for size in (8, 16, 32, 64):
+        D = image_discriminator(1, 2, size, without)
+        assert field_of(D, size) == size
+        assert D(Tensor(np.zeros((2, 1, size, size)))).shape == (2, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "default", "fitting"),
+    [
+        (8, "image", ["image", "1"]),
+        (16, "16", ["image", "1", "16"]),
+        (32, "34", ["image", "1", "16", "34"]),
+        (64, "34", ["image", "1", "16", "34"]),
+        (128, "70", ["image", "1", "16", "34", "70"]),
+    ],
+)
+def test_patches_fit_in_the_images(size, default, fitting):
+    assert pix2pix.Config().fitted(fields(size)).patch == default
+    for patch in ("1", "16", "34", "70", "image"):
+        if patch in fitting:
+            _, parts = parts_of(size, patch=patch)
+            judged = parts["D"](Tensor(np.zeros((2, 6, size, size), np.float32)))
+            assert judged.shape[:2] == (2, 1)
+        else:
+            with pytest.raises(MiniganError) as error:
+                pix2pix.Config(patch=patch).fitted(fields(size))
+            assert str(error.value) == (
+                f"patches of {patch} pixels do not fit in images of {size}; there are: {', '.join(fitting)}"
+            )
+
+
+def test_a_patch_of_another_size_is_refused_with_those_that_there_are():
+    with pytest.raises(MiniganError, match=r"patch cannot be '33'; there are: 1, 16, 34, 70, image"):
+        pix2pix.Config(patch="33")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "settings", [{}, {"game": "lsgan", "norm": "instance"}, {"game": "none", "distance": "l2"}]
+    "settings",
+    [
+        {},
+        {"game": "lsgan", "norm": "instance", "patch": "1"},
+        {"game": "none", "distance": "l2"},
+        {"weight": 0.0, "patch": "image"},
+    ],
 )
 def test_pix2pix_keeps_the_contract(settings):
     check_model("pix2pix", width=2, **settings)
@@ -193,6 +261,71 @@ def test_blur_is_less_sharp_and_one_colour_has_no_spread():
     assert colour_spread(x, labels) < 0.02 < 0.2 < colour_spread(y, labels)
 
 
+def test_labels_are_those_of_the_truths():
+    test = load("edges:digits", 16, split="test")
+    rows = np.array([7, 0, 100, 7])
+    assert labels_of(test.batch(rows)[1], test.y).tolist() == test.y.labels[rows].tolist()
+    with pytest.raises(KeyError):
+        labels_of(test.batch(rows)[1][:, :, ::-1], test.y)
+
+
+def test_outputs_are_read_as_the_digit_whose_outline_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGAN_CACHE_DIR", str(tmp_path))
+    quick = partial(classifier_for, settings=Settings(steps=200, width=8))
+    monkeypatch.setattr(paired, "classifier_for", quick)
+    train, test = load("edges:digits", 16), load("edges:digits", 16, split="test")
+    assert "read-as-label" in names_for(train)
+    assert "read-as-label" not in names_for(load("facades", 32))
+
+    def draw(n, seed):
+        x, y = test.batch(np.arange(n))
+        made = y.copy()
+        made[: n // 2] = y[n // 2 :]  # half of them are some other digit
+        return x, made, y
+
+    result = evaluate_pairs(draw, train, test, ["read-as-label"], n=200, draws=1, say=lambda line: None)
+    found, labels = result["metrics"]["read as label"], test.y.labels[:200]
+    assert found["floor"] > 0.9
+    alike = (labels[:100] == labels[100:]).mean() / 2 + 0.5
+    assert found["value"] == pytest.approx(alike, abs=0.1)
+    assert result["classifier"]["data"] == "digits"
+
+
+def test_judges_of_pairs_learn_from_all_of_the_data_where_the_model_saw_a_few(tmp_path, monkeypatch):
+    cfg, seen = pix2pix.Config(steps=1, batch_size=4, width=2), []
+    console = Console(file=io.StringIO())
+    run = training.train("pix2pix", Options(samples=20), cfg, tmp_path / "run", console)
+
+    def evaluated(draw, train, test, **how):
+        seen.append((len(train), len(test)))
+        return {"metrics": {}, "classifier": None, "draws": 1}
+
+    monkeypatch.setattr(evaluation, "evaluate_pairs", evaluated)
+    result, _ = evaluation.evaluate_run(run, say=lambda line: None)
+    assert seen == [(2000, 500)]
+    assert result["metrics"].keys() == {"spread-of-draws", "spread-of-truths"}
+
+
+def test_the_noise_is_measured_by_what_it_changes():
+    _, parts = parts_of(32)
+    G, rng, data = parts["G"].eval(), Generator(1), load("facades", 32, split="test")
+    found = pix2pix.numbers(data, rng, G)
+    assert found["spread-of-draws"][0] > 0
+    assert found["spread-of-draws"][1] == 50
+    assert 0.1 < found["spread-of-truths"][0] < 1
+
+
+def test_a_net_that_is_deaf_to_the_noise_has_no_spread():
+    class Deaf:
+        noise_size = 3
+
+        def __call__(self, x, noise):
+            return x
+
+    found = pix2pix.numbers(load("facades", 32, split="test"), Generator(1), Deaf())
+    assert found["spread-of-draws"][0] < 1e-6
+
+
 @pytest.mark.slow
 def test_evaluate_measures_pairs(trained, capsys):
     assert (
@@ -221,12 +354,21 @@ class Given:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("game", ["bce", "lsgan"])
-def test_ten_steps_are_those_of_a_twin_in_pytorch(game):
+@pytest.mark.parametrize(
+    ("game", "distance", "weight", "patch"),
+    [
+        ("bce", "l1", 100.0, "16"),
+        ("lsgan", "l2", 100.0, "1"),
+        ("bce", "l1", 0.0, "image"),
+        ("none", "l2", 10.0, "16"),
+    ],
+)
+def test_ten_steps_are_those_of_a_twin_in_pytorch(game, distance, weight, patch):
     torch = pytest.importorskip("torch")
     tnn, tF = torch.nn, torch.nn.functional
-    cfg, parts = parts_of(16, (1, 2), game=game, patch=1, weight=100.0, lr=2e-4)
-    G, D = parts["G"].to(np.float64), parts["D"].to(np.float64)
+    how = {"game": game, "distance": distance, "weight": weight, "patch": patch}
+    cfg, parts = parts_of(16, (1, 2), lr=2e-4, **how)
+    G, D = (parts[name].to(np.float64) if name in parts else None for name in "GD")
     rng = Generator(1)
     data = [tuple(rng.uniform((4, c, 16, 16), -1, 1, np.float64) for c in (1, 2)) for _ in range(STEPS)]
     noise = [rng.uniform((4, G.noise_size), dtype=np.float64) for _ in range(STEPS)]
@@ -257,39 +399,58 @@ def test_ten_steps_are_those_of_a_twin_in_pytorch(game):
             h = self.up[1](torch.cat([h, b], 1))
             return torch.tanh(self.up[2](torch.cat([h, a], 1)))
 
-    twin = Twin().double()
-    judge = tnn.Sequential(
-        *(tnn.Conv2d(3, 4, 4, 2, 1), tnn.LeakyReLU(0.2)),
-        *(tnn.Conv2d(4, 8, 4, 1, 1, bias=False), tnn.BatchNorm2d(8), tnn.LeakyReLU(0.2)),
-        tnn.Conv2d(8, 1, 4, 1, 1),
-    ).double()
-    for net, own in ((twin, G), (judge, D)):
+    def judge_of(inner, last):
+        first, second = inner
+        return tnn.Sequential(
+            *(tnn.Conv2d(3, 4, *first), tnn.LeakyReLU(0.2)),
+            *(tnn.Conv2d(4, 8, *second, bias=False), tnn.BatchNorm2d(8), tnn.LeakyReLU(0.2)),
+            tnn.Conv2d(8, 1, *last),
+        )
+
+    windows = {
+        "16": (((4, 2, 1), (4, 1, 1)), (4, 1, 1)),
+        "1": (((1,), (1,)), (1,)),
+        "image": (((4, 2, 1), (4, 2, 1)), (4,)),
+    }
+    twin, judge = Twin().double(), judge_of(*windows[patch]).double()
+    pairs = [(twin, G), (judge, D)][: len(parts) // 2]
+    for net, own in pairs:
         net.load_state_dict(
             {k: torch.from_numpy(a.copy()) for k, a in own.state_dict().items()}, strict=False
         )
     opts = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (twin, judge)]
-    loss = {"bce": tF.binary_cross_entropy_with_logits, "lsgan": tF.mse_loss}[game]
+    loss = {"bce": tF.binary_cross_entropy_with_logits, "lsgan": tF.mse_loss}.get(game)
+    far = {"l1": tF.l1_loss, "l2": tF.mse_loss}[distance]
 
     loop = MODEL.train(parts, iter(data), Given(noise), cfg)
     for seen, pair, z in zip(loop, data, noise, strict=True):
         x, y = map(torch.from_numpy, pair)
         fake = twin(x, torch.from_numpy(z))
-        real, made = judge(torch.cat([x, y], 1)), judge(torch.cat([x, fake.detach()], 1))
-        d_loss = 0.5 * (loss(real, torch.ones_like(real)) + loss(made, torch.zeros_like(made)))
-        opts[1].zero_grad()
-        d_loss.backward()
-        opts[1].step()
-        judged = judge(torch.cat([x, fake], 1))
-        g_loss = 100 * tF.l1_loss(fake, y) + loss(judged, torch.ones_like(judged))
+        expected = {distance: far(fake, y), "g_loss": weight * far(fake, y)}
+        if loss:
+            real, made = judge(torch.cat([x, y], 1)), judge(torch.cat([x, fake.detach()], 1))
+            d_loss = 0.5 * (loss(real, torch.ones_like(real)) + loss(made, torch.zeros_like(made)))
+            opts[1].zero_grad()
+            d_loss.backward()
+            opts[1].step()
+            judged = judge(torch.cat([x, fake], 1))
+            expected["g_loss"] = expected["g_loss"] + loss(judged, torch.ones_like(judged))
+            expected["d_loss"] = d_loss
         opts[0].zero_grad()
-        g_loss.backward()
+        expected["g_loss"].backward()
         opts[0].step()
-        assert seen["d_loss"].item() == pytest.approx(d_loss.item(), rel=1e-8)
-        assert seen["g_loss"].item() == pytest.approx(g_loss.item(), rel=1e-8)
-    for net, own in ((twin, G), (judge, D)):
+        assert seen.keys() - {"d_real", "d_fake"} == expected.keys()
+        for name, value in expected.items():
+            assert seen[name].item() == pytest.approx(value.item(), rel=1e-8), name
+    for net, own in pairs:
         state = own.state_dict()
         for name, p in net.named_parameters():
             assert_close(state[name], p.detach().numpy(), rtol=1e-6, atol=1e-8)
+
+
+def test_neither_a_game_nor_a_distance_is_nothing_to_learn():
+    with pytest.raises(MiniganError, match="game = 'none' and weight = 0 leave G nothing to learn"):
+        pix2pix.Config(game="none", weight=0.0)
 
 
 def test_the_distance_alone_is_smallest_for_the_mean():

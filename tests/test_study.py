@@ -594,6 +594,16 @@ def test_pairs_are_judged_by_metrics_of_pairs(tmp_path):
         return Study.read(file)
 
     study("psnr").check_data()
+    file = tmp_path / "domains.toml"
+    file.write_text(
+        'seeds = [0]\nmetrics = ["coats"]\n[[rows]]\nname = "herd"\nmodel = "cyclegan"\n', encoding="utf-8"
+    )
+    Study.read(file).check_data()
+    file.write_text(
+        'seeds = [0]\nmetrics = ["psnr"]\n[[rows]]\nname = "herd"\nmodel = "cyclegan"\n', encoding="utf-8"
+    )
+    with pytest.raises(MiniganError, match="unknown metric 'psnr' of domains"):
+        Study.read(file).check_data()
     with pytest.raises(MiniganError, match="unknown metric 'fcd' of pairs"):
         study("fcd").check_data()
     with pytest.raises(MiniganError, match="unknown metric 'psnrr'; did you mean 'psnr'"):

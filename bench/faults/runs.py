@@ -32,10 +32,13 @@ SETTINGS = {
     "wgan": TINY | IMAGES | {"n-critic": 2, "n-critic-first": 3},
     "wgan-gp": TINY | IMAGES | {"n-critic": 2},
     "stylegan": TINY | IMAGES | {"mapping": 1, "r1-every": 4, "path-weight": 2.0, "path-every": 3},
+    "lapgan": TINY | IMAGES | {"coarse-width": 8},
     "unrolled": TINY | {"data": "ring8", "unroll": 2},
     "infogan": TINY | IMAGES,
     "vae": TINY | {"hidden": 16},
     "pix2pix": SHORT | {"width": 2},
+    "cyclegan": SHORT | {"batch-size": 2, "width": 2, "blocks": 1, "pool": 7},
+    "srgan": SHORT | {"width": 2, "blocks": 1, "size": 16},
 }
 MODELS = (*SETTINGS,)
 

@@ -31,24 +31,17 @@ def load_pairs(
     swapped: bool = False,
 ) -> Pairs:
     """The pairs of pictures in the folder `path`, each half as `load_folder` has pictures; the two may differ
-    in channels. swapped: x is what would be y.
+    in channels. By default a half is grey if all of it is in the training split. swapped: x is what would be
+    y.
 
     MiniganError as there; for a folder of which one half, or the training's, is missing; for halves of which
     one lacks the name of the other or has another size, and files that are no two halves.
     """
-    root = _of_split(existing(path), split)
-    a, b = _called(root, "a"), _called(root, "b")
-    if a and b:
-        halves = _beside(_of_split(a, split), _of_split(b, split))
-    elif a or b:
-        raise MiniganError(f"there is a folder {a or b}, but no folder {root / ('b' if a else 'a')}")
-    else:
-        both = Pictures.below(root)
-        halves = [
-            replace(both, read=partial(read_picture, half=half), part=half) for half in ("left", "right")
-        ]
+    halves, of_each = _halves(existing(path), split), [channels, channels]
+    if channels is None and split != "train":
+        of_each = [half.decoded(size).shape[1] for half in _halves(existing(path), "train")]
     name = f"{'pairs-swapped' if swapped else 'pairs'}:{path}"
-    x, y = (Dataset(name, half.decoded(size, channels)) for half in halves)
+    x, y = (Dataset(name, half.decoded(size, c)) for half, c in zip(halves, of_each, strict=True))
     return Pairs(y, x, name) if swapped else Pairs(x, y, name)
 
 
@@ -62,11 +55,13 @@ def load_domains(
     path: str, size: int | None = None, split: str = "train", channels: int | None = None
 ) -> Domains:
     """The pictures of two domains in folders of `path`, as `load_folder` has pictures. By default they are
-    grey if all of both are.
+    grey if all of both are in the training split.
 
     MiniganError as there, and for a folder of one domain that is missing.
     """
     root, name = existing(path), f"domains:{path}"
+    if channels is None and split != "train":
+        channels = load_domains(path, size).shape[0]
     found = [Pictures.below(existing(root / f"{split}{domain}")) for domain in "AB"]
     x, y = (each.decoded(size, channels) for each in found)
     if x.shape[1] != y.shape[1]:
@@ -77,6 +72,18 @@ def load_domains(
 def domains_have_test(path: str) -> bool:
     """Whether there are folders for the test split. MiniganError for a missing folder."""
     return any((existing(path) / f"test{domain}").is_dir() for domain in "AB")
+
+
+def _halves(root, split):
+    """The pictures of x, and those of y, of a split in the folder `root`."""
+    root = _of_split(root, split)
+    a, b = _called(root, "a"), _called(root, "b")
+    if a and b:
+        return _beside(_of_split(a, split), _of_split(b, split))
+    if a or b:
+        raise MiniganError(f"there is a folder {a or b}, but no folder {root / ('b' if a else 'a')}")
+    both = Pictures.below(root)
+    return [replace(both, read=partial(read_picture, half=half), part=half) for half in ("left", "right")]
 
 
 def _sub_folder(folder, split):

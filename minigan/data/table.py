@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from minigan.checks import flag, integer, shown
+from minigan.data.animals import load_animals
 from minigan.data.dataset import Dataset
 from minigan.data.digits import load_digits
 from minigan.data.domains import Domains
@@ -18,7 +19,9 @@ from minigan.data.held import hold_out
 from minigan.data.mixtures import load_mixture
 from minigan.data.mnist import load_mnist
 from minigan.data.pairs import Pairs
+from minigan.data.photographs import load_patches, load_photographs
 from minigan.data.stacked import load_stacked
+from minigan.data.two_hands import load_digits_mnist
 from minigan.errors import MiniganError, did_you_mean
 
 Data = Dataset | Pairs | Domains
@@ -86,11 +89,29 @@ SOURCES = {
     "grid25": Source(
         "25 Gaussians on a grid in the plane", "point", partial(load_mixture, "grid25"), ("split",)
     ),
+    "photographs": Source(
+        "patches of two photographs of 640x427 pixels, part of scikit-learn",
+        "image",
+        load_photographs,
+        ("size", "split"),
+    ),
     "facades": Source(
         "2,000 maps of houses and their pictures, drawn at any size from 32",
         "pair",
         load_facades,
         ("size", "split"),
+    ),
+    "animals": Source(
+        "2,000 brown animals and 2,000 striped ones, unpaired, drawn at any size from 32",
+        "domains",
+        load_animals,
+        ("size", "split"),
+    ),
+    "digits-mnist": Source(
+        "the digits of digits and of mnist at 16x16 pixels, unpaired: two hands of writing",
+        "domains",
+        load_digits_mnist,
+        ("size", "data_dir", "split"),
     ),
     "edges:NAME": Source(
         "the images NAME, and thin outlines of them", "pair", partial(_edges, "thin"), OF_IMAGES
@@ -104,6 +125,12 @@ SOURCES = {
         "image",
         load_folder,
         ("size", "channels"),
+    ),
+    "patches:PATH": Source(
+        "patches of the photographs in the folder PATH, at their own resolution",
+        "image",
+        load_patches,
+        ("size", "split", "channels"),
     ),
     "pairs:PATH": Source(
         "the pictures in the folder PATH, two side by side in each file; or its folders a and b",

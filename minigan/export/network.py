@@ -46,9 +46,8 @@ class Network:
         """The samples of a sampler of the run, or its judge; average: as that was made with. MiniganError for
         a model without a judge."""
         model, options, shape = sampler.model, run.options(), run.fields().shape
-        nets = networks(sampler.parts)
         if part == "samples":
-            names, pack, output = model.makers(sampler.parts), 1, "images" if len(shape) == 3 else "points"
+            nets, pack, output = model.makers(sampler.parts), 1, "images" if len(shape) == 3 else "points"
             told = "labels" in model.names("make")
 
             def function(**inputs):
@@ -56,7 +55,7 @@ class Network:
         elif not model.has("judge"):
             raise MiniganError(f"{model.name} has no function judge that could be exported")
         else:
-            names = [name for name in model.names("judge") if name in nets]
+            nets = networks({k: part for k, part in sampler.parts.items() if k in model.names("judge")})
             pack, output = packs_of(sampler.cfg), "scores" if model.is_critic(sampler.cfg) else "logits"
             told = model.tells_labels
 
@@ -68,7 +67,7 @@ class Network:
 
         return cls(
             function=function,
-            networks={name: nets[name].eval() for name in names},
+            networks={name: net.eval() for name, net in nets.items()},
             given=given,
             part=part,
             output=output,

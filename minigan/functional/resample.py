@@ -1,5 +1,6 @@
 """Images of another size. Made of differentiable ops, so differentiable to every order."""
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -67,8 +68,8 @@ def interpolate(
             f"{mode!r} for x of shape {x.shape} with align_corners={align_corners}"
         )
     kernel = kernels[mode]
-    resized = partial(_weighted, kernel=kernel, align_corners=align_corners, antialias=antialias)
-    resized = resized if kernel else _nearest
+    weighted = partial(_weighted, kernel=kernel, align_corners=align_corners, antialias=antialias)
+    resized: Callable = weighted if kernel else _nearest
     if axes == 1:
         return squeeze(resized(unsqueeze(x, 2), (1, *pixels), (None, *factors)), 2)
     if axes == 2:

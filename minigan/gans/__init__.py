@@ -11,10 +11,11 @@ train(data, rng, cfg, G, D, opt_g, opt_d)   the loop: a generator function, one 
 
 and, if they like, DATA = "facades" (what it learns from by default), CRITIC = True (what a judge says are
 numbers, not logits), SLOPE = 1 (what is wanted of the judge's gradient), MAKES = {"G(x)": "y"} (which
-input a sample is compared with), judge(x, D) (for the picture of the plane), code(z, G) (what walks go
-through in place of z: `make` takes it as `code`), pictures(show, ...) (their own exhibits) and
-numbers(data, ...) (their own metrics, each a number, or a number and of how many samples it is; `rng.device`
-is where the networks lie, `classifier` that of the data, None where there is none).
+input a sample is compared with), SHOWS = ("x", "G(x)", "F(G(x))") (what a sample is shown as, by name, side
+by side), judge(x, D) (for the picture of the plane), code(z, G) (what walks go through in place of z: `make`
+takes it as `code`), pictures(show, ...) (their own exhibits) and numbers(data, ...) (their own metrics, each
+a number, or a number and of how many samples it is; `rng.device` is where the networks lie, `classifier` that
+of the data, None where there is none).
 
 What makes pictures of pictures may have
 
@@ -48,10 +49,13 @@ FILES = {
     "lsgan": "noise.lsgan",
     "wgan": "noise.wgan",
     "wgan-gp": "noise.wgan_gp",
+    "lapgan": "noise.lapgan",
     "unrolled": "noise.unrolled",
     "stylegan": "noise.stylegan",
     "vae": "codes.vae",
     "pix2pix": "images.pix2pix",
+    "cyclegan": "images.cyclegan",
+    "srgan": "images.srgan",
 }
 GROUP = "minigan.models"  # the entry points of other packages' models
 

@@ -40,7 +40,9 @@ class Model:
 
     source: what `model_named` finds it by, its name or the path of its file.
     takes: what a batch of it holds. data: what it learns from by default. slope: what is wanted of the
-    judge's gradient, None where nothing is. makes: which input each sample is to be compared with.
+    judge's gradient, None where nothing is. makes: which input each sample is to be compared with. shows:
+    what a sample is shown as, by name, side by side; empty for the data that it is made of, what is made, and
+    what that is to be compared with.
     MiniganError, with the file, for a module that does not keep the contract.
     """
 
@@ -59,6 +61,7 @@ class Model:
             raise MiniganError(f'{self.file}: TAKES must say what a batch holds, as in TAKES = ("image",)')
         self.makes, self.data = getattr(module, "MAKES", {}), getattr(module, "DATA", "digits")
         self.slope = getattr(module, "SLOPE", None)
+        self.shows = getattr(module, "SHOWS", ())
 
     @classmethod
     def read(cls, path: Path) -> "Model":

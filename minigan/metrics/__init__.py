@@ -5,6 +5,7 @@ from minigan.data.held import hold_out
 from .cache import classifier_for, splits
 from .classifier import Classifier, Settings, train_classifier
 from .codes import assignment_error, correlation_within
+from .compared import names_for
 from .evaluate import COLUMNS, counts_of, evaluate, metrics_for, read_evaluation, rehearse, table
 from .evaluation_data import EvaluationData, Samples
 from .frechet import frechet_distance
@@ -20,11 +21,12 @@ from .neighbours import (
     nearest_neighbour_accuracy,
     support,
 )
-from .paired import evaluate_pairs, names_for
-from .parzen import ParzenScore, kmeans_centres, log_densities, log_density, parzen_score
-from .pictures import psnr, ssim
+from .paired import evaluate_pairs
+from .parzen import ParzenScore, kmeans_centres, log_densities, log_density, parzen_score, pyramid_scores
+from .pictures import luminance, psnr, ssim
 from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
 from .shapes import slant_and_width
+from .unpaired import evaluate_domains
 
 __all__ = [
     "COLUMNS",
@@ -45,6 +47,7 @@ __all__ = [
     "counts_of",
     "diversity",
     "evaluate",
+    "evaluate_domains",
     "evaluate_pairs",
     "frechet_distance",
     "hold_out",
@@ -56,6 +59,7 @@ __all__ = [
     "label_histogram",
     "log_densities",
     "log_density",
+    "luminance",
     "memorisation",
     "metrics_for",
     "mixture_modes",
@@ -66,6 +70,7 @@ __all__ = [
     "parzen_score",
     "prdc",
     "psnr",
+    "pyramid_scores",
     "read_evaluation",
     "rehearse",
     "slant_and_width",

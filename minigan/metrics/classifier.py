@@ -59,6 +59,11 @@ class Classifier:
         self.shape, self.classes, self.lowest = tuple(shape), classes, lowest
         self.hash = weights_hash(network)
 
+    @property
+    def facts(self) -> dict:
+        """Which classifier it is, JSON-able."""
+        return {"accuracy": self.accuracy, "hash": self.hash, "data": self.data}
+
     def features(self, images) -> np.ndarray:
         """float32 (N, 64), what the last layer decides from."""
         return self._batched(self.network[:-2], images, FEATURES)

@@ -96,7 +96,7 @@ class EvaluationData:
         """Which classifier was used, JSON-able; None if none was."""
         if "classifier" not in self.__dict__:
             return None
-        return {name: getattr(self.classifier, name) for name in ("accuracy", "hash", "data")}
+        return self.classifier.facts
 
     def real(self, data: Dataset, n: int, rng, among: int | None = None) -> "Samples":
         """At most n real samples of `data`, or of the first `among` of it, each once; mirrored by chance, if

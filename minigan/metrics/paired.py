@@ -13,6 +13,7 @@ from minigan.optim import Adam
 from minigan.optim.lr_scheduler import CosineAnnealingLR
 from minigan.random import Generator
 
+from .cache import classifier_for
 from .evaluate import summary
 from .pictures import psnr, ssim
 
@@ -87,12 +88,24 @@ METRICS = {  # of samples, truths: the quantity, and what the truth itself gets
     },
 }
 OF_MAPS = "map", "colours"
-OF_PAIRS = *METRICS, *OF_MAPS
+OF_LABELLED = ("read-as-label",)
+OF_PAIRS = *METRICS, *OF_MAPS, *OF_LABELLED
 
 
 def names_for(data) -> list[str]:
     """The metrics that there are for pairs like these."""
-    return [*METRICS, *(OF_MAPS if data.name == "facades" else ())]
+    maps, labelled = data.name == "facades", data.kind == "pair" and data.y.classes > 1
+    return [*METRICS, *(OF_MAPS if maps else ()), *(OF_LABELLED if labelled else ())]
+
+
+def labels_of(pictures: np.ndarray, data) -> np.ndarray:
+    """int64 (n,): the label of each of some pictures of the `data.Dataset`, float32 (n, C, H, W) as its
+    `batch` gives them. KeyError for one that is none of them."""
+    known = {}
+    for start, images in zip(data.slices(), data.blocks(), strict=True):
+        known |= {a.tobytes(): label for a, label in zip(images, data.labels[start], strict=True)}
+    stored = np.rint((pictures + 1) * 127.5).astype(np.uint8)
+    return np.array([known[a.tobytes()] for a in stored])
 
 
 def check_names(names, data):
@@ -117,13 +130,15 @@ def evaluate_pairs(
     """An evaluation, in the form of `metrics.evaluate`, of samples beside their truths.
 
     draw(n, seed): (inputs, samples, truths), images (n, C, H, W) in [-1, 1]. train, test: the `data.Pairs`
-    that were learned from and are held out. names: of METRICS, and of facades also of OF_MAPS; by default
-    all.
+    that are not held out, and those that are. names: of METRICS, of facades also of OF_MAPS, and where the y
+    have labels of OF_LABELLED; by default all.
     n: samples of a draw, by default 500, and at most the held-out pairs.
 
     of maps: "map read back", the share of pixels whose label a network of ours that has seen real pictures
     alone reads as the map has it; the floor is its share on the true pictures. "colour spread over the
     truth's", see `colour_spread`.
+    of labels: "read as label", the share of samples in which the classifier of the y, true pictures, sees the
+    label of the truth; the floor is its share on the truths.
     MiniganError for an unknown metric.
     """
     names = names_for(train) if names is None else list(names)
@@ -134,6 +149,7 @@ def evaluate_pairs(
         progress("training the reader of maps")
         reader = MapReader(train, test)
         say(f"reader of maps: {reader.accuracy:.2%} of the pixels of held-out true pictures")
+    classifier = classifier_for(train.y, test.y, say=say) if "read-as-label" in names else None
     rng, measured, floors = Generator(seed), {}, {}
     for k in range(1, draws + 1):
         say(f"draw {k} of {draws}: {n:,} samples")
@@ -148,10 +164,15 @@ def evaluate_pairs(
         if "colours" in names:
             spread = partial(colour_spread, labels=read_map(x))
             found["colour spread over the truth's"] = spread(made) / spread(true)
+        if classifier:
+            labels = labels_of(true, test.y)
+            found["read as label"], floors["read as label"] = (
+                (classifier.labels(pictures) == labels).mean() for pictures in (made, true)
+            )
         for quantity, value in found.items():
             measured.setdefault(quantity, []).append(float(value))
     rows = {
         quantity: {**summary(values), "floor": floors.get(quantity), "n": n}
         for quantity, values in measured.items()
     }
-    return {"metrics": rows, "classifier": None, "draws": draws}
+    return {"metrics": rows, "classifier": classifier and classifier.facts, "draws": draws}

@@ -17,6 +17,7 @@ from . import checks
 from .distances import BLOCK, squared_distances
 
 WIDTHS = tuple(np.logspace(-1, 0, 10))  # of pixels in [0, 1], as in 2014
+PYRAMID_WIDTHS = tuple(np.logspace(-1.5, 0.25, 15))  # details are smaller, and means of many pixels larger
 WINDOWS = "gaussian", "hypercube"
 
 
@@ -54,10 +55,50 @@ class ParzenScore:
 
 def parzen_score(samples, validation, test, widths=WIDTHS) -> ParzenScore:
     """The mean log-likelihood of `test` at the width that `validation` likes best. All (N, d)."""
-    likelihoods = log_densities(validation, samples, widths).mean(axis=1)
-    width = float(widths[int(likelihoods.argmax())])
-    logs = log_density(test, samples, width)
-    return ParzenScore(float(logs.mean()), float(logs.std() / np.sqrt(len(logs))), width)
+    width = float(widths[int(log_densities(validation, samples, widths).mean(axis=1).argmax())])
+    return _score(log_density(test, samples, width), width)
+
+
+def pyramid_scores(images, samples, finer, choosing: int, widths=PYRAMID_WIDTHS) -> list[ParzenScore]:
+    """The log-likelihood of images level by level, from the coarsest on; the sum is that of the images.
+
+    images: (N, C, H, W) in [0, 1], of which the first `choosing` choose the width of each level's windows and
+        the others are measured. samples: (M, C, h, w) of the coarsest level. finer: for each level above it a
+        function of one true image of the level below, (C, h, w), to samples (M, C, 2h, 2w).
+
+    log p(I) = log p_K(I_K) + Σ log p_k(h_k | I_{k+1}): windows around the samples of the coarsest level, and
+    around the details that are made for the true image below. For the densities to multiply, I_{k+1} are here
+    the means of blocks of 2 x 2, and h_k the rest in an orthonormal basis, each level scaled so that image to
+    levels is unitary. Denton, Chintala, Szlam, Fergus, "Deep generative image models using a Laplacian
+    pyramid of adversarial networks", 2015, section 4.1 and appendix.
+    """
+    lows, missing, scale = [images], [], 2.0 ** len(finer)
+    for _ in finer:
+        low, details = blocks(lows[-1])
+        lows.append(low)
+        missing.append(details)
+    known, made = (scale * x.reshape(len(x), -1) for x in (lows[-1], samples))
+    scores = [parzen_score(made, known[:choosing], known[choosing:], widths)]
+    for samples_for, details in zip(finer, reversed(missing), strict=True):
+        below, scale = lows.pop(), scale / 2
+        logs = np.concatenate(
+            [
+                log_densities(scale * h[None], scale * blocks(samples_for(low))[1], widths)
+                for low, h in zip(below, details, strict=True)
+            ],
+            axis=1,
+        )
+        best = int(logs[:, :choosing].mean(axis=1).argmax())
+        scores.append(_score(logs[best, choosing:], float(widths[best])))
+    return scores
+
+
+def blocks(images) -> tuple[np.ndarray, np.ndarray]:
+    """(the means of blocks of 2 x 2 pixels, (N, C, H, W), of images (N, C, 2H, 2W); the rest as rows
+    (N, 3 · C · H · W), in an orthonormal basis)."""
+    a, b, c, d = (images[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1))
+    rest = np.stack([a + b - c - d, a - b + c - d, a - b - c + d], axis=1) / 2
+    return (a + b + c + d) / 4, rest.reshape(len(images), -1)
 
 
 def kmeans_centres(pixels, centres: int = 10_000, seed: int = 0) -> np.ndarray:
@@ -75,6 +116,11 @@ def kmeans_centres(pixels, centres: int = 10_000, seed: int = 0) -> np.ndarray:
         compute_labels=False,
     )
     return means.fit(np.ascontiguousarray(pixels, np.float32)).cluster_centers_.astype(np.float32)
+
+
+def _score(logs, width):
+    """The ParzenScore of log-likelihoods (N,)."""
+    return ParzenScore(float(logs.mean()), float(logs.std() / np.sqrt(len(logs))), width)
 
 
 def _gaussian(x, samples, widths):

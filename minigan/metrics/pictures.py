@@ -7,6 +7,7 @@ from minigan.autograd import Tensor
 from minigan.checks import number
 from minigan.errors import MiniganError
 
+RED, GREEN, BLUE, DARKEST = 65.481, 128.553, 24.966, 16.0  # of 255; BT.601 for video
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # of Wang et al.
 
 
@@ -50,6 +51,20 @@ def ssim(x, y, data_range: float = 2.0) -> float:
     similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     similarity /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
     return float(similarity.mean(axis=(1, 2, 3)).mean())
+
+
+def luminance(images: np.ndarray) -> np.ndarray:
+    """How bright each pixel is, float64 (N, 1, H, W) from 16 to 235: as super-resolution is measured.
+
+    images: (N, C, H, W) in [-1, 1], C being 3 for colour or 1 for grey; what lies outside is cut off. The
+    weights are those of video (BT.601, MATLAB's rgb2ycbcr); errors are compared with a data_range of 255.
+    MiniganError for other channels.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise MiniganError(f"luminance is of pictures (N, 1, H, W) or (N, 3, H, W), got {images.shape}")
+    shares = (np.clip(images.astype(np.float64), -1, 1) + 1) / 2
+    weights = np.array([RED, GREEN, BLUE]) if images.shape[1] == 3 else np.array([RED + GREEN + BLUE])
+    return DARKEST + np.einsum("nchw,c->nhw", shares, weights)[:, None]
 
 
 def _pictures(what, *pictures_and_range):

@@ -44,7 +44,7 @@ from minigan.errors import MiniganError, did_you_mean
 from minigan.files import text_of
 from minigan.gans import model_named
 from minigan.metrics import METRICS, EvaluationData, counts_of
-from minigan.metrics.paired import OF_PAIRS, check_names
+from minigan.metrics.compared import OF_COMPARED, check_names
 from minigan.training import Options
 from minigan.training.keep import BETTER
 
@@ -158,7 +158,7 @@ def _checked(content: dict) -> dict:
     if not all(type(seed) is int and 0 <= seed < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise MiniganError(f"seeds: expected different whole numbers from 0 on, got {seeds}")
     for metric in content["metrics"]:
-        if metric not in (known := {*METRICS, *OF_PAIRS}):
+        if metric not in (known := {*METRICS, *OF_COMPARED}):
             raise MiniganError(f"metrics: unknown metric {metric!r}; {did_you_mean(metric, known)}")
     for quantity in content.get("correlate", {}):
         if quantity not in BETTER:

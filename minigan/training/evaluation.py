@@ -1,6 +1,7 @@
 """Evaluations of a run, or of samples that another program made: `minigan.metrics`, and where they go."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from minigan.metrics import (
     EvaluationData,
     counts_of,
     evaluate,
+    evaluate_domains,
     evaluate_pairs,
     metrics_for,
     names_for,
@@ -40,7 +42,14 @@ def evaluate_run(run: Run, step=None, place="cpu", average=True, say=print, **ho
         "data": options.data,
     }
     if sampler.model.makes:
-        result = _of_pairs(sampler, run.dataset(), say, **how)
+        train = replace(options, samples=None).dataset(sampler.cfg.size)
+        check_fields(run, train.fields)
+        result = _compared(sampler, train, say, **how)
+        named = sampler.model.has("numbers") and "classifier" in sampler.model.names("numbers")
+        known = _data_of(sampler, options, say) if named else None
+        result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), known)
+        if known is not None:
+            result["classifier"] = known.classifier_facts()
         return _written(run.evaluation_path, result, facts, how)
     data = _data_of(sampler, options, say)
     check_fields(run, data.train.fields)
@@ -49,11 +58,17 @@ def evaluate_run(run: Run, step=None, place="cpu", average=True, say=print, **ho
     return _written(run.evaluation_path, result, facts, how)
 
 
-def _of_pairs(sampler, train, say, **how):
-    """The samples of a model beside what they are to be. train: the data that it learns from."""
-    result = evaluate_pairs(partial(_pairs, sampler), train, sampler.data(), say=say, **how)
-    result["metrics"] |= _own_numbers(sampler, how.get("seed", 0))
-    return result
+def _compared(sampler, train, say, **how):
+    """The samples of a model beside what each is to be compared with. train: all data that are not held
+    out."""
+    if train.kind == "domains":
+        return evaluate_domains(sampler.make, train, sampler.data(), say=say, **how)
+    return evaluate_pairs(partial(_pairs, sampler), train, sampler.data(), say=say, **how)
+
+
+def _rehearsed(sampler, n):
+    """Samples such as are to be compared."""
+    return sampler.make(sampler.inputs(n, Generator(0)))
 
 
 def _pairs(sampler, n, seed):
@@ -128,8 +143,8 @@ class Examiner:
         how = {"draws": 1, "say": lambda line: None}
         if sampler.model.makes:
             names = [name for name in names_for(session.dataset) if name in QUICK]
-            self.measure = partial(_of_pairs, sampler, session.dataset, names=names, n=n, **how)
-            self.rehearse = partial(_pairs, sampler, min(n, CHUNK), 0)
+            self.measure = partial(_compared, sampler, session.dataset, names=names, n=n, **how)
+            self.rehearse = partial(_rehearsed, sampler, min(n, CHUNK))
         else:
             data = _data_of(sampler, options, say)
             names = [name for name in metrics_for(data) if name in QUICK]

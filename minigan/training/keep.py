@@ -15,6 +15,10 @@ QUICK = {
     "distance": {"L1": min},
     "psnr": {"PSNR": max},
     "ssim": {"SSIM": max},
+    "cycle": {"L1 of F(G(x))": min, "L1 of G(F(y))": min},
+    "coats": {"striped G(x)": max, "brown F(y)": max, "brown F(G(x))": max, "striped G(F(y))": max},
+    "meadow": {"meadow's change in G(x)": min, "meadow's change in F(y)": min},
+    "pose": {"overlap of G(x)": max, "overlap of F(y)": max},
 }
 BETTER = {quantity: better for quantities in QUICK.values() for quantity, better in quantities.items()}
 

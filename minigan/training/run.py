@@ -118,7 +118,7 @@ class Run:
         """What the run was told. The images of a folder stay grey or in colour, as they were."""
         options = settings_of(Options, self.config["run"], self.path / "config.toml").of(self.model())
         options = replace(options, data_dir=self.data_dir or options.data_dir)
-        if options.data.startswith("folder:") and options.channels is None:
+        if options.data.startswith(("folder:", "patches:")) and options.channels is None:
             return replace(options, channels=self.fields().shape[0])
         return options
 

@@ -117,12 +117,13 @@ class Sampler:
             return self.model.call(function, **given)
 
     def shown(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What there is to see of samples, by name: what they are made of, where that is of the data's kind;
-        the samples; what these are to be compared with."""
+        """What there is to see of samples, by name: what the model says, or what they are made of, where that
+        is of the data's kind; the samples; what these are to be compared with."""
         made = self.make(inputs)
         given = {k: a for k, a in inputs.items() if k in self.fields and k in self.model.names("make")}
         truths = {k: inputs[k] for k in self.model.makes.values() if k in inputs}
-        return {**given, **made, **truths}
+        found = {**given, **made, **truths}
+        return {name: found[name] for name in self.model.shows or found}
 
     def sheet_size(self) -> int:
         """How many samples are shown: 64 images, or whole rows in which every class has a column; 1,000

@@ -9,9 +9,9 @@ The distance alone is smallest for the mean of all pictures that x may have, whi
 game alone makes sharp ones that need not be of x. Together they are sharp, and of x.
 
     G     U-Net (section 3.2.1, `parts/unet.py`); 8 halvings for 256 pixels, here as many as leave 2 x 2
-    D     PatchGAN (section 3.2.2, `parts/patchgan.py`); 3 halvings for 256 pixels, here 2 below 128
+    D     PatchGAN (section 3.2.2, `parts/patchgan.py`); 70 x 70 of 256 pixels, here 34 below 128, 16 below 32
     z     dropout in the decoder (section 3.1), here as an input
-    λ 50, Adam 5e-4               section 3.3 has 100 and 2e-4, which are less sharp in as few steps
+    λ 20, Adam 5e-4               section 3.3 has 100 and 2e-4, which are less sharp in as few steps
     D's objective halved, betas 0.5, 0.999                      section 3.3
     weights N(0, 0.02)                                          appendix 6.2
     batch 16                                                    section 3.3 has 1 to 10
@@ -19,13 +19,16 @@ game alone makes sharp ones that need not be of x. Together they are sharp, and 
     sample does not depend on its neighbours. `--norm instance` is theirs for batches of one.
 
 `--game lsgan` is that of Mao et al. 2017, as CycleGAN has it: squares in place of logarithms. `--game none`
-is the distance alone, `--weight 0` the game alone.
+is the distance alone, `--weight 0` the game alone. `--patch 1` is the PixelGAN of section 4.4, which makes
+colours and nothing that is sharp; `--patch image` the ImageGAN.
 """
 
 import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
+
+import numpy as np
 
 from minigan import functional as F
 from minigan import nn
@@ -35,7 +38,7 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts import convolutions
-from ..parts.patchgan import patch_discriminator
+from ..parts.patchgan import HALVINGS, image_discriminator, patch_discriminator, pixel_discriminator
 from ..parts.unet import UNet
 from ..parts.whole import in_multiples
 from ..settings import Settings
@@ -56,14 +59,14 @@ class Config(Settings):
     batch_size: int = 16
     width: int = 32
     """Channels of the layers next to the image; they double as it halves, up to eight times that."""
-    patch: int | None = None
-    """Halvings of D, which decide how large its patches are: 16 pixels, 34, 70; by default 2, from 128 pixels
-    on 3."""
+    patch: Literal["1", "16", "34", "70", "image"] | None = None
+    """Pixels a side of the patches that D judges, each by itself, or the whole image at once; by default 34,
+    of images from 128 pixels on 70, of smaller ones than 32 what fits."""
     game: Literal["bce", "lsgan", "none"] = "bce"
     """What D and G play: by cross-entropy, by least squares, or no game."""
     distance: Literal["l1", "l2"] = "l1"
     """How far G(x) is from y: |difference|, or its square."""
-    weight: float = 50.0
+    weight: float = 20.0
     """λ, the weight of the distance."""
     norm: Literal["batch", "instance"] = "batch"
     """How layers are normalised: over a batch, or each channel of an image."""
@@ -74,14 +77,16 @@ class Config(Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        require(self, "width", "patch", at_least=1)
+        require(self, "width", at_least=1)
         require(self, "weight", "lr")
         require(self, "beta1", below=1)
+        if self.game == "none" and not self.weight:
+            raise MiniganError("game = 'none' and weight = 0 leave G nothing to learn from")
 
     def fitted(self, data):
         cfg = super().fitted(data)
         depth_of(cfg.size)
-        return replace(cfg, patch=cfg.patch or (2 if cfg.size < 128 else 3))
+        return replace(cfg, patch=patch_of(cfg.patch, cfg.size))
 
 
 def depth_of(size: int) -> int:
@@ -90,6 +95,21 @@ def depth_of(size: int) -> int:
     if size < 8 or 2 ** (depth + 1) != size:
         raise MiniganError(f"pix2pix works on images of 8, 16, 32, 64, ... pixels a side, not of {size}")
     return depth
+
+
+BORDER = 2  # pixels that the first layer of D adds to a side, on both ends together
+
+
+def patch_of(patch: str | None, size: int) -> str:
+    """What D judges by itself of images of `size` pixels. MiniganError for patches larger than those."""
+    fitting = ["image", "1", *(str(pixels) for pixels in HALVINGS if pixels <= size + BORDER)]
+    if patch is None:
+        return fitting[-1] if len(fitting) > 2 else "image"
+    if patch not in fitting:
+        raise MiniganError(
+            f"patches of {patch} pixels do not fit in images of {size}; there are: {', '.join(fitting)}"
+        )
+    return patch
 
 
 NORMS = {"batch": nn.BatchNorm2d, "instance": partial(nn.InstanceNorm2d, affine=True)}
@@ -101,7 +121,7 @@ def parts(cfg: Config, data, rng):
     depth, norm = depth_of(size), NORMS[cfg.norm]
     players = {"G": UNet(C, K, cfg.width, depth, size, norm)}
     if cfg.game != "none":
-        players["D"] = patch_discriminator(C + K, cfg.width, cfg.patch, norm)
+        players["D"] = judge_of(cfg, C + K, size, norm)
     for net in players.values():
         net.apply(lambda layer: convolutions.initialise(layer, rng))
     betas = cfg.beta1, 0.999
@@ -109,6 +129,15 @@ def parts(cfg: Config, data, rng):
         f"opt_{name.lower()}": Adam(net.parameters(), cfg.lr, betas) for name, net in players.items()
     }
     return players | optimizers
+
+
+def judge_of(cfg, channels, size, norm):
+    """D, for images of `channels` channels: x and y together."""
+    if cfg.patch == "1":
+        return pixel_discriminator(channels, cfg.width, norm)
+    if cfg.patch == "image":
+        return image_discriminator(channels, cfg.width, size, norm)
+    return patch_discriminator(channels, cfg.width, HALVINGS[int(cfg.patch)], norm)
 
 
 def inputs(n, rng, data, G):
@@ -146,6 +175,22 @@ def pictures(show, data, rng, G):
         x[:1],
         *(made(again)[i : i + 1] for i in range(6)),
     )
+
+
+MAPS, DRAWS = 50, 8
+
+
+def numbers(data, rng, G):
+    """What the noise is worth, on held-out inputs: the deviation of a pixel, which lies in [-1, 1].
+
+    spread-of-draws: over several draws of the noise for one input. spread-of-truths: over the true pictures
+        of different inputs, to compare it with.
+    """
+    x, y = data.batch(range(min(MAPS, len(data))))
+    x = Tensor(x, device=rng.device)
+    made = [G(x, Tensor(rng.uniform((len(x), G.noise_size)))).numpy() for _ in range(DRAWS)]
+    spreads = {"spread-of-draws": np.std(made, axis=0), "spread-of-truths": y.std(axis=0)}
+    return {name: (float(spread.mean()), len(y)) for name, spread in spreads.items()}
 
 
 def train(data, rng, cfg: Config, G, opt_g, D=None, opt_d=None):

@@ -30,6 +30,8 @@ class Facts:
     @property
     def sheet(self) -> list[str]:
         """What the samples of a sheet are made up of, by name, side by side."""
+        if self.model.shows:
+            return [*self.model.shows]
         made = [*self.model.makes] or ["samples"]
         given = [name for name in self.model.names("make") if name in self.fields]
         return [*given, *made, *self.model.makes.values()]
