@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigan.errors import MiniganError
+from minigan.errors import MiniganError, did_you_mean
 
 SLACK = 1e-3  # how far a pixel may lie outside [-1, 1] by rounding
 
@@ -48,3 +48,12 @@ def count(what: str, n: int, more_than: int, of: str = "samples"):
     """MiniganError unless n > more_than."""
     if n <= more_than:
         raise MiniganError(f"{what} needs more than {more_than} {of}, got {n}")
+
+
+def names(asked, known, of: str) -> list[str]:
+    """The metrics that were asked for, all of the known ones where that is None. of: what they are of.
+    MiniganError for one that is not known."""
+    for name in asked or ():
+        if name not in known:
+            raise MiniganError(f"unknown metric {name!r} of {of}; {did_you_mean(name, known)}")
+    return list(known if asked is None else asked)

@@ -8,11 +8,11 @@ from minigan import functional as F
 from minigan import nn
 from minigan.autograd import Tensor, grad, no_grad
 from minigan.data.facades import LABELS, read_map
-from minigan.errors import MiniganError, did_you_mean
 from minigan.optim import Adam
 from minigan.optim.lr_scheduler import CosineAnnealingLR
 from minigan.random import Generator
 
+from . import checks
 from .cache import classifier_for
 from .evaluate import summary
 from .pictures import psnr, ssim
@@ -108,14 +108,6 @@ def labels_of(pictures: np.ndarray, data) -> np.ndarray:
     return np.array([known[a.tobytes()] for a in stored])
 
 
-def check_names(names, data):
-    """MiniganError unless there are these metrics of such pairs."""
-    known = names_for(data)
-    for name in names:
-        if name not in known:
-            raise MiniganError(f"unknown metric {name!r} of pairs; {did_you_mean(name, known)}")
-
-
 def evaluate_pairs(
     draw,
     train,
@@ -141,8 +133,7 @@ def evaluate_pairs(
     label of the truth; the floor is its share on the truths.
     MiniganError for an unknown metric.
     """
-    names = names_for(train) if names is None else list(names)
-    check_names(names, train)
+    names = checks.names(names, names_for(train), "pairs")
     n = min(n or SAMPLES, len(test))
     reader = None
     if "map" in names:

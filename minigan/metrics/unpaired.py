@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 
 from minigan.data.animals import COATS, read_coats, read_silhouettes
-from minigan.errors import MiniganError, did_you_mean
 from minigan.random import Generator
 
+from . import checks
 from .cache import classifier_for
 from .codes import assignment_error
 from .evaluate import summary
@@ -98,14 +98,6 @@ def names_for(data) -> list[str]:
     return [*METRICS, *(OF_ANIMALS if data.name == "animals" else ()), *(["labels"] if labels else ())]
 
 
-def check_names(names, data):
-    """MiniganError unless there are these metrics of such domains."""
-    known = names_for(data)
-    for name in names:
-        if name not in known:
-            raise MiniganError(f"unknown metric {name!r} of domains; {did_you_mean(name, known)}")
-
-
 def evaluate_domains(
     make,
     train,
@@ -133,8 +125,7 @@ def evaluate_domains(
     is the floor; "kept or renamed" where labels may be swapped, as well as can be.
     MiniganError for an unknown metric.
     """
-    names = names_for(train) if names is None else list(names)
-    check_names(names, train)
+    names = checks.names(names, names_for(train), "domains")
     n = min(n or SAMPLES, len(test.x), len(test.y))
     measures = METRICS | OF_ANIMALS
     if "labels" in names:
