@@ -429,7 +429,7 @@ def test_the_page_shows_mixed_styles_and_walks_in_w(trained):
 
 def test_an_evaluation_has_path_lengths_by_the_classifier_of_the_data(run, monkeypatch):
     class Known:
-        accuracy, hash, data = 0.5, "none", "digits"
+        facts = {"accuracy": 0.5, "hash": "none", "data": "digits"}
 
         def features(self, images):
             return images.reshape(len(images), -1)[:, :64]

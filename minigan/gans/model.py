@@ -109,7 +109,7 @@ class Model:
 
     @cached_property
     def asks_of_pictures(self) -> dict[str, Asked]:
-        """The same of what it makes of pictures of the user's: what `translate` has a default for."""
+        """What a user may ask `translate` for, by name: what it has a default for; empty without it."""
         return self._asked_of("translate") if self.has("translate") else {}
 
     def _asked_of(self, function):

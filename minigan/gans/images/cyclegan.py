@@ -40,6 +40,7 @@ from ..parts import convolutions
 from ..parts.patchgan import patch_discriminator
 from ..parts.pool import ImagePool
 from ..parts.resnet import resnet_generator
+from ..parts.whole import in_multiples
 from ..settings import Settings
 
 TAKES = ("domains",)
@@ -165,24 +166,18 @@ def make(x, y, G, F):
 
 
 def translate(x, rng, cfg: Config, G, F, direction: Literal["x-to-y", "y-to-x"] = "x-to-y"):
-    """A picture (1, C, H, W) of any size from a few pixels on -> as the other kind, and back again. It is
-    seen as a whole: what its channels are divided by is of all its pixels.
+    """A picture (1, C, H, W) of any size -> as the other kind, and back again. It is seen as a whole: what
+    its channels are divided by is of all its pixels.
 
     direction: whether the picture is an x, to be turned into a y, or the other way round
     """
-    height, width = x.shape[2:]
-    if min(height, width) < smallest_of(cfg):
-        raise MiniganError(
-            f"cyclegan takes pictures from {smallest_of(cfg)} pixels a side on, not of {width}x{height}"
-        )
-    x = functional.pad(x, (0, -width % divisor_of(cfg), 0, -height % divisor_of(cfg)), "reflect")
-    if direction == "x-to-y":
-        made = {"G(x)": G(x)}
-        made["F(G(x))"] = F(made["G(x)"])
-    else:
-        made = {"F(y)": F(x)}
-        made["G(F(y))"] = G(made["F(y)"])
-    return {name: a[:, :, :height, :width] for name, a in made.items()}
+    sides = divisor_of(cfg) if min(x.shape[2:]) >= smallest_of(cfg) else smallest_of(cfg)
+    names, (there, back) = {
+        "x-to-y": (("G(x)", "F(G(x))"), (G, F)),
+        "y-to-x": (("F(y)", "G(F(y))"), (F, G)),
+    }[direction]
+    made = in_multiples(there, x, sides)
+    return dict(zip(names, (made, in_multiples(back, made, sides)), strict=True))
 
 
 def pictures(show, data, rng, G, F):

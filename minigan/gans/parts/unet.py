@@ -45,7 +45,7 @@ class UNet(nn.Module):
         return self.noise_for(self.size, self.size)
 
     def noise_for(self, height, width):
-        """The same of images of another size, of multiples of 2 ** depth."""
+        """How many numbers decide what is dropped of images of this size, multiples of 2 ** depth."""
         inner = height * width // 4 ** len(self.down)
         return inner * sum(channels * 4 ** (i + 1) for i, channels in enumerate(self.dropped))
 
