@@ -429,7 +429,8 @@ def test_the_page_shows_mixed_styles_and_walks_in_w(trained):
 
 def test_an_evaluation_has_path_lengths_by_the_classifier_of_the_data(run, monkeypatch):
     class Known:
-        facts = {"accuracy": 0.5, "hash": "none", "data": "digits"}
+        def __init__(self):
+            self.facts = {"accuracy": 0.5, "hash": "none", "data": "digits"}
 
         def features(self, images):
             return images.reshape(len(images), -1)[:, :64]
