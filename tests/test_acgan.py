@@ -172,6 +172,7 @@ def test_a_user_asks_for_a_label(trained, tmp_path):
         np.testing.assert_array_equal(file["samples"], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

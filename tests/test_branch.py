@@ -71,6 +71,7 @@ def test_a_branch_goes_on_to_the_bits_of_the_run(run, tmp_path, capsys):
     assert Run.open(tmp_path / "longer").checkpoints.steps() == [4, 6, 8, 10]
 
 
+@pytest.mark.slow
 def test_a_branch_that_was_killed_anywhere_is_whole_or_none(run, tmp_path):
     whole = content(training.branch(run.path, 4, tmp_path / "whole").path)
     before, killed_at, killed = content(run.path), 0, True

@@ -69,6 +69,7 @@ def test_a_checkpoint_is_two_files_that_others_can_read(run):
     assert (found.model, found.step, found.state["step"]) == ("gan", 6, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".safetensors", ".json"])
 @pytest.mark.parametrize("damage", ["cut", "emptied", "changed", "gone"])
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_taken(run, suffix, damage, capsys):

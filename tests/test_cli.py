@@ -51,6 +51,7 @@ def test_train_and_sample(run, capsys):
     assert Image.open("run/samples-1.png").tobytes() != first
 
 
+@pytest.mark.slow
 def test_resume_takes_the_steps_that_were_typed_even_if_they_are_the_default(run, monkeypatch):
     monkeypatch.setattr(training, "resume", lambda path, **changes: given.append(changes) or Run.open(path))
     given = []
@@ -59,6 +60,7 @@ def test_resume_takes_the_steps_that_were_typed_even_if_they_are_the_default(run
     assert given == [{"steps": dcgan.Config().steps, "device": None}, {"steps": None, "device": None}]
 
 
+@pytest.mark.slow
 def test_resume_from_the_command_line(run):
     assert main(["train", "dcgan", "--resume=run", "--steps=6"]) == 0
     assert (run / "checkpoints" / "step-000006.safetensors").exists()

@@ -82,6 +82,7 @@ def test_a_source_is_compiled_with_its_macros_and_the_common_header(source):
     assert "| Source('planted.cu', SIZE=65) good |" in table
 
 
+@pytest.mark.slow
 def test_spills_are_refused(source):
     usages, (problem,) = compile_all([source(SPILLS)], ["sm_80"])
     (usage,) = usages
@@ -131,6 +132,7 @@ def test_a_source_without_kernels_is_refused(source):
         read_log("another compiler's words", b"", source(GOOD))
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_its_exit_code_tells(source, monkeypatch, capsys):
     monkeypatch.setattr("minigan_kernels.cuda.SOURCES", [source(GOOD, SIZE=3)])
     assert main(["--arch", "sm_90a"]) == 0

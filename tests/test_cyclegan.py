@@ -324,6 +324,7 @@ def test_settings_that_cannot_be_are_refused(name, value, words):
         cyclegan.Config(**{name: value})
 
 
+@pytest.mark.slow
 def test_other_data_are_refused_with_those_that_fit(capsys):
     assert main(["train", "cyclegan", "--data=digits"]) == 2
     said = capsys.readouterr().err
@@ -356,6 +357,7 @@ def trained(tmp_path_factory):
     return training.train("cyclegan", options, cfg, path, Console(file=io.StringIO()))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_in_the_same_bits_with_a_pool_that_is_not_empty(trained, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(trained.path, copy)
@@ -399,6 +401,7 @@ def test_domains_are_measured_while_training(trained):
             assert math.isfinite(line[quantity])
 
 
+@pytest.mark.slow
 def test_evaluate_measures_domains(trained, capsys):
     assert main(["evaluate", str(trained.path), "--n=40", "--draws=1"]) == 0
     said = capsys.readouterr().out
@@ -462,6 +465,7 @@ def measured(train, test, made, **how):
     }
 
 
+@pytest.mark.slow
 def test_who_changes_nothing_keeps_all_and_has_no_stripes(animals):
     values, floors = measured(*animals, made_of(lambda x: x, lambda y: y))
     assert values == {
@@ -509,6 +513,7 @@ def two_hands(classes=3, n=60):
     return Domains(Dataset("light", x, labels), Dataset("dark", 255 - x, labels))
 
 
+@pytest.mark.slow
 def test_labels_that_are_kept_swapped_and_lost(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGAN_CACHE_DIR", str(tmp_path))
     data = two_hands()

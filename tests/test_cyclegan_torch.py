@@ -109,6 +109,7 @@ class Coins:
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "settings"),
     [

@@ -19,6 +19,7 @@ def halves(domains):
     return zip(COATS, (domains.x, domains.y), strict=True)
 
 
+@pytest.mark.slow
 def test_two_domains():
     animals, image = load("animals"), Field("image", (3, 32, 32))
     assert (animals.name, animals.kind, kind_of("animals")) == ("animals", "domains", "domains")
@@ -60,6 +61,7 @@ def test_bodies_and_meadows_are_alike_in_both(herd):
     np.testing.assert_allclose(*behind, rtol=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 45, 64])
 def test_the_silhouette_is_read_from_a_real_picture_without_an_error(size):
     animals = load("animals", size, split="test").part(slice(0, 100))
@@ -80,6 +82,7 @@ def test_silhouettes_are_of_the_rows_of_a_part(herd):
         np.testing.assert_array_equal(replace(half, flip=True).silhouettes([0]), whole.silhouettes([7]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 48, 128])
 def test_the_coat_of_every_real_animal_is_read_right(size):
     animals = load("animals", size, split="test").part(slice(0, 200 if size == 128 else 500))
@@ -116,6 +119,7 @@ def test_stripes_follow_the_body(herd):
     assert min(pairs) > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [45, 64])
 def test_another_size_is_drawn_not_resized(size):
     part, redrawn = (load("animals", s, split="test").part([7, 3]).to_size(size) for s in (size, 32))
@@ -125,6 +129,7 @@ def test_another_size_is_drawn_not_resized(size):
     assert redrawn.shape == (3, size, size)
 
 
+@pytest.mark.slow
 def test_sizes_below_32_are_refused():
     with pytest.raises(MiniganError, match="animals are drawn from 32 pixels on, got size 31"):
         load("animals", size=31)

@@ -89,6 +89,7 @@ def test_one_permutation_for_an_epoch(monkeypatch):
     assert drawn == [100, 100]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), n=st.integers(1, 40), seed=st.integers(0, 2**64 - 1), steps=st.integers(0, 30))
 def test_a_restored_state_gives_the_same_batches(data, n, seed, steps):

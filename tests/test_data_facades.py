@@ -39,6 +39,7 @@ def test_they_are_always_the_same(houses):
     np.testing.assert_array_equal(again.y.samples, houses.y.samples)
 
 
+@pytest.mark.slow
 def test_no_house_is_drawn_twice(houses):
     test = load("facades", split="test")
     maps = [bytes(a) for half in (houses, test) for a in half.x.samples]
@@ -98,6 +99,7 @@ def test_another_size_is_drawn_not_resized(size):
     np.testing.assert_allclose(*shares, atol=0.02)
 
 
+@pytest.mark.slow
 def test_sizes_below_32_are_refused():
     with pytest.raises(MiniganError, match="facades are drawn from 32 pixels on, got size 31"):
         load("facades", size=31)

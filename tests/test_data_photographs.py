@@ -40,6 +40,7 @@ def test_the_right_half_of_the_flower_is_held_out():
     np.testing.assert_array_equal(test[6], flower[:, 64:128, 384:448])
 
 
+@pytest.mark.slow
 def test_training_patches_are_the_half_with_the_most_detail_turned_in_eight_ways():
     from sklearn.datasets import load_sample_image
 

@@ -189,6 +189,7 @@ def test_without_cupy_the_line_to_install_fits_the_driver(no_cupy, monkeypatch, 
     assert reason in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train dcgan --device gpu", "sample {run} --device gpu:1"])
 def test_device_gpu_without_one_is_one_sentence_and_exit_code_2(
     no_cupy, tmp_path, monkeypatch, capsys, command

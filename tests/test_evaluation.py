@@ -122,6 +122,7 @@ def test_the_kernels_of_an_evaluation_are_compiled_with_those_of_a_step(tmp_path
     assert len(rehearsed) == 2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_evaluation(points):
     def found(seed):
         how = {"names": ["modes", "diversity"], "n": 500, "draws": 2, "seed": seed, "say": lambda line: None}
@@ -213,6 +214,7 @@ def test_a_run_is_evaluated_while_it_trains(tmp_path, capsys):
     assert again.records.evaluations.read()[:3] == records
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
@@ -309,6 +311,7 @@ def asks_for_no_classifier(name):
     return model.has("numbers") and "classifier" not in model.names("numbers")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*filter(asks_for_no_classifier, model_names())])
 def test_a_models_own_numbers_are_the_same_where_its_networks_lie_on_a_gpu(name, monkeypatch):
     fake_cupy.install(monkeypatch)

@@ -294,6 +294,7 @@ def test_an_onnx_file_says_what_it_is(run):
     assert set(Sampler.of(Run.open(run)).parts["G"].state_dict()) <= weights
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_exported_unless_it_is_not_wanted(run):
     files = {ema: run / f"{ema}.safetensors" for ema in (True, False)}
     for ema, path in files.items():

@@ -267,6 +267,7 @@ BETTER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "frozen", "metric", "sign"),
     [
@@ -318,6 +319,7 @@ def test_a_step_normalises_real_and_generated_images_apart():
         assert layer.running_mean.version == 3
 
 
+@pytest.mark.slow
 @each_model
 def test_the_seed_decides_every_bit(model):
     first, again, other = (Game(model, seed=seed) for seed in (0, 0, 1))
@@ -391,6 +393,7 @@ def test_a_label_may_be_a_mixture(settings):
         G(z, Tensor(np.ones((2, 3), np.float32)))
 
 
+@pytest.mark.slow
 def test_cgan_learns_which_label_is_which():
     """Points of class k at the corners of a square: after some steps G puts each where it belongs."""
     corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)], np.float32)

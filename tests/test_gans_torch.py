@@ -176,6 +176,7 @@ class LabelledGenerator(tnn.Module):
         return self.net(torch.cat([z, tnn.functional.one_hot(labels, 10).to(z.dtype)], 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "their_generator"),
     [

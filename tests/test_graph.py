@@ -78,6 +78,7 @@ def test_without_cupy_the_step_is_the_function_itself(monkeypatch):
     assert graph(abs) is abs
 
 
+@pytest.mark.slow
 def test_a_step_made_before_cupy_is_imported_is_captured_once_there_are_arrays_on_a_gpu(monkeypatch):
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: importlib.machinery.ModuleSpec(name, None))
@@ -148,6 +149,7 @@ def test_replays_draw_new_codes(gpu):
     assert len({float(seen["codes_information"]) for seen in found}) == 8
 
 
+@pytest.mark.slow
 def test_all_levels_of_a_pyramid_are_one_launch(gpu):
     """LAPGAN's step, on networks of products alone."""
     model = model_named("lapgan")
@@ -196,6 +198,7 @@ def test_a_benchmarks_step_on_a_gpu_gives_all_numbers_that_a_run_logs_and_they_a
         assert gpu.calls.count("launch") == 3
 
 
+@pytest.mark.slow
 def test_the_calls_are_made_in_order(gpu):
     step = graph(lambda x: Tensor(x) + 1)
     for _ in range(WARM_UP):
@@ -209,6 +212,7 @@ def test_the_calls_are_made_in_order(gpu):
     assert gpu.calls == ["launch"]
 
 
+@pytest.mark.slow
 def test_inputs_are_copied_and_outputs_are_the_same_memory(gpu):
     step = captured(lambda x, y: [Tensor(x) + y, (y.sum(),)], on_gpu(1, 2), Tensor(on_gpu(3, 4)))
     x, y = on_gpu(5, 6), Tensor(on_gpu(7, 8))
@@ -221,12 +225,14 @@ def test_inputs_are_copied_and_outputs_are_the_same_memory(gpu):
     assert not first.requires_grad
 
 
+@pytest.mark.slow
 def test_an_array_of_the_device_may_be_given_to_asarray(gpu):
     cupy = sys.modules["cupy"]
     step = captured(lambda x: Tensor(cupy.asarray(x)) + cupy.asarray(dtype="f", a=x), on_gpu(1))
     assert step(on_gpu(2)).tolist() == [4]
 
 
+@pytest.mark.slow
 def test_buffers_lie_in_memory_as_the_batch_does(gpu):
     images = Tensor(np.arange(120.0).reshape(2, 4, 5, 3).transpose(0, 3, 1, 2), device="gpu").data
     step = captured(lambda x: Tensor(x) * 1, images)
@@ -299,6 +305,7 @@ def test_the_memory_lives_as_long_as_the_graph(gpu):
     assert np.isnan(y.numpy()).all()  # the stand-in's way to say that it was given back
 
 
+@pytest.mark.slow
 def test_random_numbers_and_steps_go_on_in_replays_and_can_be_set_back(gpu):
     rng, w = Generator(3, device="gpu"), nn.Parameter(on_gpu(1, 2, 3))
     opt = optim.Adam([w], 0.1)
@@ -337,6 +344,7 @@ def test_a_step_is_captured_anew_once_a_tensor_lies_elsewhere(gpu):
     assert gpu.calls.count("begin_capture") == 3
 
 
+@pytest.mark.slow
 def test_a_parameter_that_was_given_another_array_moves_from_there_in_a_replay_too(gpu):
     w = nn.Parameter(on_gpu(1, 2))
     opt = optim.SGD([w], 1.0)
@@ -537,6 +545,7 @@ def test_a_capture_names_what_it_cannot_hold(gpu, f, who, what):
     assert (cupy.asarray, cupy.ndarray.get, cupy.ndarray.__matmul__) == before[:3]
 
 
+@pytest.mark.slow
 def test_the_op_of_a_backward_is_named(gpu):
     class Half(Function):
         def forward(self, x):
@@ -610,6 +619,7 @@ def test_a_captured_step_takes_the_rate_of_the_day(gpu, make, dtype):
     assert captured == eager
 
 
+@pytest.mark.slow
 def test_a_loaded_rate_reaches_a_captured_step(gpu):
     w = nn.Parameter(on_gpu(0))
     opt = optim.SGD([w], 1.0)
@@ -651,6 +661,7 @@ def test_the_power_iteration_of_a_spectral_norm_goes_on_in_every_replay(gpu):
         np.testing.assert_array_equal(state[name], a, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_setting_that_changes_after_the_capture_is_an_error(gpu):
     opt = optim.Adam([nn.Parameter(on_gpu(1, 2))], lr=0.1)
     step = captured(lambda g: opt.step([Tensor(g)]), on_gpu(1, 1))
@@ -661,6 +672,7 @@ def test_a_setting_that_changes_after_the_capture_is_an_error(gpu):
         step(on_gpu(1, 1))
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_set_within_a_captured_step_is_an_error(gpu):
     opt = optim.Adam([nn.Parameter(on_gpu(1, 2))], lr=0.1)
     schedule = optim.lr_scheduler.ExponentialLR(opt, 0.5)
@@ -696,6 +708,7 @@ def test_a_capture_refuses_to_take_a_parameter_in(gpu):
         alone(on_gpu(1, 1))
 
 
+@pytest.mark.slow
 def test_a_capture_refuses_the_first_step_of_an_optimiser(gpu):
     w = nn.Parameter(on_gpu(1, 2))
     opt = optim.SGD([w], 1.0)
@@ -715,6 +728,7 @@ def test_a_capture_refuses_the_first_step_of_an_optimiser(gpu):
     assert w.tolist() == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_precision_an_engine_or_a_mode_that_changes_after_the_capture_is_an_error(gpu):
     net = nn.Sequential(nn.Dropout(0.5, Generator(0, device="gpu")))
     step, x = captured(lambda x: net(Tensor(x)), on_gpu(1, 2)), on_gpu(1, 2)
@@ -737,6 +751,7 @@ def test_a_precision_an_engine_or_a_mode_that_changes_after_the_capture_is_an_er
     assert step(x).shape == (2,)
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_a_capture_is_told_as_ever(gpu):
     step = graph(lambda x: Tensor(x) * 2.0)
     x = on_gpu(1, 2, 3)
@@ -751,6 +766,7 @@ def test_out_of_memory_in_a_capture_is_told_as_ever(gpu):
     assert gpu.capture is None
 
 
+@pytest.mark.slow
 def test_what_the_warm_up_left_in_the_pool_is_freed_for_the_graph(gpu):
     """A step that fits the card as it is fits it captured too."""
     step, x = graph(lambda x: ((Tensor(x) * 2.0).reshape(-1, 1) + Tensor(x)).sum()), on_gpu(*range(100))

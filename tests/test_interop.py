@@ -309,6 +309,7 @@ READERS = [from_safetensors, from_safetensors_bytes, from_npy, from_npz, from_pi
 TORCH = [from_torch_from_numpy, from_torch_from_dlpack, from_safetensors_torch]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "read",
     [

@@ -65,6 +65,7 @@ def test_the_convolutions_are_each_others_adjoints(geometry):
     assert_close((w * gw).sum(), product, atol=1e-12 * size)
 
 
+@pytest.mark.slow
 @many
 @given(geometries())
 def test_conv2d_is_its_definition(geometry):
@@ -84,6 +85,7 @@ def test_conv2d_is_its_definition(geometry):
     assert_close(y[n, o], expected[::SH, ::SW], atol=1e-12)
 
 
+@pytest.mark.slow
 @many
 @given(pairs(1, 9), pairs(1, 4), pairs(1, 3), pairs(0, 3), pairs(1, 3))
 def test_transposed_size_inverts_out_size(size, kernel, stride, padding, dilation):
@@ -115,6 +117,7 @@ def poolings(draw):
     return (draw(st.integers(1, 2)), draw(st.integers(1, 3)), *size), window
 
 
+@pytest.mark.slow
 @many
 @given(poolings())
 def test_average_pooling_and_its_adjoint(pooling):
@@ -414,6 +417,7 @@ def test_an_unknown_engine_is_refused_with_those_there_are():
         pass
 
 
+@pytest.mark.slow
 def test_the_environment_forces_an_engine():
     code = (
         "import numpy, minigan_kernels as k; k.avg_pool2d(numpy.ones((1, 1, 2, 2)), (2, 2), (2, 2), (0, 0))"

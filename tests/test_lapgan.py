@@ -280,6 +280,7 @@ def test_its_numbers_add_up_and_tell_how_the_finer_levels_read(monkeypatch):
     assert without["parzen-8"] == found["parzen-8"]
 
 
+@pytest.mark.slow
 def test_its_numbers_are_the_same_where_its_networks_lie_on_a_gpu(monkeypatch):
     fake_cupy.install(monkeypatch)
     few(monkeypatch)

@@ -77,6 +77,7 @@ def test_the_pyramid_is_that_of_pytorchs_convolution_and_bilinear_interpolation(
         assert_close(ours(Tensor(x)), theirs(torch.from_numpy(x)).numpy(), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "theirs"),
     [

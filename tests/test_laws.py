@@ -55,6 +55,7 @@ def test_the_convolutions_are_each_others_adjoints(drawn):
     close(dot(w, F.conv2d_weight(x, g, geometry.kernel_size, **geometry.kwargs)), product)
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(some.conv_geometries(), x_shape, w_shape, y_shape))
 def test_the_gradients_of_a_convolution_are_the_other_two(drawn):
@@ -242,6 +243,7 @@ each_linear_map = pytest.mark.parametrize("maps", LINEAR_MAPS.values(), ids=LINE
 some_linear_maps = settings(often, max_examples=25)
 
 
+@pytest.mark.slow
 @each_linear_map
 def test_linear_maps_are_linear(maps):
     @some_linear_maps
@@ -380,6 +382,7 @@ NORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "axes"), NORMS.values(), ids=NORMS)
 def test_norms_see_neither_level_nor_scale(norm, axes):
     @often
@@ -432,6 +435,7 @@ def test_a_permutation_of_the_batch_permutes_the_gradients(drawn, data):
     close(input_gradient(network.module, x[order]), input_gradient(network.module, x)[order])
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(alone, input_shape))
 def test_images_that_do_not_meet_have_gradients_of_their_own(drawn):
@@ -463,6 +467,7 @@ def test_the_gradient_along_a_direction_is_the_difference_quotient(drawn):
     close(slope, (4 * fine - coarse) / 3, 1e-7)
 
 
+@pytest.mark.slow
 @often
 @given(with_arrays(some.networks(), input_shape))
 def test_building_a_graph_of_the_gradient_does_not_change_it(drawn):

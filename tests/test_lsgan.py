@@ -54,6 +54,7 @@ def played(codes, data=DATA, made=MADE, steps=400):
     return D.said.numpy()[:, 0], seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codes", [PAPER, PEARSON, {"a": 2.0, "b": -3.0, "c": 0.5}], ids=str)
 def test_the_best_d_is_the_mean_of_the_codes_by_the_densities(codes):
     """Equation 5: (b p + a q) / (p + q)."""
@@ -113,6 +114,7 @@ def test_codes_that_make_no_game_are_refused(codes, says):
     assert str(error.value) == says
 
 
+@pytest.mark.slow
 def test_what_d_says_is_told_as_numbers():
     """Near b and a, not the probabilities of logits."""
     session = Session("lsgan", Options(data="ring8"), lsgan.Config(batch_size=16, a=-40.0, b=40.0, lr_d=1e-2))

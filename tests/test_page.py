@@ -103,6 +103,7 @@ def test_a_run_ends_with_its_page(pristine):
         assert f"on {'digits' if name == 'images' else 'ring8'}</h1>" in page
 
 
+@pytest.mark.slow
 def test_the_numbers_in_the_page_are_those_of_the_files(images):
     data = data_of(write_page(images))["charts"]
     metrics, looks = images.records.metrics.read(), images.records.diagnostics.read()
@@ -359,6 +360,7 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(images, monkey
     assert "Permission denied; --out FILE writes the page elsewhere" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_succeeds_without_its_page(tmp_path, monkeypatch):
     monkeypatch.setattr(training.page, "write_atomically", refuse)
     run, output = train(tmp_path / "run")
@@ -595,6 +597,7 @@ def test_the_page_is_dark_where_the_system_is_and_the_button_turns_it(chromium, 
     assert tab.run(light)
 
 
+@pytest.mark.slow
 def test_the_plane_plays_and_its_layers_can_be_hidden(chromium, points):
     file = write_page(points)
     tab = chromium.open(file, still=True)

@@ -169,6 +169,7 @@ def test_sizes_that_cannot_be_halved_to_two_are_refused(size):
         pix2pix.Config(size=size).fitted(fields(size))
 
 
+@pytest.mark.slow
 def test_other_data_are_refused_with_those_that_fit(capsys):
     assert main(["train", "pix2pix", "--data=digits"]) == 2
     said = capsys.readouterr().err
@@ -190,6 +191,7 @@ def as_bytes(image):
     return np.clip(np.rint((image + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_a_picture_of_ones_own_is_translated_as_a_map_of_the_data_is(trained):
     x, _ = load("facades", 32, split="test").batch(np.arange(1))
     sampler = Sampler.of(trained)
@@ -228,6 +230,7 @@ def test_pairs_are_measured_while_training(trained):
     ] * 2
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_in_the_same_bits(trained, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(trained.path, copy)
@@ -269,6 +272,7 @@ def test_labels_are_those_of_the_truths():
         labels_of(test.batch(rows)[1][:, :, ::-1], test.y)
 
 
+@pytest.mark.slow
 def test_outputs_are_read_as_the_digit_whose_outline_is_given(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGAN_CACHE_DIR", str(tmp_path))
     quick = partial(classifier_for, settings=Settings(steps=200, width=8))
@@ -291,6 +295,7 @@ def test_outputs_are_read_as_the_digit_whose_outline_is_given(tmp_path, monkeypa
     assert result["classifier"]["data"] == "digits"
 
 
+@pytest.mark.slow
 def test_judges_of_pairs_learn_from_all_of_the_data_where_the_model_saw_a_few(tmp_path, monkeypatch):
     cfg, seen = pix2pix.Config(steps=1, batch_size=4, width=2), []
     console = Console(file=io.StringIO())

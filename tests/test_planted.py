@@ -385,6 +385,7 @@ def said_of(f, x, **how):
     return ""
 
 
+@pytest.mark.slow
 def test_kinks_that_cancel_along_a_direction_are_no_bug():
     for seed in range(200):
         x = np.random.default_rng(seed).choice([0.0, 1.0, -1.0], (3, 4))

@@ -157,13 +157,17 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_what_cannot_be_is_said_in_a_sentence(runs, capsys, monkeypatch):
+def test_a_port_in_use_is_said_in_a_sentence(runs, capsys):
+    pytest.importorskip("nicegui")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         assert main(["play", str(runs / "cgan"), "--port", str(port)]) == 2
         assert f"there is no room at port {port}" in capsys.readouterr().err
+
+
+def test_a_missing_package_and_a_missing_run_are_said_in_a_sentence(runs, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "nicegui", None)
     assert main(["play", str(runs / "cgan")]) == 2
     assert "pip install 'minigan[play]'" in capsys.readouterr().err

@@ -222,6 +222,7 @@ def test_a_permutation_has_every_number_once(n):
     assert sorted(Generator(0).permutation(n).tolist()) == list(range(n))
 
 
+@pytest.mark.slow
 def test_all_permutations_are_equally_likely():
     g = Generator(0)
     _, counts = np.unique([g.permutation(3) for _ in range(6000)], axis=0, return_counts=True)

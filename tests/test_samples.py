@@ -38,6 +38,7 @@ def minigan(*tokens):
 # Drawing
 
 
+@pytest.mark.slow
 def test_samples_are_the_same_for_the_same_seed(points):
     sampler = Sampler.of(Run.open(points))
     one = sampler(7, seed=3)
@@ -53,6 +54,7 @@ def test_many_samples_are_made_in_parts_that_make_no_difference(points, monkeypa
     np.testing.assert_allclose(sampler(20), whole, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_labels_are_what_was_asked_for_or_every_class_in_turn(labelled):
     sampler = Sampler.of(Run.open(labelled))
     for n, asked, expected in (

@@ -121,6 +121,7 @@ def test_a_quarter_of_the_pictures_is_given_as_it_is_smoothed_in_blocks_or_sharp
     np.testing.assert_allclose(seen[0][6:], 2 * y[3::4] - smooth[3::4], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_them_apart_and_then_smoother_pictures_are_farther():
     images = load("photographs", 16).batch(np.arange(1000))
     detailed = np.argsort(images.std(axis=(1, 2, 3)))[-64:]
@@ -144,6 +145,7 @@ def session(**settings):
     return Session(MODEL, options, srgan.Config(**{**TINY, "steps": 8, "first": 0.5, **settings}))
 
 
+@pytest.mark.slow
 def test_the_second_stage_begins_by_the_optimisers_count_and_keeps_what_the_first_made():
     s = session()
     said = [s.next_step() for _ in range(4)]
@@ -161,6 +163,7 @@ def test_the_second_stage_begins_by_the_optimisers_count_and_keeps_what_the_firs
     )
 
 
+@pytest.mark.slow
 def test_without_a_game_there_is_one_stage_and_nobody_to_play():
     s = session(game="none")
     assert s.parts.keys() == {"G", "V", "opt_g", "opt_v", "schedule"}
@@ -190,6 +193,7 @@ def trained(tmp_path_factory):
     return training.train("srgan", options, cfg, path, Console(file=io.StringIO()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 4])
 def test_a_run_that_was_stopped_in_either_stage_ends_in_the_same_bits(trained, tmp_path, step):
     copy = tmp_path / "copy"
@@ -269,6 +273,7 @@ def test_pictures_are_read_as_their_labels_by_the_classifier():
     assert found["read as the label, bicubic"] == (0.75, 4)
 
 
+@pytest.mark.slow
 def test_numbers_are_the_same_where_the_networks_lie_on_a_gpu(monkeypatch):
     fake_cupy.install(monkeypatch)
     with kernels.engine("reference"):
@@ -333,6 +338,7 @@ def test_settings_that_cannot_be_are_refused(settings, sentence):
         srgan.Config(**settings)
 
 
+@pytest.mark.slow
 def test_data_that_are_no_pictures_are_refused_with_those_that_are(capsys):
     assert main(["train", "srgan", "--data=facades"]) == 2
     said = capsys.readouterr().err

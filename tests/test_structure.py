@@ -140,6 +140,7 @@ def test_imports_go_from_a_row_of_the_readme_to_rows_above_it():
     assert upside_down == []
 
 
+@pytest.mark.slow
 def test_no_module_is_loaded_in_a_circle():
     modules = {module_name(file).removesuffix(".__init__"): file for file in files(MINIGAN)}
 
@@ -253,6 +254,7 @@ def is_ours(name):
     return any(belongs_to(name, package) for package in ("minigan", "minigan_kernels", "bench"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [*PLACES, *files(ROOT / "tests"), *files(ROOT / "examples")],
@@ -340,6 +342,7 @@ def _binary(mode):
     return bool(words) and all("b" in word for word in words)
 
 
+@pytest.mark.slow
 def test_text_is_read_and_written_in_an_encoding_that_is_named():
     found = {file: in_the_locale(file.read_text(encoding="utf-8")) for file in SOURCES}
     assert len(found) > 200

@@ -358,6 +358,7 @@ def run(trained, tmp_path, monkeypatch):
     return training.Run.open(shutil.copytree(trained.path, "run"))
 
 
+@pytest.mark.slow
 def test_two_seeds_are_mixed_by_their_layers(run):
     assert main(["sample", "run", "--mix=3,8", "--layers=0-2", "--n=5", "--out=mixed.npz"]) == 0
     mixed, sampler = np.load("mixed.npz")["samples"], Sampler.of(run)
@@ -427,6 +428,7 @@ def test_the_page_shows_mixed_styles_and_walks_in_w(trained):
     assert "straight through its code" in page
 
 
+@pytest.mark.slow
 def test_an_evaluation_has_path_lengths_by_the_classifier_of_the_data(run, monkeypatch):
     class Known:
         def __init__(self):

@@ -184,6 +184,7 @@ class Twin:
         return {name: value.item() for name, value in seen.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("synthesis", ["demodulation", "adain"])
 def test_ten_steps_are_those_of_a_twin_in_pytorch(synthesis):
     cfg = STYLEGAN.Config(synthesis=synthesis, **SETTINGS, **LAZY)

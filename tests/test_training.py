@@ -55,6 +55,7 @@ def trained(tmp_path_factory):
     return train(tmp_path_factory.mktemp("trained") / "run").path
 
 
+@pytest.mark.slow
 def test_a_run_folder_holds_all_that_was_promised(tmp_path):
     run = train(tmp_path / "run")
     assert run.finished()
@@ -72,6 +73,7 @@ def test_a_run_folder_holds_all_that_was_promised(tmp_path):
     assert not list(run.path.rglob(".*")), "files written aside were left behind"
 
 
+@pytest.mark.slow
 def test_the_config_gives_back_what_the_run_was_told(tmp_path):
     run = Run.open(train(tmp_path / "run").path)
     assert run.options() == replace(OPTIONS, data="digits").resolved()
@@ -98,6 +100,7 @@ RESUMED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "cfg"), RESUMED, ids=["dcgan", "wgan-gp", "gan", "cgan", "cgan-mlp"])
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
     whole = train(tmp_path / "whole", cfg, model=model)
@@ -109,6 +112,7 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path, model, cfg):
         assert a.read_bytes() == b.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_of_mirrored_images_goes_on_to_the_same_bits(tmp_path):
     flipped = replace(OPTIONS, flip=True)
     whole = train(tmp_path / "whole", options=flipped)
@@ -118,6 +122,7 @@ def test_a_run_of_mirrored_images_goes_on_to_the_same_bits(tmp_path):
     assert checkpoint(resumed) == checkpoint(whole)
 
 
+@pytest.mark.slow
 def test_a_run_of_before_there_were_mirrored_images_goes_on_to_the_same_bits(trained, tmp_path):
     run = train(tmp_path / "run", replace(TINY, steps=4))
     _change(run.path, "flip = false\n", "")
@@ -132,6 +137,7 @@ def test_a_run_of_before_there_were_mirrored_images_goes_on_to_the_same_bits(tra
         training.resume(run.path, steps=8, console=quiet())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_a_run_of_a_folder_stays_as_grey_or_as_coloured_as_it_began(tmp_path, mode):
     pictures = tmp_path / "pictures"
@@ -250,6 +256,7 @@ def test_a_second_process_in_a_run_folder_is_refused_with_the_first_ones_id(tmp_
     assert run.checkpoints.steps()[-1] == 8
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
     """The disk fills while the second checkpoint is brought to it."""
     sync, calls = os.fsync, []
@@ -346,6 +353,7 @@ def _change(path, old, new):
     config.write_text(config.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_cannot_end_before_it_began(tmp_path):
     run = train(tmp_path / "run")
     config = (run.path / "config.toml").read_bytes()
@@ -354,6 +362,7 @@ def test_a_resumed_run_cannot_end_before_it_began(tmp_path):
     assert (run.path / "config.toml").read_bytes() == config
 
 
+@pytest.mark.slow
 def test_sample_sheets_that_were_deleted_are_no_obstacle(tmp_path):
     run = train(tmp_path / "run")
     shutil.rmtree(run.sheets.folder)
@@ -399,6 +408,7 @@ def test_weights_that_are_not_finite_end_a_run_before_they_are_evaluated(tmp_pat
     assert Run.open(tmp_path / "run").records.verdict()["verdict"] == "diverging"
 
 
+@pytest.mark.slow
 def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(MiniganError, match="cannot write the run folder"):
@@ -408,6 +418,7 @@ def test_an_output_folder_that_cannot_be_made_or_is_taken_is_refused(tmp_path):
         train(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_points_of_the_plane_are_drawn_as_clouds(tmp_path):
     run = train(tmp_path / "run", gan.Config(steps=3), replace(OPTIONS, data="ring8"), model="gan")
     Image.open(run.sheets.paths()[-1]).verify()

@@ -97,6 +97,7 @@ def picture(*shape, seed=0):
 # Tiles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(14, 70), (41, 57), (1, 100), (33, 7)])
 def test_tiles_have_the_pixels_of_the_whole(sampler, size):
     pixels = picture(1, *size)
@@ -129,6 +130,7 @@ def test_pictures_of_one_tile_are_not_cut_and_those_without_a_reach_never():
     assert tiles_of(300, 10, 100, 8) == [((0, 200), (0, 10)), ((200, 300), (0, 10))]
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_tile_and_the_result(sampler):
     def peak(side):
         pixels = np.zeros((1, side, side), np.uint8)

@@ -162,6 +162,7 @@ def loss_of_g_after_steps_of_d(fake, create_graph, steps=3, lr=0.5):
     return bce(logits(weights, fake), 1.0)
 
 
+@pytest.mark.slow
 def test_unrolling_differentiates_through_the_steps_of_d():
     fake = np.random.default_rng(2).normal(size=(5, 2))
     check_grads(partial(loss_of_g_after_steps_of_d, create_graph=True), [fake])

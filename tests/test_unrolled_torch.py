@@ -76,6 +76,7 @@ def surrogate(D, opt_d, real, fake, steps, inner, rate, betas):
     return said()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "networks", "settings"),
     [

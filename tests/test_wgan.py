@@ -71,6 +71,7 @@ def test_the_critic_is_trained_longer_at_first_and_now_and_then():
     assert wgan.critic_steps(wgan.Config(n_critic=9, n_critic_first=3), 0) == 9
 
 
+@pytest.mark.slow
 def test_the_loop_takes_as_many_and_asks_the_optimiser_which():
     parts, _, loop = game((2,))
     taken = []
@@ -180,6 +181,7 @@ def test_only_a_critic_that_is_too_steep_is_told_to_take_its_penalty():
     assert [rule.sign.__name__ for rule in RULES if "penalty" in rule.advice] == ["too_steep"]
 
 
+@pytest.mark.slow
 def test_a_run_shows_the_estimate_the_share_and_the_order_of_the_critic(tmp_path):
     cfg = wgan.Config(**SMALL, steps=3, clip=0.02)
     run = training.train("wgan", Options(), cfg, tmp_path / "run", Console(file=io.StringIO()))

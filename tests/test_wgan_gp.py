@@ -106,6 +106,7 @@ def trained(penalty, steps=30):
     return np.linalg.norm(slope.numpy(), axis=1).mean(), metrics
 
 
+@pytest.mark.slow
 def test_the_penalty_is_in_the_loss_and_keeps_the_slope_near_one():
     slope, metrics = trained(10.0)
     assert 0.5 < slope < 2

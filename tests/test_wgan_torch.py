@@ -60,6 +60,7 @@ def point_networks():
     return mlp(LATENT, 2), mlp(2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "settings", "theirs"),
     [
