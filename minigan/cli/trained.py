@@ -1,7 +1,6 @@
 """What to do with a trained model: `minigan sample`, `interpolate`, `evaluate`."""
 
 import sys
-import typing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,11 +96,10 @@ def _value_of(name, word, asks):
     asked = asks.get(name.replace("-", "_"))
     if asked is None:
         return word  # which the model refuses
-    kinds = [kind for kind in (typing.get_args(asked.kind) or (asked.kind,)) if kind is not type(None)]
     try:
         return convert(asked.kind, [word])
     except CoercionError:
-        kind = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
+        kind = " or ".join(getattr(kind, "__name__", str(kind)) for kind in asked.kinds)
         wanted = " or ".join(map(repr, literals(asked.kind))) or f"a value of the kind {kind}"
         raise MiniganError(f"--{name} takes {wanted}, got {word!r}") from None
 

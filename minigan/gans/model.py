@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
@@ -33,6 +34,11 @@ class Asked:
     kind: Any
     default: Any
     help: str
+
+    @property
+    def kinds(self) -> list:
+        """The types that a value may have, but for None."""
+        return [kind for kind in typing.get_args(self.kind) or (self.kind,) if kind is not type(None)]
 
 
 class Model:

@@ -38,7 +38,7 @@ class Explorer:
         inputs = self.sampler.inputs(1, Generator(seed), **asked)
         if not np.any(moved):
             return inputs
-        ((name, code),) = self.sampler.code(inputs).items()
+        name, code = self._code(inputs)
         code = code + np.asarray(moved, code.dtype) @ self.directions[: len(moved)]
         return {k: a for k, a in inputs.items() if k != "z"} | {name: code}
 

@@ -5,7 +5,6 @@ import contextlib
 import io
 import socket
 import tempfile
-import typing
 import webbrowser
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from minigan.report.samples import as_pixels, picture_of, tiles
 from minigan.training import Run, Sampler, tiles_of, translate
 
 from .draw import Canvas, paints_of
-from .explore import DIRECTIONS, Explorer
+from .explore import Explorer
 
 HOST = "127.0.0.1"
 WAY = 9  # samples of the way between two
@@ -110,21 +109,21 @@ class _Choices:
     def __init__(self, asks, classes, changed):
         from nicegui import ui
 
-        self.asks, self.words = asks, {}
+        self.words = {}
         for asked in asks.values():
-            kinds = [k for k in typing.get_args(asked.kind) or (asked.kind,) if k is not type(None)]
+            kind, *_ = asked.kinds
             words = literals(asked.kind) or (range(classes) if asked.name == "label" else ())
             name = asked.name.replace("_", " ")
             if words:
                 chosen = words[0] if asked.default is None else asked.default
                 control = ui.select([*words], value=chosen, label=name).on_value_change(changed)
-            elif kinds[0] in (int, float):
-                step = 1 if kinds[0] is int else 0.05
+            elif kind in (int, float):
+                step = 1 if kind is int else 0.05
                 control = ui.number(name, value=asked.default, step=step).on_value_change(changed)
             else:
                 control = ui.input(name, value=asked.default or "").on_value_change(changed)
             control.classes(f"w-40 ask-{asked.name}").tooltip(asked.help)
-            self.words[asked.name] = control, kinds[0]
+            self.words[asked.name] = control, kind
 
     @property
     def values(self) -> dict:
@@ -162,7 +161,7 @@ class _Exploring:
                     )
                 ui.label("The directions in which samples differ most, in deviations").classes("text-sm")
                 self.moves = []
-                for i in range(min(DIRECTIONS, len(explorer.directions))):
+                for i in range(len(explorer.directions)):
                     move = ui.slider(min=-3, max=3, step=0.1, value=0).props("label").classes(f"move-{i + 1}")
                     self.moves.append(move.on_value_change(self._at_seed))
                 with ui.row():

@@ -14,7 +14,7 @@ from PIL import Image
 from minigan.autograd import Tensor
 from minigan.errors import MiniganError
 from minigan.gans import model_named, model_names
-from minigan.report.samples import as_pixels
+from minigan.report.samples import as_pixels, picture_of
 
 from .sampler import Sampler
 
@@ -40,7 +40,7 @@ def translate(
     for done, ((top, left), made) in enumerate(pieces(sampler, pixels, seed, **asked), 1):
         for name, piece in made.items():
             (part,) = as_pixels(piece[None])
-            image = Image.fromarray(part[..., 0] if part.shape[2] == 1 else part)
+            image = picture_of(part)
             if name not in canvases:
                 canvases[name] = Image.new(image.mode, (scale * W, scale * H))
             canvases[name].paste(image, (scale * left, scale * top))

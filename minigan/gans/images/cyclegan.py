@@ -37,6 +37,7 @@ from minigan.optim import Adam
 from minigan.optim.lr_scheduler import LambdaLR
 
 from ..parts import convolutions
+from ..parts.held_out import some_of
 from ..parts.patchgan import patch_discriminator
 from ..parts.pool import ImagePool
 from ..parts.resnet import resnet_generator
@@ -155,7 +156,7 @@ def parts(cfg: Config, data, rng):
 
 def inputs(n, rng, data):
     """n images of either kind, of the held-out ones."""
-    x, y = data.batch(rng.permutation(len(data))[:n] if n <= len(data) else rng.integers(0, len(data), n))
+    x, y = some_of(data, n, rng)
     return {"x": x, "y": y}
 
 

@@ -38,6 +38,7 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts import convolutions
+from ..parts.held_out import some_of
 from ..parts.patchgan import HALVINGS, image_discriminator, patch_discriminator, pixel_discriminator
 from ..parts.unet import UNet
 from ..parts.whole import in_multiples
@@ -143,7 +144,7 @@ def judge_of(cfg, channels, size, norm):
 def inputs(n, rng, data, G):
     """n maps of the held-out pairs, their noise, and the true pictures."""
     noise = rng.uniform((n, G.noise_size))
-    x, y = data.batch(rng.permutation(len(data))[:n] if n <= len(data) else rng.integers(0, len(data), n))
+    x, y = some_of(data, n, rng)
     return {"x": x, "noise": noise, "y": y}
 
 

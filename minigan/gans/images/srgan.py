@@ -43,6 +43,7 @@ from minigan.optim import Adam
 from minigan.optim.lr_scheduler import LambdaLR
 
 from ..parts import convolutions
+from ..parts.held_out import some_of
 from ..parts.patchgan import patch_discriminator
 from ..parts.perception import KINDS, Perception, difference, told_apart
 from ..parts.srresnet import SRResNet, bicubic, lowered, reach
@@ -148,7 +149,7 @@ def rate(cfg, n):
 
 def inputs(n, rng, cfg: Config, data):
     """n small pictures, made of held-out large ones, and these."""
-    y = data.batch(rng.permutation(len(data))[:n] if n <= len(data) else rng.integers(0, len(data), n))
+    y = some_of(data, n, rng)
     return {"x": lowered(Tensor(y), cfg.scale).numpy(), "y": y}
 
 
