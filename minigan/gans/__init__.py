@@ -17,6 +17,10 @@ takes it as `code`), pictures(show, ...) (their own exhibits) and numbers(data, 
 a number, or a number and of how many samples it is; `rng.device` is where the networks lie, `classifier` that
 of the data, None where there is none).
 
+What has a code for each sample may have
+
+encode(x, encoder)      samples (n, *shape) -> what `make` makes them again of, its inputs by name
+
 What makes pictures of pictures may have
 
 translate(x, rng, G)    a picture of the user's, (1, C, H, W) in [-1, 1] and of any size -> what is made of

@@ -192,6 +192,8 @@ class Model:
             self.given("judge", {**known, "x": None, "labels": None})
         if self.has("code"):
             self.given("code", {**parts, **inputs})
+        if self.has("encode"):
+            self.given("encode", {**parts, "cfg": None, "x": None})
         if self.has("translate"):
             self.given("translate", {**known, "x": None})
 
@@ -237,6 +239,11 @@ class Model:
     def code(self, inputs: dict[str, Tensor], parts: dict) -> Tensor:
         """What walks go through in place of the noise z, of a model that has one."""
         return self.call("code", **parts, **inputs)
+
+    def encode(self, x: Tensor, parts: dict, cfg) -> dict[str, Tensor]:
+        """The inputs of `make` that samples are made again of, by name, of a model that has a code for
+        each."""
+        return self.call("encode", **parts, x=x, cfg=cfg)
 
     def train(self, parts: dict, data, rng, cfg) -> Iterator[dict]:
         """The loop."""

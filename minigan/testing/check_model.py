@@ -22,10 +22,11 @@ def check_model(
 
     Checks that a step yields finite numbers; that the same seed makes the same samples, of the data's shape,
     and that making them changes nothing; that pictures of other sizes are translated, in tiles to the same
-    pixels, where the file has `translate`; that a session saved in the middle and restored into a fresh one
-    ends in the bits of the unbroken one, and says the same on the way; that a run of it has a page and can be
-    exported. Raises AssertionError with what was wrong; MiniganError for a file that does not keep the
-    contract (`minigan.gans`).
+    pixels, where the file has `translate`; that samples are made of what `encode` gives, where it has that;
+    that a session saved in the middle and restored into a fresh one ends in the bits of the unbroken one, and
+    says the same on the way; that a run of it has a page and can be exported.
+    Raises AssertionError with what was wrong; MiniganError for a file that does not keep the contract
+    (`minigan.gans`).
     """
     from rich.console import Console
 
@@ -40,6 +41,8 @@ def check_model(
 
     whole = Session(chosen, options, cfg)
     _check_samples(whole)
+    if chosen.has("encode"):
+        _check_codes(whole)
     if chosen.has("translate"):
         _check_translation(whole)
     half, said = steps // 2, []
@@ -87,6 +90,18 @@ def _check_samples(session):
         others = sampler.make(_inputs(sampler, n, 2))
         alike = all(np.array_equal(samples, others[name]) for name, samples in first.items())
         assert not alike, f"{model.file}: samples are the same for two seeds"
+
+
+def _check_codes(session):
+    sampler, model = session.sampler, session.model
+    inputs = _inputs(sampler, 3, 1)
+    first, *_ = sampler.make(inputs).values()
+    codes = sampler.encode(first)
+    for name, code in codes.items():
+        wanted = inputs[name].shape if name in inputs else "none"
+        assert code.shape == wanted, f"{model.file}: encode gives {name} {code.shape}, inputs give {wanted}"
+    again, *_ = sampler.make({**inputs, **codes}).values()
+    assert again.shape == first.shape, f"{model.file}: {again.shape} is made of the codes of {first.shape}"
 
 
 def _check_translation(session):

@@ -98,11 +98,18 @@ class Sampler:
             return {"z": inputs["z"]}
         return self._in_chunks("code", inputs, lambda chunk: {"code": self.model.code(chunk, self.parts)})
 
+    def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """The inputs of `make` that samples x, (n, *shape) in [-1, 1], are made again of, by name; of a model
+        that has a code for each."""
+        return self._in_chunks(
+            "encode", {"x": x}, lambda chunk: self.model.encode(**chunk, parts=self.parts, cfg=self.cfg)
+        )
+
     def _in_chunks(self, function, inputs, made_of):
         """What is made of the inputs that a function of the model names, by name; of some at a time."""
         wanted = {name: array for name, array in inputs.items() if name in self.model.names(function)}
         n, made = len(next(iter(wanted.values()))), []
-        with no_grad(), self.device.active(), in_evaluation(self.model.makers(self.parts)):
+        with no_grad(), self.device.active(), in_evaluation(networks(self.parts)):
             for i in range(0, n, CHUNK):
                 chunk = {k: Tensor(a[i : i + CHUNK], device=self.device) for k, a in wanted.items()}
                 made.append({name: x.numpy() for name, x in made_of(chunk).items()})

@@ -31,6 +31,7 @@ from minigan.errors import require
 from minigan.graph import graph
 from minigan.optim import Adam
 
+from ..parts.gaussian import divergence, drawn, mean_and_log_var
 from ..parts.latent import normal
 from ..settings import Settings
 
@@ -91,23 +92,17 @@ def make(z, decoder):
     return 2.0 * F.sigmoid(decoder(z)) - 1.0
 
 
-def encoded(x, encoder):
-    """Images -> μ and log σ² of q(z|x), each (N, latent)."""
-    code = encoder(x)
-    latent = code.shape[1] // 2
-    return code[:, :latent], code[:, latent:]
-
-
-def divergence(mean, log_var):
-    """KL(q(z|x) ‖ N(0, 1)) of each sample, in nats: appendix B. mean, log_var: (N, latent) -> (N,)."""
-    return 0.5 * (mean * mean + F.exp(log_var) - 1.0 - log_var).sum(axis=1)
+def encode(x, encoder):
+    """The code of each image, (N, latent): the mean of q(z|x)."""
+    mean, _ = mean_and_log_var(encoder(x))
+    return {"z": mean}
 
 
 def bound(x, noise, encoder, decoder):
     """(log p(x|z), KL) of each sample, in nats, for one z of q(z|x), made from noise (N, latent). x:
     images."""
-    mean, log_var = encoded(x, encoder)
-    z = mean + F.exp(0.5 * log_var) * noise
+    mean, log_var = mean_and_log_var(encoder(x))
+    z = drawn(mean, log_var, noise)
     logits, coins = decoder(z), 0.5 * (x + 1.0)
     surprise = F.binary_cross_entropy_with_logits(logits, coins, reduction="none")
     return -F.flatten(surprise, 1).sum(axis=1), divergence(mean, log_var)
@@ -131,11 +126,10 @@ def train(data, rng, cfg: Config, encoder, decoder, opt):
 def pictures(show, data, encoder, decoder):
     """Held-out images and what is left of them in the code."""
     x = Tensor(data.batch(range(min(40, len(data)))))
-    mean, _ = encoded(x, encoder)
     show(
         "Images of the test split, and each beside it as the decoder makes it from its code.",
         x,
-        make(mean, decoder),
+        make(**encode(x, encoder), decoder=decoder),
     )
 
 
