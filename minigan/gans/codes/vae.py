@@ -33,6 +33,7 @@ from minigan.optim import Adam
 
 from ..parts.gaussian import divergence, drawn, mean_and_log_var
 from ..parts.latent import normal
+from ..parts.likelihood import bernoulli
 from ..settings import Settings
 
 TAKES = ("image",)
@@ -103,9 +104,7 @@ def bound(x, noise, encoder, decoder):
     images."""
     mean, log_var = mean_and_log_var(encoder(x))
     z = drawn(mean, log_var, noise)
-    logits, coins = decoder(z), 0.5 * (x + 1.0)
-    surprise = F.binary_cross_entropy_with_logits(logits, coins, reduction="none")
-    return -F.flatten(surprise, 1).sum(axis=1), divergence(mean, log_var)
+    return bernoulli(decoder(z), x), divergence(mean, log_var)
 
 
 def train(data, rng, cfg: Config, encoder, decoder, opt):
