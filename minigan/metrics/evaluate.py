@@ -106,6 +106,27 @@ def evaluate(
     return {"metrics": found, "classifier": data.classifier_facts(), "draws": draws}
 
 
+def evaluate_seen(see, measures: dict, n: int, draws: int, say=print) -> dict:
+    """An `Evaluation` of samples that have something of their own to be compared with.
+
+    see(): what there is to see of a draw, arrays by name. measures: by name, each gives
+    {quantity: (value, what real data get, or None)} of what was seen. n: how many samples see() gives.
+    """
+    measured = defaultdict(list)
+    for draw in range(1, draws + 1):
+        say(f"draw {draw} of {draws}: {n:,} samples")
+        seen = see()
+        for measure in measures.values():
+            for quantity, pair in measure(seen).items():
+                measured[quantity].append(pair)
+    rows = {}
+    for quantity, pairs in measured.items():
+        values, floors = zip(*pairs, strict=True)
+        floor = None if None in floors else float(np.mean(floors))
+        rows[quantity] = {**summary(values), "floor": floor, "n": n}
+    return {"metrics": rows, "classifier": None, "draws": draws}
+
+
 def rehearse(sampler, data: EvaluationData, names, n: int, most: int):
     """What `evaluate` computes of n samples, in a dry call, to see which kernels it needs: at most `most`
     samples are drawn, real ones measured in their place, through a classifier that has learned nothing."""

@@ -1,7 +1,5 @@
 """Samples that have a truth each: how near they are to it, and whether they are as sharp and as varied."""
 
-from functools import partial
-
 import numpy as np
 
 from minigan import functional as F
@@ -14,7 +12,7 @@ from minigan.random import Generator
 
 from . import checks
 from .cache import classifier_for
-from .evaluate import summary
+from .evaluate import evaluate_seen
 from .pictures import psnr, ssim
 
 SAMPLES = 500  # of a draw
@@ -79,13 +77,29 @@ def colour_spread(pictures: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(found))
 
 
-METRICS = {  # of samples, truths: the quantity, and what the truth itself gets
-    "distance": {"L1": lambda made, true: np.abs(made - true).mean()},
-    "psnr": {"PSNR": psnr},
-    "ssim": {"SSIM": ssim},
-    "sharpness": {
-        "sharpness over the truth's": lambda made, true: gradient_energy(made) / gradient_energy(true)
-    },
+# Each gives {quantity: (value, what the truths themselves get, or None)} of what was seen, images by name:
+# the input x, what was made of it, and what is true.
+
+
+def _compared(quantity, how):
+    return lambda seen: {quantity: (how(seen["made"], seen["true"]), None)}
+
+
+def _sharpness(made, true):
+    return gradient_energy(made) / gradient_energy(true)
+
+
+def colours(seen):
+    """How much colours differ from house to house, over that of the true pictures."""
+    spread, true = (colour_spread(seen[name], read_map(seen["x"])) for name in ("made", "true"))
+    return {"colour spread over the truth's": (spread / true, None)}
+
+
+METRICS = {
+    "distance": _compared("L1", lambda made, true: np.abs(made - true).mean()),
+    "psnr": _compared("PSNR", psnr),
+    "ssim": _compared("SSIM", ssim),
+    "sharpness": _compared("sharpness over the truth's", _sharpness),
 }
 OF_MAPS = "map", "colours"
 OF_LABELLED = ("read-as-label",)
@@ -134,36 +148,30 @@ def evaluate_pairs(
     MiniganError for an unknown metric.
     """
     names = checks.names(names, names_for(train), "pairs")
-    n = min(n or SAMPLES, len(test))
-    reader = None
+    n, rng, classifier = min(n or SAMPLES, len(test)), Generator(seed), None
+    measures = METRICS | {"colours": colours}
     if "map" in names:
         progress("training the reader of maps")
         reader = MapReader(train, test)
         say(f"reader of maps: {reader.accuracy:.2%} of the pixels of held-out true pictures")
-    classifier = classifier_for(train.y, test.y, say=say) if "read-as-label" in names else None
-    rng, measured, floors = Generator(seed), {}, {}
-    for k in range(1, draws + 1):
-        say(f"draw {k} of {draws}: {n:,} samples")
-        x, made, true = draw(n, int(rng.integers(0, 2**31)))
-        found = {q: f(made, true) for name in names for q, f in METRICS.get(name, {}).items()}
-        if "map" in names:
-            labels = read_map(x)
-            found["map read back"], floors["map read back"] = (
-                reader.right(made, labels),
-                reader.right(true, labels),
-            )
-        if "colours" in names:
-            spread = partial(colour_spread, labels=read_map(x))
-            found["colour spread over the truth's"] = spread(made) / spread(true)
-        if classifier:
-            labels = labels_of(true, test.y)
-            found["read as label"], floors["read as label"] = (
-                (classifier.labels(pictures) == labels).mean() for pictures in (made, true)
-            )
-        for quantity, value in found.items():
-            measured.setdefault(quantity, []).append(float(value))
-    rows = {
-        quantity: {**summary(values), "floor": floors.get(quantity), "n": n}
-        for quantity, values in measured.items()
-    }
-    return {"metrics": rows, "classifier": classifier and classifier.facts, "draws": draws}
+
+        def map_read_back(seen):
+            labels = read_map(seen["x"])
+            return {"map read back": tuple(reader.right(seen[name], labels) for name in ("made", "true"))}
+
+        measures["map"] = map_read_back
+    if "read-as-label" in names:
+        classifier = classifier_for(train.y, test.y, say=say)
+
+        def read_as_label(seen):
+            labels = labels_of(seen["true"], test.y)
+            right = ((classifier.labels(seen[name]) == labels).mean() for name in ("made", "true"))
+            return {"read as label": tuple(right)}
+
+        measures["read-as-label"] = read_as_label
+
+    def see():
+        return dict(zip(("x", "made", "true"), draw(n, int(rng.integers(0, 2**31))), strict=True))
+
+    found = evaluate_seen(see, {name: measures[name] for name in names}, n, draws, say)
+    return found | {"classifier": classifier and classifier.facts}

@@ -4,9 +4,6 @@ What a model of domains makes is called "G(x)", which is to be as the y are, "F(
 "F(G(x))" and "G(F(y))".
 """
 
-from collections import defaultdict
-from functools import partial
-
 import numpy as np
 
 from minigan.data.animals import COATS, read_coats, read_silhouettes
@@ -15,7 +12,7 @@ from minigan.random import Generator
 from . import checks
 from .cache import classifier_for
 from .codes import assignment_error
-from .evaluate import summary
+from .evaluate import evaluate_seen
 
 SAMPLES = 500  # of each domain, of a draw
 
@@ -75,13 +72,14 @@ class Labels:
         halves = ((getattr(train, domain), getattr(test, domain)) for domain in THERE)
         self.readers = dict(zip(THERE, (classifier_for(*both, say=say) for both in halves), strict=True))
 
-    def __call__(self, seen, labels):
+    def __call__(self, seen):
         found = {}
         for own, made in THERE.items():
             (reader,) = (reader for domain, reader in self.readers.items() if domain != own)
             read = reader.labels(seen[made].clip(reader.lowest, 1))
-            found[f"label kept in {made}"] = (read == labels[own]).mean(), reader.accuracy
-            found[f"label kept or renamed in {made}"] = 1 - assignment_error(read, labels[own]), None
+            labels = seen[f"labels of {own}"]
+            found[f"label kept in {made}"] = (read == labels).mean(), reader.accuracy
+            found[f"label kept or renamed in {made}"] = 1 - assignment_error(read, labels), None
         return found
 
 
@@ -127,25 +125,15 @@ def evaluate_domains(
     """
     names = checks.names(names, names_for(train), "domains")
     n = min(n or SAMPLES, len(test.x), len(test.y))
-    measures = METRICS | OF_ANIMALS
+    measures, rng = METRICS | OF_ANIMALS, Generator(seed)
     if "labels" in names:
         progress("the classifiers of both domains")
-        reader = Labels(train, test, say)
-    rng, measured = Generator(seed), defaultdict(list)
-    for k in range(1, draws + 1):
-        say(f"draw {k} of {draws}: {n:,} images of each domain")
+        measures["labels"] = Labels(train, test, say)
+
+    def see():
         halves = {domain: getattr(test, domain) for domain in THERE}
         halves = {name: half.part(rng.permutation(len(half))[:n]) for name, half in halves.items()}
         seen = {name: half.batch(slice(None)) for name, half in halves.items()}
-        seen |= make(seen)
-        if "labels" in names:
-            measures["labels"] = partial(reader, labels={name: half.labels for name, half in halves.items()})
-        for name in names:
-            for quantity, pair in measures[name](seen).items():
-                measured[quantity].append(pair)
-    rows = {}
-    for quantity, pairs in measured.items():
-        values, floors = zip(*pairs, strict=True)
-        floor = None if None in floors else float(np.mean(floors))
-        rows[quantity] = {**summary(values), "floor": floor, "n": n}
-    return {"metrics": rows, "classifier": None, "draws": draws}
+        return seen | {f"labels of {name}": half.labels for name, half in halves.items()} | make(seen)
+
+    return evaluate_seen(see, {name: measures[name] for name in names}, n, draws, say)
