@@ -180,6 +180,20 @@ def test_the_draws_from_an_archive_are_its_parts(archive):
         archive(100, 3)
 
 
+def test_what_a_program_measured_itself_is_told_beside_the_rest(tmp_path, capsys):
+    samples = np.random.default_rng(0).normal(size=(600, 2)).astype(np.float32)
+    more = {"number.bound": np.array([-87.5, 40]), "other": np.eye(3)}
+    np.savez(tmp_path / "a.npz", samples=samples, **more)
+    assert minigan("evaluate", tmp_path / "a.npz", "--data", "ring8", "--metrics", "diversity") == 0
+    found = written(tmp_path, "a.evaluation.json")["metrics"]
+    assert found["bound"] == {"value": -87.5, "error": None, "floor": None, "n": 40}
+    assert {*found} == {"diversity", "bound"}
+    for value in (np.array(3.0), np.array([np.nan, 1.0]), np.array(["a", "b"])):
+        np.savez(tmp_path / "b.npz", samples=samples, **{"number.bound": value})
+        assert minigan("evaluate", tmp_path / "b.npz", "--data", "ring8", "--metrics", "diversity") == 2
+        assert "number.bound should be a number and of how many samples it is" in capsys.readouterr().err
+
+
 def test_a_sampler_makes_the_archive_that_evaluate_takes(points, tmp_path):
     path = tmp_path / "points.NPZ"
     assert minigan("sample", points, "--n", 2500, "--out", path) == 0
@@ -315,7 +329,9 @@ def asks_for_no_classifier(name):
 @pytest.mark.parametrize("name", [*filter(asks_for_no_classifier, model_names())])
 def test_a_models_own_numbers_are_the_same_where_its_networks_lie_on_a_gpu(name, monkeypatch):
     fake_cupy.install(monkeypatch)
-    small = {"vae": {"latent": 3, "hidden": 4}, "pix2pix": {"width": 1}}.get(name, {"latent": 3, "width": 1})
+    perceptrons = {"latent": 3, "hidden": 4}
+    small = {"ae": perceptrons, "vae": perceptrons, "pix2pix": {"width": 1}}
+    small = small.get(name, {"latent": 3, "width": 1})
     cfg, found = model_named(name).Config(batch_size=4, **small), []
     with kernels.engine("reference"):
         for device in ("cpu", "gpu"):

@@ -134,6 +134,34 @@ def coded(place):
     return gan_run("infogan", fields_of((1, 28, 28)), place, batch_size=9, latent=12, width=8)
 
 
+def weighted(place):
+    """Whose images and codes are drawn in the step, at a rate that falls."""
+    settings = {
+        "draws": 3,
+        "binarise": True,
+        "layers": 2,
+        "activation": "tanh",
+        "lr_last": 1e-4,
+        "centred": True,
+    }
+    return gan_run("vae", fields_of((1, 9, 9)), place, batch_size=7, latent=5, hidden=11, **settings)
+
+
+def of_normal_pixels(place):
+    small = {"batch_size": 7, "latent": 5, "hidden": 11, "likelihood": "gaussian"}
+    return gan_run("vae", fields_of((3, 9, 9)), place, **small)
+
+
+def made_whole(place):
+    """Whose codes a normal distribution follows."""
+    settings = {"masked": 0.3, "sparse": 0.1}
+    return gan_run("ae", fields_of((3, 9, 9)), place, batch_size=7, latent=5, hidden=11, **settings)
+
+
+def three_networks(place):
+    return gan_run("vae-gan", fields_of((1, 16, 16)), place, batch_size=9, latent=5, width=4, gamma=0.1)
+
+
 def styled(place):
     """Whose penalties come at every step."""
     small = {"batch_size": 8, "latent": 12, "mapping": 2, "width": 8}
@@ -188,6 +216,10 @@ RUNS = [
     ahead_of_images,
     pyramid,
     coded,
+    weighted,
+    of_normal_pixels,
+    made_whole,
+    three_networks,
     styled,
     both_ways,
     enlarging,

@@ -119,6 +119,58 @@ def test_replays_train_to_the_same_bits(gpu, model, launches):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("ae", {"masked": 0.3, "sparse": 0.1}),
+        ("vae", {"likelihood": "gaussian"}),
+        ("vae", {"draws": 3, "binarise": True, "lr_last": 1e-4, "centred": True}),
+    ],
+    ids=["ae", "gaussian", "weighted"],
+)
+def test_what_a_step_draws_and_follows_is_the_same_in_replays(gpu, model, settings):
+    cfg = model_named(model).Config(batch_size=4, latent=3, hidden=5, steps=9, **settings)
+    eager, replayed = (Session(model, Options(device="gpu", graph=graph), cfg) for graph in (False, True))
+    expected = [eager.next_step() for _ in range(8)]
+    assert [replayed.next_step() for _ in range(8)] == expected
+    assert gpu.calls.count("launch") == 8 - WARM_UP
+    assert replayed.state() == eager.state()
+    for name, a in eager.arrays().items():
+        np.testing.assert_array_equal(replayed.arrays()[name], a, err_msg=name)
+
+
+@pytest.mark.slow
+def test_three_networks_move_in_one_launch(gpu):
+    """VAE-GAN's step, on networks of products alone."""
+    model = model_named("vae-gan")
+    cfg = model.Config(batch_size=5, latent=3, gamma=0.5)
+
+    def trained(graphed):
+        rng = Generator(1)
+        D = nn.ModuleDict({})
+        D.features = nn.Sequential(nn.Flatten(), nn.Linear(16, 6, generator=rng), nn.LeakyReLU(0.2))
+        D.real = nn.Linear(6, 1, generator=rng)
+        D.forward = lambda x: D.real(D.features(x))
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6, generator=rng))
+        decoder = nn.Sequential(nn.Linear(3, 16, generator=rng), nn.Tanh(), nn.Unflatten(1, 4, 4))
+        nets = {"encoder": encoder, "decoder": decoder, "D": D}
+        opts = {
+            f"opt_{name.lower()}": optim.Adam(net.to("gpu").parameters(), 1e-2) for name, net in nets.items()
+        }
+        real = Tensor(Generator(2).normal((5, 1, 4, 4)), device="gpu").data
+        loop = model.train({**nets, **opts}, iter([real] * 8), Generator(3, device="gpu"), cfg)
+        with graphs(graphed):
+            return [{name: x.numpy().copy() for name, x in seen.items()} for seen in loop]
+
+    found, expected = trained(True), trained(False)
+    assert gpu.calls.count("launch") == 8 - WARM_UP
+    for seen, eager in zip(found, expected, strict=True):
+        for name, value in eager.items():
+            np.testing.assert_array_equal(seen[name], value, err_msg=name)
+    assert len({float(seen["prior"]) for seen in found}) == 8
+
+
+@pytest.mark.slow
 def test_replays_draw_new_codes(gpu):
     """InfoGAN's step, on networks of products alone, which the stand-in can capture."""
     model = model_named("infogan")

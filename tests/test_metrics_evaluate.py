@@ -78,7 +78,7 @@ def test_all_that_makes_sense(digits):
     assert set(result) == {
         *("fcd", "kernel-distance", "precision", "recall", "density", "coverage", "classifier-score"),
         *("label-modes", "label-entropy", "label-kl"),
-        *("memorisation", "support", "near-duplicates", "diversity"),
+        *("memorisation", "support", "near-duplicates", "diversity", "sharpness"),
     }
     for row in result.values():
         assert row.keys() == {"value", "error", "floor", "n"}
@@ -104,6 +104,18 @@ def test_collapse_is_seen(digits):
     assert value["diversity"] < 0.2
     assert value["support"] == 1
     assert all(row["error"] is None for row in result.values())
+
+
+def test_blurred_samples_are_less_sharp_and_real_ones_as_sharp_as_others(digits):
+    def blurred(n, seed):
+        x = copier(TRAIN)(n, seed)
+        return (x + np.roll(x, 1, axis=2) + np.roll(x, 1, axis=3)) / 3
+
+    row = measured(blurred, digits, ["sharpness"], n=300, draws=1)["sharpness"]
+    assert row["value"] < 0.7 < 0.95 < row["floor"] < 1.05
+    assert measured(copier(TRAIN), digits, ["sharpness"], n=300)["sharpness"]["value"] == pytest.approx(
+        1, abs=0.05
+    )
 
 
 def test_a_range_that_is_not_that_of_the_data_is_refused(digits):
@@ -205,6 +217,8 @@ def test_what_cannot_be_measured(digits, names, n, message):
 def test_what_points_cannot_have(ring):
     with pytest.raises(MiniganError, match="fcd looks at images through a classifier, and ring8 has points"):
         evaluate(copier(ring.train), ring, ["fcd"], say=quiet)
+    with pytest.raises(MiniganError, match="sharpness is of images, and ring8 has points"):
+        evaluate(copier(ring.train), ring, ["sharpness"], say=quiet)
 
 
 def test_few_test_samples_and_no_labels():
@@ -212,7 +226,7 @@ def test_few_test_samples_and_no_labels():
     with pytest.raises(MiniganError, match="fcd needs more than 64 real test samples, and digits has 64"):
         evaluate(copier(TRAIN), few, ["fcd"], say=quiet)
     bare = EvaluationData(replace(TRAIN, labels=None), replace(TEST, labels=None))
-    assert metrics_for(bare) == ["neighbours", "support", "diversity"]
+    assert metrics_for(bare) == ["neighbours", "support", "diversity", "sharpness"]
     with pytest.raises(
         MiniganError, match="fcd needs a classifier, which cannot learn digits without labels"
     ):

@@ -7,7 +7,7 @@ import pytest
 
 from minigan import Tensor
 from minigan.errors import MiniganError
-from minigan.metrics import psnr, ssim
+from minigan.metrics import psnr, sharpness, ssim
 
 
 def pictures(seed=0, shape=(2, 3, 14, 13), noise=0.3):
@@ -114,3 +114,18 @@ def test_small_pictures_and_nan_are_told():
     for metric in (psnr, ssim):
         with pytest.raises(MiniganError, match=f"{metric.__name__} needs finite numbers"):
             metric(x, np.full_like(x, np.nan))
+
+
+def test_sharpness_is_the_sum_over_neighbours_of_squares():
+    x, y = (p.astype(np.float32) for p in pictures(shape=(2, 3, 4, 5)))
+
+    def energy(p):
+        down = [(p[n, c, i + 1, j] - p[n, c, i, j]) ** 2 for n, c, i, j in np.ndindex(2, 3, 3, 5)]
+        along = [(p[n, c, i, j + 1] - p[n, c, i, j]) ** 2 for n, c, i, j in np.ndindex(2, 3, 4, 4)]
+        return np.mean(down) + np.mean(along)
+
+    assert sharpness(y, x) == pytest.approx(energy(y) / energy(x), rel=1e-5)
+    assert sharpness(y[:1], y[:1]) == 1
+    assert sharpness(y, x) > 1, "noise has edges"
+    with pytest.raises(MiniganError, match="these have no edges"):
+        sharpness(y, np.zeros_like(x))

@@ -1,4 +1,4 @@
-"""The VAE: its bound by formula and by chance, gradients through the sampling, and a twin in PyTorch."""
+"""The VAE: its bound by formula and by chance, gradients through the sampling, and what it may be told."""
 
 import io
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from minigan import Generator, Tensor, training
+from minigan import Generator, MiniganError, Tensor, grad, nn, training
 from minigan import functional as F
 from minigan.data import Field, Fields, load
 from minigan.gans import model_named
 from minigan.gans.codes import vae
 from minigan.gans.parts.gaussian import divergence, mean_and_log_var
+from minigan.optim import Adam
 from minigan.testing import assert_close, check_grads, check_model
 from minigan.training import Options, Run, Sampler, Session
 
@@ -75,9 +76,128 @@ def test_gradients_go_through_the_sampling_to_second_order():
     assert likelihood.shape == kl.shape == (2,)
 
 
+def test_the_default_is_the_loop_that_it_was_bit_for_bit():
+    """One hidden layer, coins, one code, a rate that stays; written out."""
+    cfg, rng = small(), Generator(0)
+    encoder = nn.Sequential(
+        nn.Flatten(), nn.Linear(16, 6, generator=rng), nn.ReLU(), nn.Linear(6, 6, generator=rng)
+    )
+    decoder = nn.Sequential(
+        nn.Linear(3, 6, generator=rng), nn.ReLU(), nn.Linear(6, 16, generator=rng), nn.Unflatten(*SHAPE)
+    )
+    opt = Adam([*encoder.parameters(), *decoder.parameters()], 1e-3)
+    parts = VAE.parts(cfg, FIELDS, Generator(0))
+    assert [*parts] == ["encoder", "decoder", "opt"]
+    data = [Generator(i).uniform((8, *SHAPE), -1, 1) for i in range(5)]
+    noise = Generator(1)
+    for seen, x in zip(VAE.train(parts, iter(data), Generator(1), cfg), data, strict=True):
+        said = encoder(Tensor(x))
+        mean, log_var = said[:, :3], said[:, 3:]
+        z = mean + F.exp(0.5 * log_var) * Tensor(noise.normal((8, 3)))
+        coins = 0.5 * (Tensor(x) + 1.0)
+        surprise = F.binary_cross_entropy_with_logits(decoder(z), coins, reduction="none")
+        kl = (0.5 * (mean * mean + F.exp(log_var) - 1.0 - log_var).sum(axis=1)).mean()
+        likelihood = (-F.flatten(surprise, 1).sum(axis=1)).mean()
+        loss = kl - likelihood
+        opt.step(grad(loss, opt.params))
+        assert [*seen] == ["loss", "reconstruction", "kl"]
+        assert seen["loss"].item() == loss.item()
+    for name, net in {"encoder": encoder, "decoder": decoder}.items():
+        own = parts[name].state_dict()
+        assert [*own] == [*net.state_dict()]
+        for key, array in net.state_dict().items():
+            assert np.array_equal(own[key], array)
+
+
 @pytest.mark.slow
-def test_a_vae_keeps_the_contract():
-    check_model("vae", hidden=8, latent=3)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"likelihood": "gaussian"},
+        {"likelihood": "gaussian", "sigma": 0.2, "draws": 2},
+        {"draws": 3, "binarise": True, "layers": 2, "activation": "tanh", "lr_last": 1e-4, "centred": True},
+    ],
+    ids=["default", "gaussian", "given-sigma", "burda"],
+)
+def test_a_vae_keeps_the_contract(settings):
+    check_model("vae", hidden=8, latent=3, **settings)
+
+
+def test_the_rate_falls_to_the_last_one_by_the_same_factor_each_step():
+    cfg, rng = small(steps=10, lr=1e-2, lr_last=1e-4), Generator(0)
+    parts = VAE.parts(cfg, FIELDS, rng)
+    data = [rng.uniform((8, *SHAPE), -1, 1) for _ in range(10)]
+    rates = [parts["opt"].lr for _ in VAE.train(parts, iter(data), rng, cfg)]
+    assert rates == pytest.approx([1e-2 * 10 ** (-0.2 * n) for n in range(1, 11)], rel=1e-6)
+
+
+def test_a_centred_decoder_begins_with_the_mean_of_the_first_batch():
+    cfg, rng = small(centred=True, lr=0.0), Generator(0)
+    parts = VAE.parts(cfg, FIELDS, rng)
+    parts["decoder"][-2].weight.data[...] = 0
+    data = [rng.uniform((8, *SHAPE), -0.9, 0.9) for _ in range(2)]
+    for _ in VAE.train(parts, iter(data), rng, cfg):
+        made = vae.make(Tensor(rng.normal((2, 3))), parts["decoder"])
+        assert_close(made, np.repeat(data[0].mean(axis=0, keepdims=True), 2, axis=0), rtol=1e-5, atol=1e-5)
+    black = -np.ones((8, *SHAPE), np.float32)
+    vae.centre(parts["decoder"], black)
+    assert np.isfinite(parts["decoder"][-2].bias.numpy()).all()
+
+
+def test_of_several_codes_the_loss_is_below_that_of_one():
+    cfg, rng = small(draws=20), Generator(0)
+    parts = VAE.parts(cfg, FIELDS, rng)
+    data = [rng.uniform((8, *SHAPE), -1, 1) for _ in range(5)]
+    for seen in VAE.train(parts, iter(data), rng, cfg):
+        assert seen["loss"].item() < seen["loss_of_one"].item()
+
+
+def test_its_numbers_are_bounds_one_above_the_other():
+    digits = load("digits", 16).part(slice(20))
+    parts = VAE.parts(small(), digits.fields, Generator(0))
+    networks = {name: parts[name] for name in ("encoder", "decoder")}
+    for settings in ({}, {"binarise": True}):
+        found = vae.numbers(digits, Generator(0), cfg=small(**settings), **networks)
+        assert [*found] == ["bound", "reconstruction", "kl", "iw-bound-50", "iw-bound-500"]
+        (fifty, n), (five_hundred, _) = found["iw-bound-50"], found["iw-bound-500"]
+        assert n == 20
+        assert found["bound"] < fifty < five_hundred < 0
+        assert found["bound"] == pytest.approx(-found["reconstruction"] - found["kl"])
+
+
+def test_the_weighted_bounds_are_of_images_that_are_spread_over_all(monkeypatch):
+    monkeypatch.setattr(vae, "IMAGES", 4)
+    digits, asked = load("digits", 16).part(slice(10)), []
+    monkeypatch.setattr(
+        vae,
+        "held_out_bounds",
+        lambda images, n, *rest: asked.append(images(0, n)) or dict.fromkeys((1, 50, 500), 0.0),
+    )
+    parts = VAE.parts(small(), digits.fields, Generator(0))
+    found = vae.numbers(digits, Generator(0), parts["encoder"], parts["decoder"], small())
+    assert found["iw-bound-500"] == (0.0, 4)
+    assert np.array_equal(asked[0], digits.batch([0, 2, 5, 7]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"draws": 0}, "draws must be at least 1, got 0"),
+        ({"layers": 0}, "layers must be at least 1, got 0"),
+        ({"likelihood": "normal"}, "likelihood cannot be 'normal'"),
+        ({"activation": "sigmoid"}, "activation cannot be 'sigmoid'"),
+        ({"likelihood": "gaussian", "sigma": 0.0}, r"sigma must be above 0, got 0\.0"),
+        ({"likelihood": "gaussian", "sigma": float("nan")}, "sigma must be above 0, got nan"),
+        ({"sigma": 0.1}, r"sigma = 0\.1 is of the gaussian likelihood, and coins have none"),
+        ({"likelihood": "gaussian", "binarise": True}, "which the gaussian likelihood is not for"),
+        ({"lr_last": -1e-4}, "lr_last must be above 0"),
+        ({"lr": 0.0, "lr_last": 1e-4}, "lr must be above 0 to fall to"),
+    ],
+)
+def test_what_it_cannot_be_told(settings, message):
+    with pytest.raises(MiniganError, match=message):
+        vae.Config(**settings)
 
 
 @pytest.mark.slow
@@ -113,54 +233,6 @@ def test_a_loss_that_explodes_is_told_without_a_judge():
         doctor.note(metrics)
     assert doctor.verdict()["verdict"] == "diverging"
     assert "loss is" in doctor.verdict()["findings"][0]["evidence"]
-
-
-# Beside PyTorch
-
-STEPS = 10
-
-
-class Given:
-    """Random numbers that were drawn before."""
-
-    def __init__(self, arrays):
-        self.arrays = iter(arrays)
-
-    def normal(self, shape):
-        return next(self.arrays)
-
-
-@pytest.mark.torch
-def test_ten_steps_are_those_of_a_twin_in_pytorch():
-    torch = pytest.importorskip("torch")
-    tnn, cfg, rng = torch.nn, small(lr=1e-2), Generator(0)
-    parts = VAE.parts(cfg, FIELDS, rng)
-    data = [rng.uniform((8, *SHAPE), -1, 1, np.float64) for _ in range(STEPS)]
-    noise = [rng.normal((8, 3), dtype=np.float64) for _ in range(STEPS)]
-    encoder = tnn.Sequential(tnn.Flatten(), tnn.Linear(16, 6), tnn.ReLU(), tnn.Linear(6, 6)).double()
-    decoder = tnn.Sequential(
-        tnn.Linear(3, 6), tnn.ReLU(), tnn.Linear(6, 16), tnn.Unflatten(1, SHAPE)
-    ).double()
-    for name, net in {"encoder": encoder, "decoder": decoder}.items():
-        parts[name].to(np.float64)
-        net.load_state_dict({k: torch.from_numpy(a.copy()) for k, a in parts[name].state_dict().items()})
-    opt = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-2)
-
-    loop = VAE.train(parts, iter(data), Given(noise), cfg)
-    for seen, x, eps in zip(loop, data, noise, strict=True):
-        mean, log_var = encoder(torch.from_numpy(x)).chunk(2, 1)
-        logits = decoder(mean + torch.exp(0.5 * log_var) * torch.from_numpy(eps))
-        coins = torch.from_numpy(0.5 * (x + 1))
-        reconstruction = tnn.functional.binary_cross_entropy_with_logits(logits, coins, reduction="sum") / 8
-        kl = -0.5 * (1 + log_var - mean**2 - log_var.exp()).sum() / 8
-        opt.zero_grad()
-        (reconstruction + kl).backward()
-        opt.step()
-        assert seen["loss"].item() == pytest.approx((reconstruction + kl).item(), rel=1e-8)
-        assert seen["kl"].item() == pytest.approx(kl.item(), rel=1e-8)
-    for name, net in {"encoder": encoder, "decoder": decoder}.items():
-        for key, array in net.state_dict().items():
-            assert_close(parts[name].state_dict()[key], array.numpy(), rtol=1e-8, atol=1e-8)
 
 
 def test_codes_make_images_of_the_data():

@@ -23,7 +23,7 @@ from .neighbours import (
 )
 from .paired import evaluate_pairs
 from .parzen import ParzenScore, kmeans_centres, log_densities, log_density, parzen_score, pyramid_scores
-from .pictures import luminance, psnr, ssim
+from .pictures import luminance, psnr, sharpness, ssim
 from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
 from .shapes import slant_and_width
 from .unpaired import evaluate_domains
@@ -73,6 +73,7 @@ __all__ = [
     "pyramid_scores",
     "read_evaluation",
     "rehearse",
+    "sharpness",
     "slant_and_width",
     "splits",
     "squared_mmd",

@@ -21,6 +21,7 @@ from .neighbours import (
     support,
 )
 from .parzen import kmeans_centres, parzen_score
+from .pictures import sharpness
 from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
 
 SAMPLES = 10_000
@@ -146,11 +147,19 @@ def _diversity(samples, real):
     return {"diversity": diversity(samples.values, real.values)}
 
 
+def _sharpness(samples, real):
+    return {"sharpness": sharpness(samples.values, real.values)}
+
+
 # Refusals
 
 
 def _any(data):
     return None
+
+
+def _points(data):
+    return None if data.images else f"is of images, and {data.name} has points"
 
 
 def _unseen(data):
@@ -232,6 +241,9 @@ METRICS = {
     "support": Metric("different samples, from near-duplicates", _support, _any, more_than=1, at_most=2000),
     "diversity": Metric(
         "how far apart, compared with real ones", _diversity, _any, more_than=1, at_most=2000
+    ),
+    "sharpness": Metric(
+        "strength of edges, over that of real ones", _sharpness, _points, more_than=1, at_most=2000
     ),
     "parzen": Metric(
         "log-likelihood of test images, in nats",

@@ -13,7 +13,7 @@ from minigan.random import Generator
 from . import checks
 from .cache import classifier_for
 from .evaluate import evaluate_seen
-from .pictures import psnr, ssim
+from .pictures import psnr, sharpness, ssim
 
 SAMPLES = 500  # of a draw
 BATCH = 100
@@ -60,11 +60,6 @@ class MapReader:
         return float((self(pictures) == labels).mean())
 
 
-def gradient_energy(pictures: np.ndarray) -> float:
-    """The mean square of the differences of neighbouring pixels: blurred pictures have less."""
-    return float(sum((np.diff(pictures, axis=axis).astype(np.float64) ** 2).mean() for axis in (2, 3)))
-
-
 def colour_spread(pictures: np.ndarray, labels: np.ndarray) -> float:
     """How much the mean colour of a part differs from house to house: the deviation, the mean over the parts
     that are of any colour and the channels. pictures: (N, 3, H, W). labels: (N, H, W)."""
@@ -85,10 +80,6 @@ def _compared(quantity, how):
     return lambda seen: {quantity: (how(seen["made"], seen["true"]), None)}
 
 
-def _sharpness(made, true):
-    return gradient_energy(made) / gradient_energy(true)
-
-
 def colours(seen):
     """How much colours differ from house to house, over that of the true pictures."""
     spread, true = (colour_spread(seen[name], read_map(seen["x"])) for name in ("made", "true"))
@@ -99,7 +90,7 @@ METRICS = {
     "distance": _compared("L1", lambda made, true: np.abs(made - true).mean()),
     "psnr": _compared("PSNR", psnr),
     "ssim": _compared("SSIM", ssim),
-    "sharpness": _compared("sharpness over the truth's", _sharpness),
+    "sharpness": _compared("sharpness over the truth's", sharpness),
 }
 OF_MAPS = "map", "colours"
 OF_LABELLED = ("read-as-label",)

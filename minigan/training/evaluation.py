@@ -28,6 +28,8 @@ from .keep import QUICK
 from .run import Run
 from .sampler import CHUNK, Sampler
 
+NUMBER = "number."  # begins the name of a number in an archive
+
 
 def evaluate_run(run: Run, step=None, place="cpu", average=True, say=print, **how) -> tuple[dict, Path]:
     """(evaluation, the path of evaluation.json in the run folder) of what the run's model makes.
@@ -88,8 +90,12 @@ def _own_numbers(sampler, seed, compared=None):
         known = compared is not None and without_classifier(compared) is None
         given["classifier"] = compared.classifier if known else None
     found = sampler.call("numbers", seed, **given)
-    pairs = {name: v if isinstance(v, tuple) else (v, len(given["data"])) for name, v in found.items()}
-    return {name: {"value": v, "error": None, "floor": None, "n": n} for name, (v, n) in pairs.items()}
+    return _rows({k: v if isinstance(v, tuple) else (v, len(given["data"])) for k, v in found.items()})
+
+
+def _rows(numbers):
+    """Rows of an evaluation of numbers by name, each with how many samples it is of."""
+    return {name: {"value": v, "error": None, "floor": None, "n": n} for name, (v, n) in numbers.items()}
 
 
 def evaluate_archive(
@@ -119,6 +125,7 @@ def evaluate_archive(
         )
     how |= {"n": n or len(archive.samples) // draws, "draws": draws}
     result = evaluate(archive, data, say=say, **how)
+    result["metrics"] |= _rows(archive.numbers)
     facts = {"samples": path.name, "data": name, "size": size, "channels": channels, "flip": flip}
     return _written(path.with_name(f"{path.stem}.evaluation.json"), result, facts, how)
 
@@ -185,7 +192,8 @@ class Archive:
     """Samples in a .npz, handed out in random order, each once, as if they were drawn.
 
     `samples`: floats (n, *shape), images in [-1, 1]. `labels`: integers (n,) that they were asked for by, or
-    None. MiniganError for a file that has none, or fewer than are asked for.
+    None. `numbers`: what the program measured itself, by name, each with how many samples it is of: arrays
+    (2,) called `number.NAME`. MiniganError for a file that has no samples, or fewer than are asked for.
     """
 
     def __init__(self, path: Path, seed: int = 0):
@@ -209,6 +217,15 @@ class Archive:
                 f"{path} has {len(self.samples)} samples, and labels of dtype {self.labels.dtype} and shape "
                 f"{self.labels.shape}; expected an integer for each"
             )
+        self.numbers = {}
+        for name, array in arrays.items():
+            if not name.startswith(NUMBER):
+                continue
+            if array.shape != (2,) or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+                raise MiniganError(
+                    f"{path}: {name} should be a number and of how many samples it is, got {array.tolist()}"
+                )
+            self.numbers[name.removeprefix(NUMBER)] = float(array[0]), int(array[1])
         self.left = np.random.default_rng(seed).permutation(len(self.samples))
 
     def __call__(self, n, seed):

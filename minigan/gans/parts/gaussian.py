@@ -22,3 +22,9 @@ def drawn(mean, log_var, noise):
 def divergence(mean, log_var):
     """KL(q(z|x) ‖ N(0, 1)) of each sample, in nats: appendix B. mean, log_var: (N, latent) -> (N,)."""
     return 0.5 * (mean * mean + F.exp(log_var) - 1.0 - log_var).sum(axis=1)
+
+
+def prior_over_posterior(z, log_var, noise):
+    """log p(z) - log q(z|x) of codes that were `drawn`, in nats: what the divergence is minus the mean of.
+    All (..., latent) -> (...)."""
+    return 0.5 * (noise * noise + log_var - z * z).sum(axis=-1)
