@@ -330,8 +330,12 @@ def asks_for_no_classifier(name):
 def test_a_models_own_numbers_are_the_same_where_its_networks_lie_on_a_gpu(name, monkeypatch):
     fake_cupy.install(monkeypatch)
     perceptrons = {"latent": 3, "hidden": 4}
-    small = {"ae": perceptrons, "vae": perceptrons, "pix2pix": {"width": 1}}
-    small = small.get(name, {"latent": 3, "width": 1})
+    small = {
+        "ae": perceptrons,
+        "vae": perceptrons,
+        "vq-vae": {"width": 1, "codes": 4},
+        "pix2pix": {"width": 1},
+    }.get(name, {"latent": 3, "width": 1})
     cfg, found = model_named(name).Config(batch_size=4, **small), []
     with kernels.engine("reference"):
         for device in ("cpu", "gpu"):

@@ -210,6 +210,16 @@ def test_every_op_has_its_values_in_onnxruntime_or_is_refused_by_name(runtime):
     assert traced == TABLE.keys() - {Move, Cast}  # to another device or, below, to a dtype that ONNX has
 
 
+def test_a_table_is_read_at_the_places_that_are_given(runtime):
+    """Not at those of the trace, which are another constant in each call."""
+    table, rng = Tensor(np.arange(12.0, dtype=np.float32).reshape(6, 2)), np.random.default_rng(0)
+    draws = [rng.integers(0, 6, (2, 3)) for _ in range(3)]
+    model = followed(lambda rows: F.embedding(rows, table) * 2.0, draws[:1], draws[1:2])
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x0": draws[2]})
+    np.testing.assert_array_equal(found, 2 * table.numpy()[draws[2]])
+
+
 def test_a_cast_has_its_dtype_in_onnxruntime(runtime):
     x = np.array([1.5, -2.5], np.float32)
     model = followed(lambda x: F.cast(x, np.float64) / 3, [x], [-x])

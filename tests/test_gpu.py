@@ -186,6 +186,23 @@ def enlarging_in_a_game(place):
     return gan_run("srgan", fields_of((1, 16, 16)), place, **small)
 
 
+CODES = {"batch_size": 9, "width": 8, "codes": 8, "length": 4, "restart": 0.9}
+
+
+def quantising(place):
+    """Codes begin again at any step: few are used as often as they are to be."""
+    return gan_run("vq-vae", fields_of((3, 16, 16)), place, **CODES, first=0.99)
+
+
+def quantising_by_loss(place):
+    return gan_run("vq-vae", fields_of((1, 16, 16)), place, **CODES, learned_by="loss", first=0.99)
+
+
+def foretelling(place):
+    """The codes of networks that stand still after a single step."""
+    return gan_run("vq-vae", fields_of((1, 16, 16)), place, **CODES, steps=100, first=0.01)
+
+
 def penalty(place):
     model, fields = model_named("wgan-gp"), fields_of((1, 16, 16))
     cfg = model.Config(batch_size=5, latent=12, width=8).fitted(fields)
@@ -224,6 +241,9 @@ RUNS = [
     both_ways,
     enlarging,
     enlarging_in_a_game,
+    quantising,
+    quantising_by_loss,
+    foretelling,
     penalty,
 ]
 every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)

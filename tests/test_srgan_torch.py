@@ -27,12 +27,12 @@ def one_thread():
 
 
 class Residual(tnn.Module):
-    def __init__(self, f):
+    def __init__(self, body):
         super().__init__()
-        self.f = f
+        self.body = body
 
     def forward(self, x):
-        return x + self.f(x)
+        return x + self.body(x)
 
 
 def conv3(n, m, norm):

@@ -513,6 +513,9 @@ def test_what_a_killed_study_left_running_is_waited_for(study, capsys):
         ("latent = 20", f"latent = {'[' * 10**5}", "nested too deeply"),
         ("latent = 20", 'command = ["x"]\nlatent = 3', "latent: no word of the command names it"),
         ("latent = 20", "latent = []", "row 'GAN, with more noise': latent: the list is empty"),
+        ("latent = 20", "asked = 3", "row 'GAN, with more noise': asked: expected a table, got 3"),
+        ("latent = 20", "asked.psi = 1", "gan cannot be asked for a psi: it takes truncation"),
+        ("latent = 20", "asked.truncation = 'x'", "truncation: expected a number or nothing, got 'x'"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_sentence_with_the_key(study, capsys, was, now, message):
@@ -557,6 +560,26 @@ def test_a_study_without_rows_or_file_is_refused(study, capsys):
     assert "modes.toml: rows: a study needs at least one" in capsys.readouterr().err
     with pytest.raises(MiniganError, match="there is no study nowhere"):
         Study.read(Path("nowhere.toml"))
+
+
+def test_what_samples_are_asked_for_is_a_part_of_how_they_are_measured(tmp_path):
+    file, row = tmp_path / "asked.toml", '[[rows]]\nname = "VQ-VAE"\nmodel = "vq-vae"\n'
+    text = f'seeds = [0]\nmetrics = ["fcd"]\n{row}'
+    found = []
+    for asked in ("", 'asked = {codes = "uniform"}'):
+        file.write_text(text + asked, encoding="utf-8")
+        (job,) = jobs.jobs_of(Study.read(file), tmp_path / "out")
+        found.append((job.row.training(), job.judged(), jobs.evaluate_command(job)[len(jobs.MINIGAN) :]))
+    (training, judged, command), (training_too, judged_too, asked_for) = found
+    assert training == training_too, "nothing is trained again"
+    assert judged_too == {**judged, "asked": {"codes": "uniform"}}
+    assert asked_for == [*command, "--codes=uniform"]
+    file.write_text(text + "asked.label = 3", encoding="utf-8")
+    with pytest.raises(MiniganError, match="vq-vae cannot be asked for a label"):
+        Study.read(file)
+    file.write_text(text.replace("vq-vae", "cgan") + "asked.label = 3", encoding="utf-8")
+    with pytest.raises(MiniganError, match="labels as the data have them; ask for no label"):
+        Study.read(file)
 
 
 def test_flags_are_typed_as_the_command_line_takes_them():

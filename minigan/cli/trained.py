@@ -245,6 +245,7 @@ def evaluate(
     channels: Literal[1, 3] | None = None,
     flip: bool = False,
     data_dir: Path | None = None,
+    **asked: str,
 ):
     """Measure a trained model; the table is written to evaluation.json in the run folder, too.
 
@@ -281,6 +282,8 @@ def evaluate(
     data_dir
         Folder with the files of mnist or fashion-mnist; otherwise where the run found them, or where
         training would look for them.
+    asked
+        What the samples are to be, as `minigan sample` takes it: --codes uniform.
     """
     from minigan.training import Run, evaluate_archive, evaluate_run
 
@@ -292,12 +295,17 @@ def evaluate(
         raise MiniganError(
             "--data, --size, --channels and --flip are for a .npz; a run is compared with its own data"
         )
+    if archive and asked:
+        first = next(iter(asked))
+        raise MiniganError(f"--{first} asks a model for something, and a .npz has its samples already")
     with console.status("reading") as status:
         how["progress"] = status.update
         if archive:
             result, path = evaluate_archive(run, data, size, data_dir, channels, flip, **how)
         else:
-            result, path = evaluate_run(Run.open(run, data_dir), step, device, ema, **how)
+            opened = Run.open(run, data_dir)
+            given = _given(asked, opened.model().asks)
+            result, path = evaluate_run(opened, step, device, ema, asked=given, **how)
     _print_table(console, result)
     print(path)
 

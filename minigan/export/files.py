@@ -108,8 +108,13 @@ def _example(network, name):
     n = 8 * network.pack
     if name == "labels":
         return f"np.arange({n}) % {network.classes}"
-    shape = ", ".join(map(str, (n, *network.given(1, 0)[name].shape[1:])))
-    return f'np.random.randn({shape}).astype("float32")' if name == "z" else f'np.zeros(({shape}), "float32")'
+    array = network.given(1, 0)[name]
+    shape = ", ".join(map(str, (n, *array.shape[1:])))
+    return (
+        f'np.random.randn({shape}).astype("float32")'
+        if name == "z"
+        else f'np.zeros(({shape}), "{array.dtype}")'
+    )
 
 
 def _safetensors(module, facts, path):

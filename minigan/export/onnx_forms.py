@@ -163,7 +163,7 @@ def cumulative_sum(g, op, x):
 
 
 def embedding(g, op, weight):
-    return g.add("Gather", weight, g.constant(op.rows.astype(np.int64)), axis=0)
+    return g.add("Gather", weight, g.setting(op, "rows"), axis=0)
 
 
 def index(g, op, x):

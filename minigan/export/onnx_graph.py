@@ -112,6 +112,13 @@ class Graph:
             return self.constant(a, self.weights[id(a)])
         return self.constant(np.asarray(op.same(a, b), dtype))
 
+    def setting(self, op, name) -> Value:
+        """The value of integers that are a setting of an op: an input of the graph, or the same in both
+        calls."""
+        if id(op.first(name)) in self.known:
+            return self.known[id(op.first(name))]
+        return self.constant(getattr(op, name).astype(np.int64))
+
     # The file
 
     def model(self, output: Value, name: str, axis: str, metadata: dict[str, str]):

@@ -54,6 +54,10 @@ class Both:
     def __getattr__(self, setting):
         return self.same(*(getattr(call.op, setting) for call in self._calls))
 
+    def first(self, setting):
+        """A setting as it was in the first call."""
+        return getattr(self._calls[0].op, setting)
+
     def same(self, a, b):
         """What a and b have in common: themselves, where they are equal; of integers, their share."""
         if isinstance(a, np.ndarray):

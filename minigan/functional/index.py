@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 import minigan_kernels as kernels
 from minigan import backend
-from minigan.autograd import Function, Tensor
+from minigan.autograd import Function, Tensor, is_grad_enabled
 from minigan.checks import integer, shown
 from minigan_kernels import array_module
 from minigan_kernels.arrays import wide
@@ -118,8 +118,9 @@ def embedding(input: Tensor | np.ndarray | Sequence | int, weight: Tensor) -> Te
     rows = integers("embedding", "input", input, weight.shape[0], "rows", weight.device)
     if weight.ndim != 2:
         return weight[rows]
-    with backend.beside(rows):
-        rows = rows.copy()  # the gradient must not see later changes
+    if is_grad_enabled():
+        with backend.beside(rows):
+            rows = rows.copy()  # the gradient must not see later changes
     return Embedding(rows)(weight)
 
 

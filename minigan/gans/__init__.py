@@ -58,6 +58,7 @@ FILES = {
     "stylegan": "noise.stylegan",
     "ae": "codes.ae",
     "vae": "codes.vae",
+    "vq-vae": "codes.vq_vae",
     "vae-gan": "codes.vae_gan",
     "pix2pix": "images.pix2pix",
     "cyclegan": "images.cyclegan",

@@ -104,6 +104,11 @@ class Model:
         return self.takes[0].split(" or ")
 
     @property
+    def from_noise(self) -> bool:
+        """Whether there is noise z in what its samples are made of, which can be walked through."""
+        return "z" in self.names("make")
+
+    @property
     def labelled(self) -> bool:
         """Whether its batches hold labels, too."""
         return "label" in self.takes[1:]

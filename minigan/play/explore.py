@@ -24,7 +24,7 @@ class Explorer:
         self.sampler = sampler
         if len(sampler.fields.shape) != 3:
             raise MiniganError(f"{sampler.model.name} made no images, which there would be to look at")
-        if "z" not in sampler.model.names("make"):
+        if not sampler.model.from_noise:
             raise MiniganError(
                 f"{sampler.model.name} makes its samples of no noise z, and nothing of pictures that it is "
                 "given: there is nothing to play with"

@@ -106,9 +106,13 @@ class Job:
         """The rank correlations that the study asks for, over the job's run; none of a program."""
         return {} if self.row.command else correlations(Records(self.folder), self.study.correlate)
 
+    def judged(self) -> dict:
+        """All that decides how its samples are drawn and judged."""
+        return self.study.evaluation() | ({"asked": self.row.asked} if self.row.asked else {})
+
     def evaluation(self) -> dict | None:
         """What `minigan evaluate` wrote, None if it has not yet, or was to judge otherwise then."""
-        if self.record().get("evaluated") != self.study.evaluation():
+        if self.record().get("evaluated") != self.judged():
             return None
         name = "samples.evaluation.json" if self.row.command else "evaluation.json"
         path = self.folder / name
@@ -173,7 +177,7 @@ def evaluate_command(job: Job) -> list[str]:
     metrics = [f"--metrics={metric}" for metric in study.metrics]
     how = flags({key: value for key, value in (("n", study.n), ("draws", study.draws)) if value is not None})
     if not job.row.command:
-        return [*MINIGAN, "evaluate", str(job.folder), *metrics, *how]
+        return [*MINIGAN, "evaluate", str(job.folder), *metrics, *how, *flags(job.row.asked)]
     known = flags({key: value for key, value in job.row.settings.items() if key in OF_SAMPLES})
     return [*MINIGAN, "evaluate", str(job.folder / "samples.npz"), *known, *metrics, *how]
 

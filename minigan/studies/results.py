@@ -186,7 +186,8 @@ def _row(row, jobs, finished):
 
 
 def _stated(row):
-    """The row's settings but for the model's defaults; its steps, widths and data even if they are those."""
+    """The row's settings but for the model's defaults; its steps, widths and data even if they are those. And
+    what its samples are asked for."""
     if row.command:
         return row.training()
     defaults = asdict(Options(data=row.data)) | asdict(model_named(row.model).Config())
@@ -195,7 +196,7 @@ def _stated(row):
         for key, default in defaults.items()
         if key in ("steps", "data") or "width" in key or row.settings.get(key, default) != default
     }
-    return {"model": row.model} | stated
+    return {"model": row.model} | stated | {f"asked for {name}": value for name, value in row.asked.items()}
 
 
 def _evaluated(found):

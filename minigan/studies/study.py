@@ -25,6 +25,12 @@
     data = "mnist"
     size = 32
 
+    [[rows]]                    # what samples are asked for, as `minigan evaluate RUN --codes uniform` does
+    name = "VQ-VAE, uniform codes"
+    model = "vq-vae"
+    data = "mnist"
+    asked = {codes = "uniform"}
+
 A setting is a flag of `minigan train MODEL`, with underscores. A command's words may name, in braces, the
 seed, the folder `out` where it puts `samples.npz`, this Python, and any setting of its row or of the base.
 """
@@ -46,6 +52,7 @@ from minigan.gans import model_named
 from minigan.metrics import METRICS, EvaluationData, counts_of
 from minigan.metrics.compared import OF_COMPARED, check_names
 from minigan.training import Options
+from minigan.training.evaluation import check_asked
 from minigan.training.keep import BETTER
 
 # What is to be known of a program's samples.
@@ -56,12 +63,14 @@ FILLED_IN = ("python", "seed", "out")  # there by the job
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a model with its settings, or a command and what is known of its samples."""
+    """One line of the table: a model with its settings, or a command and what is known of its samples. asked:
+    what a model's samples are asked for when they are measured."""
 
     name: str
     settings: dict
     model: str | None = None
     command: tuple[str, ...] = ()
+    asked: dict = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -200,9 +209,13 @@ def _rows(base, table):
 
 
 def _model_row(name, settings):
-    model = settings.pop("model", None)
+    model, asked = settings.pop("model", None), settings.pop("asked", {})
     if not isinstance(model, str):
         raise MiniganError("model: expected the name of a model" + (f", got {model!r}" if model else ""))
+    if not isinstance(asked, dict):
+        raise MiniganError(f"asked: expected a table, got {asked!r}")
+    check_asked(model_named(model), asked)
+    _check_kinds(asked, {name: ask.kind for name, ask in model_named(model).asks.items()})
     config = model_named(model).Config
     of_config, of_options = typing.get_type_hints(config), typing.get_type_hints(Options)
     if "seed" in settings:
@@ -211,7 +224,7 @@ def _model_row(name, settings):
     _check_data(settings)
     config(**{key: value for key, value in settings.items() if key in of_config})
     Options(**{key: value for key, value in settings.items() if key not in of_config})
-    return Row(name, settings, model)
+    return Row(name, settings, model, asked=asked)
 
 
 def _command_row(name, base, own):

@@ -179,7 +179,7 @@ class Worker:
     def end(self, outcome, failure=""):
         """Write down what came of the job: "done", "stopped" or "FAILED"."""
         self.outcome, self.failure = outcome, failure
-        done = {"evaluated": self.job.study.evaluation()} if outcome == "done" else {}
+        done = {"evaluated": self.job.judged()} if outcome == "done" else {}
         self.job.note(
             **done,
             failed=outcome == "FAILED",

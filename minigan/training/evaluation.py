@@ -31,22 +31,28 @@ from .sampler import CHUNK, Sampler
 NUMBER = "number."  # begins the name of a number in an archive
 
 
-def evaluate_run(run: Run, step=None, place="cpu", average=True, say=print, **how) -> tuple[dict, Path]:
+def evaluate_run(
+    run: Run, step=None, place="cpu", average=True, say=print, asked: dict | None = None, **how
+) -> tuple[dict, Path]:
     """(evaluation, the path of evaluation.json in the run folder) of what the run's model makes.
 
-    step, place, average: see `Sampler.of`. how: those of `minigan.metrics.evaluate`.
-    MiniganError for data of another shape than the run's, or what cannot be measured.
+    step, place, average: see `Sampler.of`. asked: what the model's `inputs` may be asked for, see
+    `Model.asks`. how: those of `minigan.metrics.evaluate`.
+    MiniganError for data of another shape than the run's, what the model cannot be asked for, or what cannot
+    be measured.
     """
-    sampler, options = Sampler.of(run, step, place, average), run.options()
+    sampler, options, asked = Sampler.of(run, step, place, average), run.options(), asked or {}
+    check_asked(sampler.model, asked)
     facts = {
         "checkpoint": sampler.checkpoint.name,
         "ema": bool(average and options.ema),
         "data": options.data,
+        **({"asked": asked} if asked else {}),
     }
     if sampler.model.makes:
         train = replace(options, samples=None).dataset(sampler.cfg.size)
         check_fields(run, train.fields)
-        result = _compared(sampler, train, say, **how)
+        result = _compared(sampler, train, say, asked, **how)
         named = sampler.model.has("numbers") and "classifier" in sampler.model.names("numbers")
         known = _data_of(sampler, options, say) if named else None
         result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), known)
@@ -55,17 +61,25 @@ def evaluate_run(run: Run, step=None, place="cpu", average=True, say=print, **ho
         return _written(run.evaluation_path, result, facts, how)
     data = _data_of(sampler, options, say)
     check_fields(run, data.train.fields)
-    result = evaluate(_drawer(sampler, data), data, say=say, **how)
+    result = evaluate(_drawer(sampler, data, asked), data, say=say, **how)
     result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), data)
     return _written(run.evaluation_path, result, facts, how)
 
 
-def _compared(sampler, train, say, **how):
+def check_asked(model, asked: dict):
+    """MiniganError for what a model's samples, when they are measured, cannot be asked for: names that its
+    `inputs` has not, and a label."""
+    model.check_asked(asked, model.asks)
+    if "label" in asked:
+        raise MiniganError("samples that are measured have labels as the data have them; ask for no label")
+
+
+def _compared(sampler, train, say, asked=None, **how):
     """The samples of a model beside what each is to be compared with. train: all data that are not held
     out."""
     if train.kind == "domains":
         return evaluate_domains(sampler.make, train, sampler.data(), say=say, **how)
-    return evaluate_pairs(partial(_pairs, sampler), train, sampler.data(), say=say, **how)
+    return evaluate_pairs(partial(_pairs, sampler, asked or {}), train, sampler.data(), say=say, **how)
 
 
 def _rehearsed(sampler, n):
@@ -73,10 +87,10 @@ def _rehearsed(sampler, n):
     return sampler.make(sampler.inputs(n, Generator(0)))
 
 
-def _pairs(sampler, n, seed):
+def _pairs(sampler, asked, n, seed):
     """(inputs, samples, truths)."""
     (name, truth), *_ = sampler.model.makes.items()
-    inputs = sampler.inputs(n, Generator(seed))
+    inputs = sampler.inputs(n, Generator(seed), **asked)
     return inputs["x"], sampler.make(inputs)[name], inputs[truth]
 
 
@@ -176,14 +190,16 @@ class Examiner:
         return {quantity: row["value"] for quantity, row in found.items()}
 
 
-def _drawer(sampler, data):
-    """What `evaluate` draws with: of a conditional model, classes as often as in the training data."""
+def _drawer(sampler, data, asked=None):
+    """What `evaluate` draws with: of a conditional model, classes as often as in the training data. asked:
+    what else samples are to be."""
+    asked = asked or {}
     if not sampler.conditional:
-        return sampler
+        return partial(sampler, **asked)
 
     def draw(n, seed):
         labels = data.labels_to_make(n, Generator(seed))
-        return sampler(n, seed, label=labels), labels
+        return sampler(n, seed, label=labels, **asked), labels
 
     return draw
 

@@ -22,14 +22,14 @@ def interpolate(
     MiniganError for labels that are no classes, or for any where there are none, and for a model without
     noise.
     """
+    if not sampler.model.from_noise:
+        raise MiniganError(
+            f"{sampler.model.name} makes its samples from no noise z that could be walked through"
+        )
     t, asked = np.linspace(0, 1, steps, dtype=np.float32), {}
     if labels is not None:
         asked = {"label": labels[0]}
     ends = sampler.inputs(2 * n, Generator(seed), **asked)
-    if "z" not in ends:
-        raise MiniganError(
-            f"{sampler.model.name} makes its samples from no noise z that could be walked through"
-        )
     if labels is None or len(labels) == 1:
         ((name, both),) = (sampler.code(ends) if kind is None else {"z": ends["z"]}).items()
         way = lerp if kind == "linear" or name == "code" else slerp

@@ -69,7 +69,8 @@ def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits
         _exhibit(run, sampler, shown)
     if sampler.from_data:  # there is no noise to walk through, and what is near is meant to be
         return shown
-    shown.walks, shown.in_code = interpolate(sampler, WALKS, STEPS), sampler.model.has("code")
+    if sampler.model.from_noise:
+        shown.walks, shown.in_code = interpolate(sampler, WALKS, STEPS), sampler.model.has("code")
     if sampler.conditional:
         labels = list(range(min(sampler.classes, CLASSES)))
         shown.labelled = interpolate(sampler, WALKS, 2 * len(labels) - 1, labels=labels)

@@ -47,7 +47,7 @@ class Session:
         self.averages = {name: ExponentialMovingAverage(net, options.ema) for name, net in makers.items()}
         self.sampler = self.sampler_of(self._averaged())
         shown = self.sampler.sheet_size()
-        self.fixed = self.sampler.inputs(shown, samples_rng)
+        self._samples_rng = samples_rng
         self.model.check_names(self.parts, self.fixed)
         self.real = pictures_of(self.dataset, min(shown, len(self.dataset)))
         self.batches = self._batches()
@@ -79,6 +79,12 @@ class Session:
         return Sampler(self.model, self.cfg, parts, self.fields, self.device, held_out)
 
     @property
+    def fixed(self) -> dict[str, np.ndarray]:
+        """What the shown samples are made of, by name. All of training has the same random numbers for them,
+        and so the same inputs, but where parts of the model draw these, which learn."""
+        return self.sampler.inputs(self.sampler.sheet_size(), copy.copy(self._samples_rng))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of a sample of the data."""
         return self.fields.shape
@@ -108,7 +114,7 @@ class Session:
         random.default_generator.state = before
 
     def shown(self) -> dict[str, np.ndarray]:
-        """What is made of the same inputs through all of training, by name: see `Sampler.shown`."""
+        """What is made of the same random numbers through all of training, by name: see `Sampler.shown`."""
         return self.sampler.shown(self.fixed)
 
     # Saving

@@ -10,6 +10,8 @@ depend on its neighbours.
 from minigan import functional as F
 from minigan import nn
 
+from .residual import Residual
+
 NORM = nn.InstanceNorm2d
 INSIDE = 0.99  # how near to -1 and 1 pixels may come that something is added to
 
@@ -22,7 +24,7 @@ def resnet_generator(in_channels, out_channels, width, halvings, blocks, adds=Fa
     for _ in range(halvings):
         layers += [nn.Conv2d(n, 2 * n, 3, 2, 1, bias=False), NORM(2 * n), nn.ReLU()]
         n *= 2
-    layers += [Residual(n) for _ in range(blocks)]
+    layers += [Residual(block(n)) for _ in range(blocks)]
     for _ in range(halvings):
         up = nn.ConvTranspose2d(n, n // 2, 3, 2, 1, output_padding=1, bias=False)
         layers += [up, NORM(n // 2), nn.ReLU()]
@@ -49,13 +51,7 @@ class Added(nn.Module):
         return F.tanh(self.body(x) + 0.5 * F.log((1 + inside) / (1 - inside)))
 
 
-class Residual(nn.Module):
-    """(N, n, H, W) -> as much: x, and what two 3x3 convolutions make of it."""
-
-    def __init__(self, n):
-        super().__init__()
-        first, second = ([nn.ReflectionPad2d(1), nn.Conv2d(n, n, 3, bias=False), NORM(n)] for _ in range(2))
-        self.body = nn.Sequential(*first, nn.ReLU(), *second)
-
-    def forward(self, x):
-        return x + self.body(x)
+def block(n):
+    """What a residual block adds to what it gets, (N, n, H, W): two 3x3 convolutions."""
+    first, second = ([nn.ReflectionPad2d(1), nn.Conv2d(n, n, 3, bias=False), NORM(n)] for _ in range(2))
+    return nn.Sequential(*first, nn.ReLU(), *second)

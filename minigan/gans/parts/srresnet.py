@@ -10,6 +10,8 @@ from minigan import functional as F
 from minigan import nn
 from minigan.nn import init
 
+from .residual import Residual
+
 
 class SRResNet(nn.Module):
     """Images (N, channels, H, W) -> (N, channels, scale · H, scale · W).
@@ -46,17 +48,6 @@ def reach(blocks, scale):
     1 and the tail 4 of the pixels that they see, which are smaller than those of x."""
     doublings = int(math.log2(scale))
     return math.ceil(4 + 2 * blocks + 1 + sum(1 / 2**i for i in range(doublings)) + 4 / scale)
-
-
-class Residual(nn.Module):
-    """x + f(x)."""
-
-    def __init__(self, f):
-        super().__init__()
-        self.f = f
-
-    def forward(self, x):
-        return x + self.f(x)
 
 
 def block(width, norm, rng):
