@@ -38,12 +38,13 @@ MAY_IMPORT = {
     "report": "__init__ autograd contents data errors files functional gans metrics",
     "training": "__init__ autograd backend contents data diagnostics errors extras files functional gans"
     " graph metrics optim random report",
+    "control": "autograd backend data errors functional gans metrics optim random training",
     "export": "__init__ autograd errors extras files functional gans nn random training",
     "studies": "__init__ contents data environment errors files gans metrics training",
     "environment": "__init__ backend data",
     "speed": "__init__ backend data environment errors gans graph",
-    "cli": "__init__ backend data diagnostics environment errors export extras files gans metrics play random"
-    " report speed studies testing training",
+    "cli": "__init__ backend control data diagnostics environment errors export extras files gans metrics"
+    " play random report speed studies testing training",
     "play": "data errors gans random report training",
     "__main__": "cli",
 }

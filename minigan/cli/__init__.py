@@ -4,7 +4,7 @@ at once."""
 import sys
 
 # Each adds its commands to the application.
-from . import export, pages, tools, train, trained  # noqa: F401
+from . import control, export, pages, tools, train, trained  # noqa: F401
 from .app import app, call, main, print_anything
 
 __all__ = ["app", "call", "main", "run"]

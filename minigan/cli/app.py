@@ -5,6 +5,8 @@ import contextlib
 import io
 import os
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
@@ -24,8 +26,30 @@ app = App(
     help="Train GANs on a from-scratch autograd engine.\n\nStart with: minigan train dcgan",
 )
 
+FILES = Annotated[list[Path] | None, Parameter(name="--input", negative="", consume_multiple=True)]
 SEED = Annotated[int, Parameter(validator=Number(gte=0, lt=2**64))]
 
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """Which weights of a run are taken, and where they work."""
+
+    step: int | None = None
+    """Take the checkpoint of this step; by default the newest."""
+    ema: bool = True
+    """Take the moving average of the weights, if the run has one."""
+    device: str = "auto"
+    """Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one."""
+
+    def of(self, run: Path, data_dir: Path | None = None):
+        """(the run, its sampler). data_dir: where its data are now."""
+        from minigan.training import Run, Sampler
+
+        opened = Run.open(run, data_dir)
+        return opened, Sampler.of(opened, self.step, self.device, self.ema)
+
+
+TRAINED = Annotated[Trained, Parameter(name="*")]
 
 BEFORE = []  # what is called with the words of a command before it: it may add the command that they name
 

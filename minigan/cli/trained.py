@@ -14,18 +14,16 @@ from minigan.gans import model_named, model_names
 from minigan.gans.settings import literals
 from minigan.random import Generator
 
-from .app import SEED, app, several
+from .app import FILES, SEED, TRAINED, Trained, app, several
 
 
 def sample(
     run: Path,
     *,
-    files: Annotated[list[Path] | None, Parameter(name="--input", negative="", consume_multiple=True)] = None,
+    files: FILES = None,
     n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     seed: SEED = 0,
-    step: int | None = None,
-    ema: bool = True,
-    device: str = "auto",
+    trained: TRAINED = Trained(),  # noqa: B008
     out: Path | None = None,
     **asked: str,
 ):
@@ -43,12 +41,6 @@ def sample(
         picture, the second with the noise of the next seed; by default 1.
     seed
         Seed of the noise.
-    step
-        Take the checkpoint of this step; by default the newest.
-    ema
-        Take the moving average of the weights, if the run has one.
-    device
-        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
     out
         What to write: a .png, which is a sheet; a .npz of the array `samples`, float32 (n, *shape),
         images in [-1, 1], and of `labels`; or a folder, for a PNG each. By default samples-SEED.png in
@@ -57,19 +49,17 @@ def sample(
     asked
         What else the run's model can be asked for:
     """
-    from minigan.training import Run, Sampler
-
-    sampler = Sampler.of(Run.open(run), step, device, ema)
+    _, sampler = trained.of(run)
     if files is not None:
         out = out or run / "translated"
-        given = _given(asked, sampler.model.asks_of_pictures)
+        asked = given(asked, sampler.model.asks_of_pictures)
         with writing(out):
-            _save_translated(out, sampler, files, n or 1, seed, given)
+            _save_translated(out, sampler, files, n or 1, seed, asked)
         return
     out = out or run / f"samples-{seed}.png"
-    given = _given(asked, sampler.model.asks)
+    asked = given(asked, sampler.model.asks)
     with writing(out):
-        _save_drawn(out, sampler, n, seed, given)
+        _save_drawn(out, sampler, n, seed, asked)
     print(out)
 
 
@@ -87,7 +77,7 @@ sample.__doc__ = sample.__doc__.replace("can be asked for:", f"can be asked for.
 app.command(sample)
 
 
-def _given(words, asks):
+def given(words, asks):
     """What was typed for things that a model can be asked for, as the types that these have there."""
     return {name: _value_of(name, word, asks) for name, word in words.items()}
 
@@ -181,22 +171,27 @@ def _save_drawn(out, sampler, n, seed, asked):
 def interpolate(
     run: Path,
     *,
+    files: FILES = None,
+    resize: bool = False,
     n: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
     steps: Annotated[int, Parameter(validator=Number(gte=2))] = 10,
     kind: Literal["spherical", "linear"] | None = None,
     label: several(int) = None,
     seed: SEED = 0,
-    step: int | None = None,
-    ema: bool = True,
-    device: str = "auto",
+    trained: TRAINED = Trained(),  # noqa: B008
     out: Path | None = None,
 ):
-    """Walk from sample to sample, through the noise or from class to class.
+    """Walk from sample to sample, through the noise or from class to class; or between pictures of your own.
 
     Parameters
     ----------
     run
         A run folder.
+    files
+        Pictures to walk between, from each to the next: --input a.png b.png. Each walk begins and ends with
+        the pictures themselves, beside what the model makes of their codes: see `minigan encode`.
+    resize
+        Take of pictures of another size than the model's the centred square, resized.
     n
         How many walks.
     steps
@@ -209,12 +204,6 @@ def interpolate(
         one, all walks are of this class; without any, each keeps a class of its own.
     seed
         Seed of the noise.
-    step
-        Take the checkpoint of this step; by default the newest.
-    ema
-        Take the moving average of the weights, if the run has one.
-    device
-        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
     out
         What to write: a .png, a walk a row, or a .gif. By default walk-SEED.png in the run folder.
     """
@@ -223,10 +212,28 @@ def interpolate(
     out = out or run / f"walk-{seed}.png"
     if out.suffix.lower() not in (".png", ".gif"):
         raise MiniganError(f"walks are written to a .png or a .gif, not to {out}")
-    sampler = training.Sampler.of(training.Run.open(run), step, device, ema)
+    _, sampler = trained.of(run)
+    if files is None:
+        walks = training.interpolate(sampler, n, steps, seed, kind, label)
+    else:
+        if label is not None:
+            raise MiniganError("--label is for walks from class to class, --input for those between pictures")
+        walks = _between(sampler, files, resize, steps, kind, seed)
     with writing(out):
-        report.save_walks(out, training.interpolate(sampler, n, steps, seed, kind, label))
+        report.save_walks(out, walks)
     print(out)
+
+
+def _between(sampler, files, resize, steps, kind, seed):
+    """Walks from picture to picture, these at their ends."""
+    from minigan.control import encode, read_pictures, walk_between
+
+    if len(files) < 2:
+        raise MiniganError(f"a walk goes from one picture to another, --input names {len(files)}")
+    x = read_pictures(sampler, files, resize)
+    codes, _ = encode(sampler, x, seed=seed)
+    walks = walk_between(sampler, codes, steps, kind)
+    return np.concatenate([x[:-1, None], walks, x[1:, None]], axis=1)
 
 
 @app.command
@@ -237,9 +244,7 @@ def evaluate(
     n: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     draws: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     seed: SEED = 0,
-    step: int | None = None,
-    ema: bool = True,
-    device: str = "auto",
+    trained: TRAINED = Trained(),  # noqa: B008
     data: str | None = None,
     size: int | None = None,
     channels: Literal[1, 3] | None = None,
@@ -265,12 +270,6 @@ def evaluate(
         How many times to draw, for the error; by default 3 times, from a .npz once.
     seed
         Seed of all that is drawn.
-    step
-        Take the checkpoint of this step; by default the newest.
-    ema
-        Take the moving average of the weights, if the run has one.
-    device
-        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
     data
         The data to compare a .npz with; a run has its own.
     size
@@ -304,8 +303,8 @@ def evaluate(
             result, path = evaluate_archive(run, data, size, data_dir, channels, flip, **how)
         else:
             opened = Run.open(run, data_dir)
-            given = _given(asked, opened.model().asks)
-            result, path = evaluate_run(opened, step, device, ema, asked=given, **how)
+            how["asked"] = given(asked, opened.model().asks)
+            result, path = evaluate_run(opened, trained.step, trained.device, trained.ema, **how)
     _print_table(console, result)
     print(path)
 

@@ -1,9 +1,10 @@
-"""How an image's ink lies: its slant, and its width, by its second moments."""
+"""How an image's ink lies: how much there is, its slant, and its width, by its moments."""
 
 import numpy as np
 
 from minigan import backend
-from minigan.autograd import Tensor
+from minigan import functional as F
+from minigan.autograd import Tensor, no_grad
 from minigan.errors import MiniganError
 
 
@@ -22,18 +23,36 @@ def slant_and_width(images) -> tuple[np.ndarray, np.ndarray]:
     without ink, or with all of it in one row, both are 0. MiniganError for another shape.
     """
     x = backend.to_numpy(images.data if isinstance(images, Tensor) else backend.as_array(images))
+    with no_grad():
+        slant, width = slants_and_widths(Tensor(x.astype(np.float64)))
+    return slant.numpy(), width.numpy()
+
+
+def slants_and_widths(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of a Tensor (N, C, H, W), as Tensors (N,) of its dtype, on its device.
+
+    Derivatives of every order, but where a pixel has just half of the most ink, or the image none; those of
+    the width also end where it is 0. MiniganError for another shape.
+    """
     if x.ndim != 4:
         raise MiniganError(f"slant_and_width: images are (N, C, H, W), got {x.shape}")
-    ink = 0.5 * (x.astype(np.float64).mean(axis=1) + 1.0)  # (N, H, W)
-    ink = (ink - 0.5 * ink.max(axis=(1, 2), keepdims=True, initial=0)).clip(0)
-    total = ink.sum(axis=(1, 2))
-    ink /= np.where(total > 0, total, 1.0)[:, None, None]
+    ink = 0.5 * (x.mean(axis=1) + 1.0)  # (N, H, W)
+    ink = F.relu(ink - 0.5 * F.relu(ink.max(axis=(1, 2), keepdims=True)))
+    total = ink.sum(axis=(1, 2), keepdims=True)
+    ink = ink / F.where(total.data > 0, total, 1.0)
     rows, columns = ink.sum(axis=2), ink.sum(axis=1)
-    y, x = np.arange(rows.shape[1]), np.arange(columns.shape[1])
-    dy, dx = (ticks - (mass @ ticks)[:, None] for ticks, mass in ((y, rows), (x, columns)))
-    yy, xx = (rows * dy**2).sum(axis=1), (columns * dx**2).sum(axis=1)
-    xy = np.einsum("nhw,nh,nw->n", ink, dy, dx)
-    upright = yy > 0
-    down = np.where(upright, yy, 1.0)
-    slant = np.where(upright, -xy / down, 0.0)
-    return slant, np.sqrt(np.where(upright, (xx - xy**2 / down).clip(0), 0.0))
+    dy, dx = _from_the_middle(rows), _from_the_middle(columns)
+    yy, xx = (rows * dy * dy).sum(axis=1), (columns * dx * dx).sum(axis=1)
+    xy = (ink * dy[:, :, None] * dx[:, None, :]).sum(axis=(1, 2))
+    upright = yy.data > 0
+    down = F.where(upright, yy, 1.0)
+    slant = F.where(upright, -xy / down, 0.0)
+    square = xx - xy * xy / down
+    wide = upright & (square.data > 0)
+    return slant, F.where(wide, F.sqrt(F.where(wide, square, 1.0)), 0.0)
+
+
+def _from_the_middle(mass):
+    """How far each place is from the mean one. mass: (N, places) that sum to 1 -> (N, places)."""
+    ticks = Tensor(np.arange(mass.shape[1], dtype=mass.dtype), device=mass.device)
+    return ticks - (mass * ticks).sum(axis=1, keepdims=True)

@@ -1,11 +1,13 @@
 """Pictures of a run: sheets and films of samples, curves of losses, the surface of D."""
 
+from .captions import save_captioned
 from .plots import save_losses
 from .samples import readable, save_each, save_gif, save_samples, save_shown, save_walks
 from .surface import surface
 
 __all__ = [
     "readable",
+    "save_captioned",
     "save_each",
     "save_gif",
     "save_losses",

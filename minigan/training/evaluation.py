@@ -54,12 +54,12 @@ def evaluate_run(
         check_fields(run, train.fields)
         result = _compared(sampler, train, say, asked, **how)
         named = sampler.model.has("numbers") and "classifier" in sampler.model.names("numbers")
-        known = _data_of(sampler, options, say) if named else None
+        known = evaluation_data(sampler, options, say) if named else None
         result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), known)
         if known is not None:
             result["classifier"] = known.classifier_facts()
         return _written(run.evaluation_path, result, facts, how)
-    data = _data_of(sampler, options, say)
+    data = evaluation_data(sampler, options, say)
     check_fields(run, data.train.fields)
     result = evaluate(_drawer(sampler, data, asked), data, say=say, **how)
     result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), data)
@@ -144,8 +144,8 @@ def evaluate_archive(
     return _written(path.with_name(f"{path.stem}.evaluation.json"), result, facts, how)
 
 
-def _data_of(sampler, options, say):
-    """What the samples of a run are compared with: the data that it learns from."""
+def evaluation_data(sampler: Sampler, options, say=print) -> EvaluationData:
+    """What the samples of a run with these options are compared with: the data that it learns from."""
     what, size, folder = options.data, sampler.cfg.size, options.data_dir
     how = options.channels, options.flip, options.samples
     return EvaluationData.load(what, size, folder, sampler.conditional, *how, say)
@@ -167,7 +167,7 @@ class Examiner:
             self.measure = partial(_compared, sampler, session.dataset, names=names, n=n, **how)
             self.rehearse = partial(_rehearsed, sampler, min(n, CHUNK))
         else:
-            data = _data_of(sampler, options, say)
+            data = evaluation_data(sampler, options, say)
             names = [name for name in metrics_for(data) if name in QUICK]
             if not names:
                 raise MiniganError(

@@ -91,6 +91,13 @@ class Sampler:
         """The samples that are made of inputs, by name: float32 (n, *shape)."""
         return self._in_chunks("make", inputs, lambda chunk: self.model.make(chunk, self.parts, self.cfg))
 
+    def made_of(self, inputs: dict[str, Tensor]) -> Tensor:
+        """The samples that are made of inputs on the sampler's device, all at once, the first of several
+        arrays: a function through which gradients flow."""
+        with self.device.active(), in_evaluation(networks(self.parts)):
+            first, *_ = self.model.make(inputs, self.parts, self.cfg).values()
+        return first
+
     def code(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What walks go through, by the name that `make` has for it: "z" of the inputs, or "code", where the
         model has one."""
