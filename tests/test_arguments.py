@@ -427,6 +427,7 @@ DATA = {
         "seed": (0, "size"),
         "labels": (False, "flag"),
         "device": ("cpu", "name"),
+        "factors": (False, "flag"),
     },
     "Dataset": {
         "name": ("p", "module"),
@@ -434,10 +435,17 @@ DATA = {
         "labels": (np.zeros(3, int), "labels"),
         "rows": (np.arange(3), "rows"),
         "flip": (False, "flag"),
+        "factors": (np.zeros((3, 2), int), "factors"),
+        "values": ({"a": 2, "b": 3}, "values"),
     },
     "Pairs": {"x": (GREY, "module"), "y": (GREY, "module"), "name": ("p", "text")},
     "Domains": {"x": (GREY, "module"), "y": (GREY, "module"), "name": ("p", "text")},
-    "Field": {"kind": ("image", "text"), "shape": ((1, 8, 8), "sides"), "classes": (0, "size")},
+    "Field": {
+        "kind": ("image", "text"),
+        "shape": ((1, 8, 8), "sides"),
+        "classes": (0, "size"),
+        "values": ({}, "values"),
+    },
     "Fields": {"fields": ({"x": data.Field("point", (2,))}, "fields")},
     "datasets_of": {"kind": ("image", "name")},
     "has_test": {"name": ("ring8", "name")},
@@ -461,6 +469,8 @@ WRONG |= {
     "fields": [None, 1, "s", [1], {}, {"x": (2,)}, {1: data.Field("point", (2,))}],
     "rows": ["s", [0, 1, 2], np.ones(3), np.array([0, 1, 3]), np.array([0, 1, -1]), np.ones((3, 1), int)],
     "channels": ["s", 1.5, 0, 2, [1], True, ROWS],
+    "factors": ["s", [0, 1, 0], np.ones((3, 2)), np.zeros(3, int), np.full((3, 2), 3), np.full((3, 2), -2)],
+    "values": [None, 1, "s", [2, 3], {"a": 2}, {"a": 2, "b": 0}, {"a": 2, "b": "s"}, {1: 2, 2: 3}],
     "labels": ["s", [0, 1, 0], np.ones(3), np.array([0, 1, -1]), np.zeros(2, int), COMPLEX],
 }
 PARTS = {"F": (F, OPS), "nn": (nn, LAYERS), "init": (nn.init, INIT), "optim": (optim, OPTIM)}

@@ -313,7 +313,8 @@ def untrained(name, digits):
     model = model_named(name)
     known = {field.name for field in fields(model.Config)}
     cfg = model.Config(**{name: value for name, value in SMALL.items() if name in known}).fitted(digits)
-    return Sampler(model, cfg, model.parts(cfg, digits.fields, Generator(0)), digits.fields)
+    parts = model.parts(cfg, digits.fields, Generator(0))
+    return Sampler(model, cfg, parts, digits.fields, data=lambda: digits)
 
 
 FROM_NOISE = [name for name in model_names() if of_images(name)]

@@ -49,6 +49,8 @@ def gan_run(name, fields, place, **settings):
     data = batches(place, cfg.batch_size, fields.shape)
     if "y" in fields:
         data = zip(data, batches(place, cfg.batch_size, fields["y"].shape, seed=4), strict=True)
+    if model.beside(cfg):
+        data = zip(data, batches(place, cfg.batch_size, fields["factors"].shape, seed=5), strict=True)
     if model.labelled:
         labels = backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes)
         data = ((real, labels) for real in data)
@@ -203,6 +205,19 @@ def foretelling(place):
     return gan_run("vq-vae", fields_of((1, 16, 16)), place, **CODES, steps=100, first=0.01)
 
 
+def one_factor_each(place):
+    factors = Field("factors", (2,), values={"x": 3, "y": 4})
+    fields = Fields({"image": Field("image", (1, 16, 16)), "factors": factors})
+    small = {"batch_size": 9, "latent": 5, "width": 8, "hidden": 12}
+    return gan_run("beta-vae", fields, place, **small, total_correlation=2.0, supervision=0.5)
+
+
+def with_more_room(place):
+    """Whose capacity rises with every step."""
+    small = {"batch_size": 9, "latent": 5, "width": 8, "hidden": 12, "steps": STEPS}
+    return gan_run("beta-vae", fields_of((3, 16, 16)), place, **small, capacity=4.0, gamma=10.0)
+
+
 def penalty(place):
     model, fields = model_named("wgan-gp"), fields_of((1, 16, 16))
     cfg = model.Config(batch_size=5, latent=12, width=8).fitted(fields)
@@ -244,6 +259,8 @@ RUNS = [
     quantising,
     quantising_by_loss,
     foretelling,
+    one_factor_each,
+    with_more_room,
     penalty,
 ]
 every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     " graph metrics optim random report",
     "control": "autograd backend data errors functional gans metrics optim random training",
     "export": "__init__ autograd errors extras files functional gans nn random training",
-    "studies": "__init__ contents data environment errors files gans metrics training",
+    "studies": "__init__ contents data environment errors files gans metrics random training",
     "environment": "__init__ backend data",
     "speed": "__init__ backend data environment errors gans graph",
     "cli": "__init__ backend control data diagnostics environment errors export extras files gans metrics"

@@ -385,12 +385,12 @@ def test_samples_are_measured_as_they_are_asked_for(trained, capsys):
     found = {}
     for codes in ("prior", "uniform"):
         assert main([*command, f"--codes={codes}"]) == 0
-        content = json.loads(trained.evaluation_path.read_text())
+        content = json.loads(trained.evaluation_path.read_text(encoding="utf-8"))
         assert content["asked"] == {"codes": codes}
         found[codes] = content["metrics"]["diversity"]["value"]
     assert found["prior"] != found["uniform"]
     assert main(command) == 0
-    content = json.loads(trained.evaluation_path.read_text())
+    content = json.loads(trained.evaluation_path.read_text(encoding="utf-8"))
     assert "asked" not in content
     assert content["metrics"]["diversity"]["value"] == found["prior"]
     capsys.readouterr()

@@ -37,6 +37,7 @@ SETTINGS = {
     "infogan": TINY | IMAGES,
     "ae": TINY | {"hidden": 16, "masked": 0.2, "ema": 0.9},
     "vae": TINY | {"hidden": 16, "draws": 3, "binarise": True, "lr-last": 1e-4},
+    "beta-vae": TINY | {"data": "digits", "width": 4, "hidden": 16, "capacity": 3.0},
     "vq-vae": SHORT | {"width": 4, "codes": 16, "length": 4, "prior-width": 4, "first": 0.5},
     "vae-gan": TINY | IMAGES,
     "pix2pix": SHORT | {"width": 2},

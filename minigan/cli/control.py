@@ -135,20 +135,24 @@ def _print(console, found, eyes, judge):
     def shares(key):
         return [None if row[key] is None else f"{row[key]:.0%}" for row in rows]
 
-    add("samples that had not arrived", [str(row["n"]) for row in rows])
-    add("arrived", shares("reached"))
-    if found.towards not in eyes.names:
-        add("  for the classifier that steered", shares("steered"))
-    for key, name in (("distance", "distance, ‖z - z0‖ / ‖z0‖"), ("length", "length, ‖z‖ / ‖z0‖")):
+    add("not there at first", [str(row["n"]) for row in rows])
+    judged = judge is not None and found.towards not in eyes.names
+    add("arrived, for the judge" if judged else "arrived", shares("reached"))
+    if judged:
+        add("and for what steered", shares("steered"))
+    for key, name in (("distance", "‖z - z0‖ / ‖z0‖"), ("length", "‖z‖ / ‖z0‖")):
         add(name, [None if row[key] is None else f"{row[key]:.2f}" for row in rows])
     for name in eyes.names:
         cells = [row["changes"][name] for row in rows]
-        add(f"{name}: mean change, and of its size", [None if c is None else _change(c) for c in cells])
-    add("other attributes changed by more than ½", shares("changed"))
+        add(f"{name}: mean, size", [None if c is None else _change(c) for c in cells])
+    add("other attributes changed", shares("changed"))
     if found.towards in eyes.names and judge is not None:
         add("class kept", shares("class_kept"))
     console.print(table)
-    console.print("distances and changes are of those that arrived; changes in deviations of the real data")
+    console.print(
+        "changes in deviations of the real data, mean and mean size; changed: by more than half "
+        "a deviation; lengths and changes are of those that arrived"
+    )
 
 
 def _change(pair):

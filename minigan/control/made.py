@@ -30,7 +30,7 @@ class Made:
         return self.sampler.made_of({self.name: z, **rest})
 
     def pictures(self, z: np.ndarray, which=slice(None)) -> np.ndarray:
-        """The same of arrays of any length, float32 (m, *shape)."""
+        """Codes (m, d) of any number -> samples, float32 (m, *shape)."""
         first, *_ = self.sampler.make(self.inputs(z, which)).values()
         return first
 

@@ -31,6 +31,11 @@ class InOneOrder(Protocol):
         """Whether images come mirrored in half of the epochs."""
         ...
 
+    @property
+    def factors(self) -> np.ndarray | None:
+        """int64 (N, k), or None where it has none."""
+        ...
+
     def __len__(self) -> int: ...
 
     def batch(self, indices: Any) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -41,14 +46,15 @@ class InOneOrder(Protocol):
 class Batches(Iterator):
     """An infinite iterator over `dataset`, a `Dataset` or `Pairs`, shuffled anew in every epoch.
 
-    Gives float32 (batch_size, *dataset.shape) arrays or, with labels=True, pairs of one and its
-    int64 (batch_size,) labels, on `device`; of `Pairs`, a tuple of such arrays (x, y). What is left of an
+    Gives float32 (batch_size, *dataset.shape) arrays on `device`; of `Pairs`, a tuple of such arrays (x, y).
+    With labels=True its int64 (batch_size,) labels come in a tuple behind it; with factors=True the factors,
+    too, float32 (batch_size, k) from 0 to 1 over the values of each, -1 where not known. What is left of an
     epoch after its last full batch is dropped. Of a dataset with `flip`, each image comes mirrored in half of
     the epochs, at random, and both of a pair or neither. The order and what is mirrored are functions of
     `seed` and the epoch alone.
 
     epoch: the epoch of the last batch given, from 0. position: the samples given in this epoch.
-    MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels it lacks;
+    MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels or factors it lacks;
     ValueError for a seed outside [0, 2**64).
     """
 
@@ -59,12 +65,14 @@ class Batches(Iterator):
         seed: int = 0,
         labels: bool = False,
         device: str | Device = "cpu",
+        factors: bool = False,
     ) -> None:
         if not isinstance(dataset, InOneOrder):
             raise TypeError(f"Batches: dataset must be a Dataset or Pairs, got {shown(dataset)}")
         integer("Batches", "batch_size", batch_size)
         integer("Batches", "seed", seed)
         flag("Batches", "labels", labels)
+        flag("Batches", "factors", factors)
         if not len(dataset):
             raise MiniganError(f"{dataset.name} has no samples to make batches of")
         if not 1 <= batch_size <= len(dataset):
@@ -73,7 +81,10 @@ class Batches(Iterator):
             )
         if labels and dataset.labels is None:
             raise MiniganError(f"{dataset.name} has no labels")
-        self.dataset, self.batch_size, self.seed, self.labels = dataset, batch_size, seed, labels
+        if factors and dataset.factors is None:
+            raise MiniganError(f"{dataset.name} has no factors")
+        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+        self.labels, self.factors = labels, factors
         self.device = backend.device(device)
         self._start(epoch=0)
 
@@ -89,6 +100,8 @@ class Batches(Iterator):
                 mirror(images, self._mirrored[indices])
         if self.labels:
             arrays = (*arrays, self.dataset.labels[indices])  # type: ignore[index]  # seen in __init__
+        if self.factors:
+            arrays = (*arrays, self.dataset.scaled_factors(indices))  # type: ignore[attr-defined]  # of a Dataset
         arrays = tuple(map(self.device.put, arrays))
         return arrays if len(arrays) > 1 else arrays[0]
 

@@ -1,7 +1,7 @@
 """A dataset: its samples, stored small, in memory or on disk, given out as the float32 batches a GAN eats."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from minigan.backend import Device, plain
 from minigan.checks import flag, integer, shown
 from minigan.data.batches import Batches
-from minigan.data.fields import Field, Fields
+from minigan.data.fields import Field, Fields, check_values
 from minigan.errors import MiniganError
 
 READ = 1 << 24  # numbers at once, where all samples are read: 64 MB of floats
@@ -18,17 +18,19 @@ READ = 1 << 24  # numbers at once, where all samples are read: 64 MB of floats
 
 @dataclass(eq=False)
 class Dataset:
-    """Images or points of the plane, with or without labels.
+    """Images or points of the plane, with or without labels, and factors that they came from.
 
     samples: uint8 (N, C, H, W) images, or float32 (N, 2) points; images may be mapped from a file, and only
         what is asked for is read.
     labels: int64 (N,) class of each sample counted from 0, or None.
     rows: int64 (M,), which of the samples are the dataset's, in this order; by default all. Labels are of
         these.
+    factors: int64 (N, k), the number of the value that each factor has, counted from 0, or -1 where it is not
+        known; or None. values: the names of the k factors, each with how many values it has.
     flip: whether the mirror image of each image is one of the data, too, as likely as itself. Then `Batches`
         have either; all else here is of the images as they are stored.
-    MiniganError for samples of any other shape or dtype, when there are not as many labels, or for points
-    that are to be mirrored.
+    MiniganError for samples of any other shape or dtype, when there are not as many labels or factors, and
+    for points, or images of known factors, that are to be mirrored.
     """
 
     name: str
@@ -36,14 +38,18 @@ class Dataset:
     labels: np.ndarray | None = field(default=None, repr=False)
     rows: np.ndarray | None = field(default=None, repr=False)
     flip: bool = field(default=False, repr=False)
+    factors: np.ndarray | None = field(default=None, repr=False)
+    values: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"Dataset: name must be a text, got {shown(self.name)}")
         flag("Dataset", "flip", self.flip)
-        for name, array in (("samples", self.samples), ("labels", self.labels), ("rows", self.rows)):
+        given = {"samples": self.samples, "labels": self.labels, "rows": self.rows, "factors": self.factors}
+        for name, array in given.items():
             if not isinstance(array, np.ndarray) and not (name != "samples" and array is None):
                 raise TypeError(f"Dataset: {name} must be a NumPy array, got {shown(array)}")
+        check_values("Dataset", self.values)
         self.samples, self.labels = plain(self.samples), plain(self.labels)
         dtype, shape = self.samples.dtype, self.samples.shape
         images = dtype == np.uint8 and len(shape) == 4
@@ -64,11 +70,15 @@ class Dataset:
             if self.labels.shape != (len(self),):
                 raise MiniganError(f"{self.name} has {len(self)} samples but {len(self.labels)} labels")
             if self.labels.dtype.kind not in "iu" or self.labels.min(initial=0) < 0:
-                given = f"{self.labels.dtype} from {self.labels.min(initial=0)}"
-                raise MiniganError(f"{self.name}: labels are integers from 0 on, not {given}")
+                found = f"{self.labels.dtype} from {self.labels.min(initial=0)}"
+                raise MiniganError(f"{self.name}: labels are integers from 0 on, not {found}")
             self.labels = self.labels.astype(np.int64)
+        if self.factors is not None:
+            self.factors = factors_of(self.name, self.factors, self.values, len(self))
         if self.flip and not images:
             raise MiniganError(f"{self.name} is made of points, which have no mirror images")
+        if self.flip and self.factors is not None:
+            raise MiniganError(f"{self.name} cannot be mirrored: the images would be of other factors")
 
     def __len__(self) -> int:
         return len(self.samples if self.rows is None else self.rows)
@@ -80,10 +90,12 @@ class Dataset:
 
     @property
     def fields(self) -> Fields:
-        """What a batch with labels holds: "image" or "point", then "label" if there are labels."""
+        """What each sample has: "image" or "point", then "label" and "factors" if there are any."""
         fields = {self.kind: Field(self.kind, self.shape)}
         if self.labels is not None:
             fields["label"] = Field("label", (), self.classes)
+        if self.factors is not None:
+            fields["factors"] = Field("factors", (len(self.values),), values=self.values)
         return Fields(fields)
 
     @property
@@ -109,12 +121,25 @@ class Dataset:
         return lowest / 127.5 - 1
 
     def batches(
-        self, batch_size: int, seed: int = 0, labels: bool = False, device: str | Device = "cpu"
+        self,
+        batch_size: int,
+        seed: int = 0,
+        labels: bool = False,
+        device: str | Device = "cpu",
+        factors: bool = False,
     ) -> Batches:
-        """Endless shuffled batches, float32 (batch_size, *shape) arrays on `device`; with `labels`, pairs of
-        one and its labels. MiniganError for a batch size that does not fit, or labels it lacks; see
-        `Batches`."""
-        return Batches(self, batch_size, seed, labels, device)
+        """Endless shuffled batches, float32 (batch_size, *shape) arrays on `device`; with `labels` or
+        `factors`, tuples of one and these. MiniganError for a batch size that does not fit, or labels or
+        factors it lacks; see `Batches`."""
+        return Batches(self, batch_size, seed, labels, device, factors)
+
+    def scaled_factors(self, indices: Any) -> np.ndarray:
+        """The factors of the samples at `indices`, float32 (n, k): from 0 to 1 over the values of each, -1
+        where one is not known. MiniganError without factors."""
+        if self.factors is None:
+            raise MiniganError(f"{self.name} has no factors")
+        chosen, last = self.factors[indices], np.array([*self.values.values()]) - 1
+        return np.where(chosen < 0, -1, chosen / last.clip(1)).astype(np.float32)
 
     def mirrored(self) -> "Dataset":
         """This dataset with `flip`: `Batches` mirror each image in half of the epochs. It shares the images.
@@ -124,7 +149,8 @@ class Dataset:
     def part(self, indices: Any) -> "Dataset":
         """The dataset of the samples at `indices` alone; it has no copy of them."""
         rows = np.arange(len(self))[indices] if self.rows is None else self.rows[indices]
-        return replace(self, rows=rows, labels=None if self.labels is None else self.labels[indices])
+        labels, factors = (of if of is None else of[indices] for of in (self.labels, self.factors))
+        return replace(self, rows=rows, labels=labels, factors=factors)
 
     def stored(self, indices: Any) -> np.ndarray:
         """The samples at `indices` as they are stored, read from where they are."""
@@ -182,6 +208,22 @@ class Drawn(Dataset):
         cannot have."""
         check_size(size)
         return self if self.shape[1:] == (size, size) else replace(self, samples=self.draw(size))
+
+
+def factors_of(name: str, factors: np.ndarray, values: Mapping[str, int], n: int) -> np.ndarray:
+    """int64 (n, k), the factors of a dataset. MiniganError for any others."""
+    if factors.shape != (n, len(values)) or factors.dtype.kind not in "iu":
+        raise MiniganError(
+            f"{name}: factors are integers ({n}, {len(values)}), a row for each sample and a column for each "
+            f"of values, not {factors.dtype} {factors.shape}"
+        )
+    for (factor, count), column in zip(values.items(), factors.T, strict=True):
+        strange = column[(column < -1) | (column >= count)]
+        if len(strange):
+            raise MiniganError(
+                f"{name}: factors are wrong: the values of {factor} are 0 to {count - 1}, got {strange[0]}"
+            )
+    return plain(factors).astype(np.int64)
 
 
 def check_size(size: int) -> None:

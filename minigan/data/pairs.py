@@ -82,6 +82,7 @@ class Pairs(TwoOfImages):
 
     kind: ClassVar[str] = "pair"
     labels: ClassVar[None] = None
+    factors: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

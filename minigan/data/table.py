@@ -12,6 +12,7 @@ from minigan.data.digits import load_digits
 from minigan.data.domains import Domains
 from minigan.data.edges import outlined
 from minigan.data.facades import load_facades
+from minigan.data.factors import load_factors
 from minigan.data.few import few
 from minigan.data.folder import load_folder
 from minigan.data.halves import domains_have_test, load_domains, load_pairs, pairs_have_test
@@ -93,6 +94,18 @@ SOURCES = {
         "patches of two photographs of 640x427 pixels, part of scikit-learn",
         "image",
         load_photographs,
+        ("size", "split"),
+    ),
+    "factors": Source(
+        "20,000 shapes of six known factors, drawn at any size from 16",
+        "image",
+        load_factors,
+        ("size", "split"),
+    ),
+    "factors:HOW": Source(
+        "the same with correlated=A-B, without=A-B (both high), known=SHARE, or several with commas",
+        "image",
+        load_factors,
         ("size", "split"),
     ),
     "facades": Source(
@@ -243,7 +256,7 @@ def resolved(name: str) -> str:
     beginning, _, what = row.partition(":")
     if what == "PATH":
         return f"{beginning}:{Path(*rest).expanduser().resolve()}"
-    return f"{beginning}:{resolved(*rest)}" if rest else name
+    return f"{beginning}:{resolved(*rest)}" if what == "NAME" else name
 
 
 def _row(who, name):

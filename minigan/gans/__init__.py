@@ -10,7 +10,8 @@ train(data, rng, cfg, G, D, opt_g, opt_d)   the loop: a generator function, one 
                         yields what it saw by name: numbers, or what judge X said as x_real and x_fake
 
 and, if they like, DATA = "facades" (what it learns from by default), CRITIC = True (what a judge says are
-numbers, not logits), SLOPE = 1 (what is wanted of the judge's gradient), MAKES = {"G(x)": "y"} (which
+numbers, not logits), BESIDE (what a batch holds behind the rest: ("factors",), or a function of cfg that says
+so), SLOPE = 1 (what is wanted of the judge's gradient), MAKES = {"G(x)": "y"} (which
 input a sample is compared with), SHOWS = ("x", "G(x)", "F(G(x))") (what a sample is shown as, by name, side
 by side), judge(x, D) (for the picture of the plane), code(z, G) (what walks go through in place of z: `make`
 takes it as `code`), pictures(show, ...) (their own exhibits) and numbers(data, ...) (their own metrics, each
@@ -58,6 +59,7 @@ FILES = {
     "stylegan": "noise.stylegan",
     "ae": "codes.ae",
     "vae": "codes.vae",
+    "beta-vae": "codes.beta_vae",
     "vq-vae": "codes.vq_vae",
     "vae-gan": "codes.vae_gan",
     "pix2pix": "images.pix2pix",

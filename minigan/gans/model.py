@@ -151,6 +151,11 @@ class Model:
         said = getattr(self.module, name, None)
         return said(cfg) if callable(said) else said
 
+    def beside(self, cfg) -> tuple[str, ...]:
+        """What a batch holds behind that which `takes` says, with these settings: ("factors",), or
+        nothing."""
+        return self._said("BESIDE", cfg) or ()
+
     def is_critic(self, cfg) -> bool:
         """Whether judges say numbers, not logits, with these settings."""
         return self._said("CRITIC", cfg) or False

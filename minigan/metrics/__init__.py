@@ -6,6 +6,14 @@ from .cache import classifier_for, splits
 from .classifier import Classifier, Settings, train_classifier
 from .codes import assignment_error, correlation_within
 from .compared import names_for
+from .disentanglement import (
+    DCI,
+    beta_vae_score,
+    dci,
+    disentanglement,
+    factor_vae_score,
+    mutual_information_gap,
+)
 from .evaluate import COLUMNS, counts_of, evaluate, metrics_for, read_evaluation, rehearse, table
 from .evaluation_data import EvaluationData, Samples
 from .frechet import frechet_distance
@@ -30,6 +38,7 @@ from .unpaired import evaluate_domains
 
 __all__ = [
     "COLUMNS",
+    "DCI",
     "METRICS",
     "PRDC",
     "Classifier",
@@ -41,14 +50,18 @@ __all__ = [
     "Settings",
     "Support",
     "assignment_error",
+    "beta_vae_score",
     "classifier_for",
     "classifier_score",
     "correlation_within",
     "counts_of",
+    "dci",
+    "disentanglement",
     "diversity",
     "evaluate",
     "evaluate_domains",
     "evaluate_pairs",
+    "factor_vae_score",
     "frechet_distance",
     "hold_out",
     "kernel_distance",
@@ -64,6 +77,7 @@ __all__ = [
     "metrics_for",
     "mixture_modes",
     "modes_present",
+    "mutual_information_gap",
     "names_for",
     "near_duplicate_distance",
     "nearest_neighbour_accuracy",

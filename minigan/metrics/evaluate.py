@@ -81,6 +81,8 @@ def evaluate(
         progress(f"draw {draw} of {draws}: samples")
         samples = _draw(sampler, data, most, rng)
         for name, count in counts.items():
+            if draw > 1 and METRICS[name].once:
+                continue
             progress(f"draw {draw} of {draws}: {name}")
             for quantity, value in _quantities(name, count, samples, real).items():
                 measured[quantity].append(value)

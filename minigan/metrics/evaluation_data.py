@@ -19,7 +19,8 @@ from .classifier import BATCH, SETTINGS, Classifier, build, softmax, train_class
 class EvaluationData:
     """train: the training data. learned: what the model learned from, where that is a few of those.
     test: real samples that it is compared with; unseen: whether it did not learn from those. conditional:
-    whether the model makes what a label asks for.
+    whether the model makes what a label asks for. encode: of a model that has a vector for each sample,
+    samples (n, *shape) -> codes (n, d).
 
     `EvaluationData.load(name)` makes one of a dataset's name. The classifier is trained, or read from the
     cache, when the first metric asks for it. MiniganError for a conditional model of data without labels, or
@@ -34,6 +35,7 @@ class EvaluationData:
     digits: tuple[Dataset, Dataset] | None = field(default=None, repr=False)
     learned: Dataset = field(default=None, repr=False)  # type: ignore[assignment]  # set in __post_init__
     say: Callable[[str], None] = field(default=print, repr=False)
+    encode: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
 
     def __post_init__(self):
         self.learned = self.train if self.learned is None else self.learned
@@ -103,7 +105,8 @@ class EvaluationData:
         that has `flip`."""
         chosen = rng.permutation(min(len(data), among or len(data)))[:n]
         labels = None if data.labels is None else data.labels[chosen]
-        return Samples(as_seen(data, chosen, rng), labels, self)
+        factors = None if data.factors is None else data.factors[chosen]
+        return Samples(as_seen(data, chosen, rng), labels, self, factors)
 
     def samples(self, values, labels=None) -> "Samples":
         """Samples that a model made. MiniganError for another shape, dtype or range than the data's."""
@@ -123,11 +126,11 @@ class EvaluationData:
 class Samples:
     """Samples to be measured, and what the classifier sees in them, computed when asked for.
 
-    values: float32 (N, *shape). labels: int64 (N,) or None.
+    values: float32 (N, *shape). labels: int64 (N,) or None. factors: int64 (N, k) or None.
     """
 
-    def __init__(self, values, labels, data: EvaluationData):
-        self.values, self.labels, self.data = values, labels, data
+    def __init__(self, values, labels, data: EvaluationData, factors=None):
+        self.values, self.labels, self.data, self.factors = values, labels, data, factors
 
     def __len__(self):
         return len(self.values)
@@ -136,7 +139,8 @@ class Samples:
         """The first n of them."""
         if n >= len(self):
             return self
-        part = Samples(self.values[:n], None if self.labels is None else self.labels[:n], self.data)
+        labels, factors = (None if of is None else of[:n] for of in (self.labels, self.factors))
+        part = Samples(self.values[:n], labels, self.data, factors)
         if "features" in self.__dict__:
             part.features = self.features[:n]
         return part

@@ -8,6 +8,7 @@ import numpy as np
 from minigan.data.mixtures import MIXTURES
 
 from .classifier import FEATURES
+from .disentanglement import disentanglement
 from .evaluation_data import EvaluationData, Samples
 from .frechet import frechet_distance
 from .kernel import kernel_distance
@@ -36,7 +37,8 @@ class Metric:
     refusal(data): why it cannot be had of the data, or None. more_than: samples it needs more of, real
     test samples too. at_most: where more are of no use, or the protocol has a number. floor: whether real
     training samples can be measured in place of generated ones; of the first `floor_of` only.
-    beside(data, n): quantities of another kind to compare with, taken once.
+    beside(data, n): quantities of another kind to compare with, taken once. once: whether it looks at real
+    samples alone, so that other draws would say the same.
     """
 
     line: str
@@ -47,6 +49,7 @@ class Metric:
     floor: bool = True
     floor_of: int | None = None
     beside: Callable[[EvaluationData, int], Quantities] | None = field(default=None, repr=False)
+    once: bool = False
 
     def count(self, n: int | None) -> int:
         """How many samples it takes where the user asks for n."""
@@ -151,6 +154,10 @@ def _sharpness(samples, real):
     return {"sharpness": sharpness(samples.values, real.values)}
 
 
+def _disentanglement(samples, real):
+    return disentanglement(real.data.encode(real.values), real.factors)
+
+
 # Refusals
 
 
@@ -181,6 +188,14 @@ def without_classifier(data: EvaluationData) -> str | None:
         return f"needs a classifier, which cannot learn {data.name}: all of it is of one class"
     if data.digits:
         return f"needs a classifier of {data.name}, which has 1,000 classes; there is stacked-modes"
+    return None
+
+
+def _encoded(data):
+    if data.test.factors is None:
+        return f"needs data of which all factors are known, such as factors, and {data.name} has none"
+    if data.encode is None:
+        return "needs a model with an encoder, whose code is a vector of numbers"
     return None
 
 
@@ -244,6 +259,15 @@ METRICS = {
     ),
     "sharpness": Metric(
         "strength of edges, over that of real ones", _sharpness, _points, more_than=1, at_most=2000
+    ),
+    "disentanglement": Metric(
+        "whether each number of a code is one factor",
+        _disentanglement,
+        _encoded,
+        more_than=99,
+        at_most=5000,
+        floor=False,
+        once=True,
     ),
     "parzen": Metric(
         "log-likelihood of test images, in nats",

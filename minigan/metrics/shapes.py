@@ -29,7 +29,7 @@ def slant_and_width(images) -> tuple[np.ndarray, np.ndarray]:
 
 
 def slants_and_widths(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The same of a Tensor (N, C, H, W), as Tensors (N,) of its dtype, on its device.
+    """(slant, width) of each image of a Tensor (N, C, H, W), as Tensors (N,) of its dtype, on its device.
 
     Derivatives of every order, but where a pixel has just half of the most ink, or the image none; those of
     the width also end where it is 0. MiniganError for another shape.

@@ -38,7 +38,7 @@ seed, the folder `out` where it puts `samples.npz`, this Python, and any setting
 import itertools
 import re
 import typing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,8 +51,9 @@ from minigan.files import text_of
 from minigan.gans import model_named
 from minigan.metrics import METRICS, EvaluationData, counts_of
 from minigan.metrics.compared import OF_COMPARED, check_names
-from minigan.training import Options
-from minigan.training.evaluation import check_asked
+from minigan.random import Generator
+from minigan.training import Options, Sampler
+from minigan.training.evaluation import check_asked, vectors_of
 from minigan.training.keep import BETTER
 
 # What is to be known of a program's samples.
@@ -95,13 +96,24 @@ class Row:
         flip, samples = self.settings.get("flip", False), self.settings.get("samples")
         if self.command:
             return data, size, folder, False, channels, flip
-        model = model_named(self.model)
+        model, _, cfg = self.beginning()
+        return self.data, cfg.size, folder, model.labelled, channels, flip, samples
+
+    def beginning(self) -> tuple:
+        """(the model, what it learns, its `Config`) of a row that trains one."""
+        model, settings = model_named(self.model), self.settings
         known = {field.name for field in fields(model.Config)}
-        cfg = model.Config(**{key: value for key, value in self.settings.items() if key in known})
-        how = {"channels": channels, "flip": flip, "samples": samples}
-        options = Options(data=data or model.data, data_dir=folder, **how)
-        _, cfg = options.data_for(model, cfg)
-        return options.data, cfg.size, folder, model.labelled, *how.values()
+        cfg = model.Config(**{key: value for key, value in settings.items() if key in known})
+        told = {key: settings[key] for key in ("data_dir", "channels", "flip", "samples") if key in settings}
+        return model, *Options(data=self.data, **told).data_for(model, cfg)
+
+    def encoder(self):
+        """What gives codes as vectors (`vectors_of`), of a model that has learned nothing; or None."""
+        if self.command or not model_named(self.model).has("encode"):
+            return None
+        model, dataset, cfg = self.beginning()
+        parts = model.parts(cfg, dataset.fields, Generator(0))
+        return vectors_of(Sampler(model, cfg, parts, dataset.fields))
 
 
 @dataclass(frozen=True)
@@ -141,8 +153,9 @@ class Study:
                 check_names(
                     self.metrics, load(row.data, row.settings.get("size"), row.settings.get("data_dir"))
                 )
-            for what in dict.fromkeys(row.judged() for row in self.rows if row not in paired):
-                counts_of(self.metrics, EvaluationData.load(*what), self.n)
+            encoders = [(row.judged(), row.encoder()) for row in self.rows if row not in paired]
+            for (what, _), encode in {(what, of is None): of for what, of in encoders}.items():
+                counts_of(self.metrics, replace(EvaluationData.load(*what), encode=encode), self.n)
         except MiniganError as error:
             raise MiniganError(f"{self.path}: {error}") from error
 

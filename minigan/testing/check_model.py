@@ -79,7 +79,7 @@ def _check_samples(session):
     assert state == before[1], f"{model.file}: making samples changes the state of the session"
     changed = [name for name in arrays if not np.array_equal(arrays[name], before[0][name])]
     assert not changed, f"{model.file}: making samples changes {changed[0]}"
-    kinds = {field.shape for field in session.fields.values() if field.kind != "label"}
+    kinds = {field.shape for field in session.fields.seen.values()}
     for name, samples in first.items():
         shape = samples.shape[1:]
         assert samples.dtype == np.float32, f"{model.file}: {name} is {samples.dtype}, not float32"

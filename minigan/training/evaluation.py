@@ -1,6 +1,7 @@
 """Evaluations of a run, or of samples that another program made: `minigan.metrics`, and where they go."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -148,7 +149,18 @@ def evaluation_data(sampler: Sampler, options, say=print) -> EvaluationData:
     """What the samples of a run with these options are compared with: the data that it learns from."""
     what, size, folder = options.data, sampler.cfg.size, options.data_dir
     how = options.channels, options.flip, options.samples
-    return EvaluationData.load(what, size, folder, sampler.conditional, *how, say)
+    data = EvaluationData.load(what, size, folder, sampler.conditional, *how, say)
+    return replace(data, encode=vectors_of(sampler))
+
+
+def vectors_of(sampler: Sampler) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What gives the codes of samples, (n, *shape), as vectors (n, d): the first such that the model encodes
+    them as. None for a model that has none."""
+    if not sampler.model.has("encode"):
+        return None
+    found = sampler.encode(np.zeros((1, *sampler.fields.shape), np.float32))
+    vectors = [name for name, code in found.items() if code.ndim == 2 and code.dtype.kind == "f"]
+    return (lambda x: sampler.encode(x)[vectors[0]]) if vectors else None
 
 
 class Examiner:

@@ -98,6 +98,11 @@ class Options:
                 f"{model.name} learns from data of the kind {model.takes[0]}, {self.data} is of the kind "
                 f"{dataset.kind}; there are: {fitting}"
             )
+        for name in model.beside(cfg):
+            if name not in dataset.fields:
+                raise MiniganError(
+                    f"{model.name} is to learn from {name}, too, and {self.data} has none; factors has them"
+                )
         cfg = cfg.fitted(dataset.fields)
         return dataset.to_size(cfg.size) if len(dataset.shape) == 3 else dataset, cfg
 

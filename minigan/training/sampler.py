@@ -144,7 +144,7 @@ class Sampler:
         points."""
         if len(self.fields.shape) != 3:
             return POINTS
-        if len(self.fields) > 1 and not self.fields.classes:
+        if len(self.fields.seen) > 1:
             return ROWS * 4
         columns = self.columns()
         return SHEET if columns is None else columns * math.ceil(SHEET / columns)

@@ -64,9 +64,10 @@ class Session:
         return parts
 
     def _batches(self):
-        return self.dataset.batches(
-            self.cfg.samples, self.options.seed, labels=self.model.labelled, device=self.device
-        )
+        how = {"labels": self.model.labelled, "device": self.device}
+        if "factors" in self.model.beside(self.cfg):
+            how["factors"] = True
+        return self.dataset.batches(self.cfg.samples, self.options.seed, **how)
 
     def _averaged(self):
         """The parts, with the averages of networks in place of those that have one."""
@@ -193,10 +194,9 @@ def _plain(part: str, name: str, value):
 
 
 def pictures_of(dataset, n: int) -> dict[str, np.ndarray]:
-    """The first n samples of the data, by the names of its fields; without labels."""
+    """The first n samples of the data, by the names of its fields; without labels and factors."""
     found = dataset.batch(np.arange(n))
-    names = [name for name, field in dataset.fields.items() if field.kind != "label"]
-    return dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True))
+    return dict(zip(dataset.fields.seen, found if isinstance(found, tuple) else (found,), strict=True))
 
 
 def replaced(parts, others: dict):

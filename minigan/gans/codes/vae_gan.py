@@ -176,7 +176,7 @@ def pictures(show, data, encoder, decoder):
 
 
 def numbers(data, rng, encoder, decoder, D):
-    """Of held-out images, each made again from the mean of its q(z|x).
+    """How near held-out images are to those made again from the means of their q(z|x).
 
     kl: how far q(z|x) is from the prior, in nats an image. error: the mean squared error of a pixel in
     [-1, 1]. unlikeness: how far what D sees in both is apart, ½‖D_l(x) - D_l(x̃)‖².

@@ -46,7 +46,7 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts.codebook import Codebook, perplexity
-from ..parts.likelihood import bernoulli
+from ..parts.likelihood import bernoulli, shown
 from ..parts.pixelcnn import PixelCNN
 from ..parts.residual import Residual
 from ..settings import Settings
@@ -191,7 +191,7 @@ def inputs(
 
 def make(codes, decoder, codebook):
     """Codes, integers (n, h, w) -> images (n, *shape) in [-1, 1]: the probability of each pixel."""
-    return 2.0 * F.sigmoid(decoder(codebook(codes))) - 1.0
+    return shown(decoder(codebook(codes)))
 
 
 def encode(x, encoder, codebook):
@@ -214,7 +214,7 @@ def terms(x, encoder, decoder, codebook):
 
 
 def squares(x):
-    """Of each sample, (N, ...) -> (N,)."""
+    """The sum of squares of each sample, (N, ...) -> (N,)."""
     return F.flatten(x * x, 1).sum(axis=1)
 
 
@@ -308,7 +308,7 @@ def used(data, encoder, codebook, device):
 
 
 def numbers(data, rng, cfg: Config, encoder, decoder, codebook, prior):
-    """Of the held-out images, each in nats an image but where it says otherwise.
+    """How well held-out images are told; each in nats an image but where it says otherwise.
 
     bound: of log p(x), by the prior. reconstruction: -log p(x|e). kl: -log p(k), by the prior.
     bits: that in bits; bits-uniform: what all codes take if none is likelier than others.

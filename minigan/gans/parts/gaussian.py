@@ -21,7 +21,13 @@ def drawn(mean, log_var, noise):
 
 def divergence(mean, log_var):
     """KL(q(z|x) ‖ N(0, 1)) of each sample, in nats: appendix B. mean, log_var: (N, latent) -> (N,)."""
-    return 0.5 * (mean * mean + F.exp(log_var) - 1.0 - log_var).sum(axis=1)
+    return divergences(mean, log_var).sum(axis=1)
+
+
+def divergences(mean, log_var):
+    """KL(q(z|x) ‖ N(0, 1)) of each number of a code by itself, in nats: mean, log_var (N, latent)
+    -> (N, latent). They add up to that of the code."""
+    return 0.5 * (mean * mean + F.exp(log_var) - 1.0 - log_var)
 
 
 def prior_over_posterior(z, log_var, noise):

@@ -85,8 +85,8 @@ class PixelCNN(nn.Module):
 
 
 def chosen(logits, u):
-    """By u (N,) the class of each row of logits (N, classes): that at which the sum of the probabilities
-    passes u."""
+    """The class of each row of logits (N, classes) that u (N,) falls into: at which the sum of the
+    probabilities passes u."""
     p = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     passed = (p / p.sum(axis=1, keepdims=True)).cumsum(axis=1) <= u[:, None]
     return np.minimum(passed.sum(axis=1), p.shape[1] - 1)  # the last sum may be below 1 by rounding
