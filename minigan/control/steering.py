@@ -172,8 +172,7 @@ def steer(
 
 def measured(aim, judge, before, after, start, end, there, already) -> dict:
     """The row of a way, see `Steered`."""
-    moved, was = ~already, None if judge is None else judge.labels(before)
-    now = None if judge is None else judge.labels(after)
+    moved, (was, now) = ~already, (judge and judge.labels(as_shown(x)) for x in (before, after))
     reached = there if aim.label is None or judge is None else now == aim.label
     arrived = moved & reached
     changes = (aim.eyes.attributes(after) - aim.attributes)[arrived]
@@ -194,10 +193,15 @@ def measured(aim, judge, before, after, start, end, there, already) -> dict:
     }
 
 
+def as_shown(samples: np.ndarray) -> np.ndarray:
+    """Pictures as they are seen: those of a model may go beyond [-1, 1], and more so where it is steered."""
+    return samples.clip(-1, 1)
+
+
 def _mean(values):
     return float(np.mean(values)) if np.size(values) else None
 
 
 def _answers(judge, samples):
-    probabilities = judge.probabilities(samples)
+    probabilities = judge.probabilities(as_shown(samples))
     return probabilities.argmax(axis=1), probabilities.max(axis=1)
