@@ -42,6 +42,7 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts.fitted import FittedNormal
+from ..parts.held_out import all_of, first_of
 from ..parts.latent import lerp, normal
 from ..parts.likelihood import bernoulli, shown
 from ..parts.mlp import mlp
@@ -156,14 +157,14 @@ def train(data, rng, cfg: Config, encoder, decoder, prior, opt):
 
 def pictures(show, data, rng, encoder, decoder, cfg: Config):
     """Held-out images and what is left of them in the code; walks from one to another."""
-    x = data.batch(range(min(40, len(data))))
-    again = decoded(encoder(Tensor(x)), decoder, cfg)
+    x = first_of(data)
+    again = decoded(encoder(x), decoder, cfg)
     show("Images of the test split, and each beside it as the decoder makes it from its code.", x, again)
     if cfg.masked:
-        seen = masked(x, rng, cfg.masked)
-        whole = decoded(encoder(Tensor(seen)), decoder, cfg)
+        seen = Tensor(masked(x.data, rng, cfg.masked))
+        whole = decoded(encoder(seen), decoder, cfg)
         show("The same with pixels made black, as in training, and what is made of those.", seen, whole)
-    codes, half = encoder(Tensor(x)).numpy(), len(x) // 2
+    codes, half = encoder(x).numpy(), len(x) // 2
     ways = [lerp(codes[:half], codes[half : 2 * half], t) for t in np.linspace(0, 1, 9, dtype=np.float32)]
     show(
         "From one image of the test split to another, straight from code to code.",
@@ -179,8 +180,7 @@ def numbers(data, rng, encoder, decoder, cfg: Config):
     """
     squares, n = 0.0, len(data)
     with no_grad():
-        for first in range(0, n, 500):
-            x = Tensor(data.batch(slice(first, min(first + 500, n))), device=rng.device)
+        for x in all_of(data, rng.device):
             left = F.flatten((decoded(encoder(x), decoder, cfg) - x) ** 2, 1)
             squares += left.sum(axis=1).sum().item()
     pixels, m = math.prod(data.shape), min(n, FOR_PCA)

@@ -51,6 +51,7 @@ from minigan.optim import Adam
 from ..parts import convolutions
 from ..parts.correlation import total_correlation
 from ..parts.gaussian import divergences, drawn, mean_and_log_var
+from ..parts.held_out import all_of, first_of
 from ..parts.latent import normal
 from ..parts.likelihood import bernoulli, shown
 from ..settings import Settings
@@ -204,7 +205,7 @@ def train(data, rng, cfg: Config, encoder, decoder, opt):
 
 def pictures(show, data, rng, encoder, decoder):
     """Held-out images and what is left of them in the code; walks along each number of a code."""
-    x = Tensor(data.batch(range(min(40, len(data)))))
+    x = first_of(data)
     show(
         "Images of the test split, and each beside it as the decoder makes it from its code.",
         x,
@@ -240,8 +241,7 @@ def seen(data, rng, encoder, decoder):
     each number of the code, (latent,). And the means of their codes, (N, latent)."""
     n, reconstruction, kl, means = len(data), 0.0, 0.0, []
     with no_grad():
-        for first in range(0, n, 500):
-            x = Tensor(data.batch(slice(first, min(first + 500, n))), device=rng.device)
+        for x in all_of(data, rng.device):
             mean, log_var = mean_and_log_var(encoder(x))
             z = drawn(mean, log_var, Tensor(rng.normal(mean.shape)))
             reconstruction -= bernoulli(decoder(z), x).sum().item()

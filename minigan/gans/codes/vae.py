@@ -47,7 +47,8 @@ from minigan.optim import Adam
 from minigan.optim.lr_scheduler import ExponentialLR
 
 from ..parts.gaussian import divergence, drawn, mean_and_log_var
-from ..parts.importance import IMAGES, held_out_bounds, log_weights, weighted_bound
+from ..parts.held_out import all_of, first_of
+from ..parts.importance import AT_ONCE, IMAGES, held_out_bounds, log_weights, weighted_bound
 from ..parts.latent import normal
 from ..parts.likelihood import Gaussian, bernoulli, binarised, shown
 from ..parts.mlp import mlp
@@ -189,8 +190,8 @@ def train(data, rng, cfg: Config, encoder, decoder, opt, likelihood=bernoulli, s
 
 def pictures(show, data, rng, cfg: Config, encoder, decoder):
     """Held-out images and what is left of them in the code."""
-    x = data.batch(range(min(40, len(data))))
-    x = Tensor(binarised(x, rng) if cfg.binarise else x)
+    x = first_of(data)
+    x = Tensor(binarised(x.data, rng)) if cfg.binarise else x
     show(
         "Images of the test split, and each beside it as the decoder makes it from its code.",
         x,
@@ -203,18 +204,16 @@ def numbers(data, rng, encoder, decoder, cfg: Config, likelihood=bernoulli):
     bounds of 50 and of 500 codes on 1,000 of them at most, spread over all."""
     likely, kl, n = 0.0, 0.0, len(data)
 
-    def images(indices):
-        x = data.batch(indices)
-        return binarised(x, rng) if cfg.binarise else x
+    def seen(data, n):
+        images = all_of(data, rng.device, n)
+        return (Tensor(binarised(x.data, rng)) for x in images) if cfg.binarise else images
 
     with no_grad():
-        for first in range(0, n, 500):
-            x = Tensor(images(slice(first, min(first + 500, n))), device=rng.device)
+        for x in seen(data, 500):
             terms = bound(x, Tensor(rng.normal((len(x), cfg.latent))), encoder, decoder, likelihood)
             likely, kl = (total + term.sum().item() for total, term in zip((likely, kl), terms, strict=True))
         m = min(n, IMAGES)
-        spread = [i * n // m for i in range(m)]
-        some, networks = lambda first, last: images(spread[first:last]), (encoder, decoder, likelihood)
-        found = held_out_bounds(some, m, cfg.latent, rng, *networks)
+        some = seen(data.part([i * n // m for i in range(m)]), AT_ONCE)
+        found = held_out_bounds(some, cfg.latent, rng, encoder, decoder, likelihood)
     weighted = {f"iw-bound-{k}": (bound, m) for k, bound in found.items() if k > 1}
     return {"bound": (likely - kl) / n, "reconstruction": -likely / n, "kl": kl / n, **weighted}

@@ -38,6 +38,7 @@ from minigan.optim import Adam
 
 from ..parts import convolutions
 from ..parts.gaussian import divergence, drawn, mean_and_log_var
+from ..parts.held_out import all_of, first_of
 from ..parts.latent import normal
 from ..settings import Settings
 
@@ -167,7 +168,7 @@ def train(data, rng, cfg: Config, encoder, decoder, D, opt_encoder, opt_decoder,
 
 def pictures(show, data, encoder, decoder):
     """Held-out images and what is left of them in the code."""
-    x = Tensor(data.batch(range(min(40, len(data)))))
+    x = first_of(data)
     show(
         "Images of the test split, and each beside it as the decoder makes it from its code.",
         x,
@@ -183,8 +184,7 @@ def numbers(data, rng, encoder, decoder, D):
     """
     totals, n = dict.fromkeys(("kl", "error", "unlikeness"), 0.0), len(data)
     with no_grad():
-        for first in range(0, n, 500):
-            x = Tensor(data.batch(slice(first, min(first + 500, n))), device=rng.device)
+        for x in all_of(data, rng.device):
             mean, log_var = mean_and_log_var(encoder(x))
             again = decoder(mean)
             totals["kl"] += divergence(mean, log_var).sum().item()

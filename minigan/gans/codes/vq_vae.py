@@ -46,6 +46,7 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts.codebook import Codebook, perplexity
+from ..parts.held_out import all_of, first_of
 from ..parts.likelihood import bernoulli, shown
 from ..parts.pixelcnn import PixelCNN
 from ..parts.residual import Residual
@@ -256,7 +257,7 @@ def train(data, rng, cfg: Config, encoder, decoder, codebook, prior, opt, opt_pr
 
 def pictures(show, data, rng, cfg: Config, encoder, decoder, codebook, prior):
     """Held-out images and what is left of them in the code; samples of both kinds of codes; the codebook."""
-    x = Tensor(data.batch(range(min(40, len(data)))))
+    x = first_of(data)
     codes = encode(x, encoder, codebook)["codes"]
     show(
         "Images of the test split, and each beside it as the decoder makes it from its codes.",
@@ -291,17 +292,11 @@ def bars(use):
     return picture[None, None].astype(np.float32)
 
 
-def batches(data, device):
-    """All held-out images, some at a time."""
-    for first in range(0, len(data), 500):
-        yield Tensor(data.batch(slice(first, min(first + 500, len(data)))), device=device)
-
-
 def used(data, encoder, codebook, device):
     """The share of all places of the held-out images at which each code is the nearest, (codes,)."""
     counts = np.zeros(len(codebook.weight), np.int64)
     with no_grad():
-        for x in batches(data, device):
+        for x in all_of(data, device):
             codes = encode(x, encoder, codebook)["codes"].numpy()
             counts += np.bincount(codes.ravel(), minlength=len(counts))
     return counts / counts.sum()
@@ -318,7 +313,7 @@ def numbers(data, rng, cfg: Config, encoder, decoder, codebook, prior):
     """
     found, n = np.zeros(3), len(data)
     with no_grad():
-        for x in batches(data, rng.device):
+        for x in all_of(data, rng.device):
             likelihood, *_, codes = terms(x, encoder, decoder, codebook)
             errors = F.flatten((make(codes, decoder, codebook) - x) ** 2, 1).mean(axis=1)
             each = -likelihood.mean(), surprise(codes, prior), errors.mean()

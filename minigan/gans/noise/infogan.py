@@ -49,6 +49,7 @@ from minigan.optim import Adam
 
 from ..parts import convolutions
 from ..parts.augment import augmentation
+from ..parts.held_out import all_of
 from ..parts.latent import normal
 from ..parts.minibatch import judged
 from ..settings import NoiseSettings
@@ -316,7 +317,6 @@ MADE = 5000
 def categories_of(data, D, Q, cfg, device):
     """The most likely category of each image of a dataset, by Q, which lies on `device`: int64 (N,)."""
     seen = []
-    for first in range(0, len(data), 500):
-        x = Tensor(data.batch(slice(first, min(first + 500, len(data)))), device=device)
+    for x in all_of(data, device):
         seen.append(Q(D.body(x)).numpy()[:, : cfg.categories].argmax(axis=1))
     return np.concatenate(seen)

@@ -35,6 +35,7 @@ from minigan.graph import graph
 from minigan.optim import Adam
 
 from ..parts.augment import augmentation
+from ..parts.held_out import first_of
 from ..parts.latent import normal
 from ..parts.mlp import mlp
 from ..parts.packing import packed
@@ -136,4 +137,4 @@ def pictures(show, data, rng, cfg: Config, G, D):
     if cfg.pack > 1 or not cfg.judges_each_alone:  # what D says of a sample depends on those beside it
         return
     made = G(Tensor(rng.normal((40, cfg.latent))))
-    ranked(show, D, made, Tensor(data.batch(range(min(40, len(data))))))
+    ranked(show, D, made, first_of(data))

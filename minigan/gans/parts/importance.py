@@ -17,7 +17,7 @@ from minigan.autograd import Tensor
 from .gaussian import drawn, mean_and_log_var, prior_over_posterior
 
 CODES, IMAGES = 500, 1000  # of each image, and how many images: 10,000 would take minutes
-PIECE = 50, 100  # codes and images at a time
+PIECE, AT_ONCE = 50, 100  # codes and images at a time
 
 
 def log_weights(x, noise, encoder, decoder, likelihood):
@@ -35,18 +35,17 @@ def weighted_bound(log_w):
     return F.logsumexp(log_w, axis=0) - math.log(log_w.shape[0])
 
 
-def held_out_bounds(images, n, latent, rng, *networks):
-    """{k: L_k}, means over n images in nats, for k of 1, 50 and 500, by 500 codes an image: L_1 as the mean
+def held_out_bounds(images, latent, rng, *networks):
+    """{k: L_k}, means over all images in nats, for k of 1, 50 and 500, by 500 codes an image: L_1 as the mean
     of 500 draws, L_50 as that of ten.
 
-    images: (first, last) -> an array of such images. latent: numbers of a code. rng: draws, on the
-    device of the networks: encoder, decoder and likelihood, as `log_weights` takes them. Memory stays flat.
+    images: some at a time, (N, *shape) each. latent: numbers of a code. rng: draws, on the device of the
+    networks: encoder, decoder and likelihood, as `log_weights` takes them. Memory stays flat.
     """
-    codes, at_once = PIECE
-    sums = dict.fromkeys((1, codes, CODES), 0.0)
-    for first in range(0, n, at_once):
-        x = Tensor(images(first, min(first + at_once, n)), device=rng.device)
-        noise = (rng.normal((codes, len(x), latent)) for _ in range(CODES // codes))
+    sums, n = dict.fromkeys((1, PIECE, CODES), 0.0), 0
+    for x in images:
+        n += len(x)
+        noise = (rng.normal((PIECE, len(x), latent)) for _ in range(CODES // PIECE))
         found = [log_weights(x, Tensor(eps), *networks).numpy() for eps in noise]
         log_w = np.concatenate(found).astype(np.float64)
         for k in sums:
