@@ -550,6 +550,11 @@ def test_the_page_runs_without_errors_or_network_on_a_phone_too(chromium, images
         assert charts > 3
         assert tab.run("document.querySelectorAll('[data-chart] svg path').length") > charts
         assert tab.run("document.documentElement.scrollWidth <= innerWidth")
+        tab.run("document.querySelectorAll('[data-chart]').forEach((chart) => { chart.style.width = 0; })")
+        wait(
+            tab,
+            "[...document.querySelectorAll('[data-chart]')].every((chart) => !chart.querySelector('path'))",
+        )
         fine(tab, file)
 
 

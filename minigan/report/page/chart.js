@@ -148,6 +148,7 @@ function chart(figure, spec) {
   function draw() {
     svg.replaceChildren();
     frame = scales();
+    if (frame.right <= frame.left) return; // hidden, or the window is being resized
     axes();
     if (spec.cells) cells();
     for (const s of series.filter((s) => s.shown)) {
