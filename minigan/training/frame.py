@@ -31,14 +31,17 @@ def frame(session: Session) -> dict[str, np.ndarray]:
     grids    (classes or 1, LINES or FEW, the same, 2), where G takes a grid of noise, the second of its
              numbers to be the row; for noise of one number (…, 1, …, 2). Not there for noise of more.
     """
-    points, *_ = session.sampler.make(session.fixed).values()
+    fixed = session.fixed
+    points, *_ = session.sampler.make(fixed).values()
     real, *_ = session.real.values()
     extent = 1.5 * float(np.abs(real).max(initial=0)) or 1.0
     found = {}
     if session.model.has("judge") and session.cfg.judges_each_alone:
         with session.device.active(), in_evaluation(networks(session.parts)):
-            found = {"surface": _surface(session, extent), "arrows": _arrows(session, points[:ARROWS])}
-    grids = _grids(session.sampler, session.fixed)
+            labels = fixed["labels"][:ARROWS] if session.model.tells_labels else None
+            arrows = _arrows(session, points[:ARROWS], labels)
+            found = {"surface": _surface(session, extent), "arrows": arrows}
+    grids = _grids(session.sampler, fixed)
     return {
         "points": points,
         "real": real[:REAL],
@@ -61,8 +64,7 @@ def _surface(session, extent):
     return np.mean(said, axis=0).reshape(SIDE, SIDE)
 
 
-def _arrows(session, points):
-    labels = session.fixed["labels"][: len(points)] if session.model.tells_labels else None
+def _arrows(session, points, labels):
     x = Tensor(points, device=session.device).requires_grad_()
     total = sum(logits.sum() for logits in _judged(session, x, labels))
     (slope,) = grad(total, x)
