@@ -39,6 +39,7 @@ import itertools
 import re
 import typing
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -153,9 +154,13 @@ class Study:
                 check_names(
                     self.metrics, load(row.data, row.settings.get("size"), row.settings.get("data_dir"))
                 )
-            encoders = [(row.judged(), row.encoder()) for row in self.rows if row not in paired]
-            for (what, _), encode in {(what, of is None): of for what, of in encoders}.items():
-                counts_of(self.metrics, replace(EvaluationData.load(*what), encode=encode), self.n)
+            known = cache(EvaluationData.load)
+            for row in self.rows:
+                if row not in paired:
+                    data = known(*row.judged())
+                    if data.test.factors is not None:
+                        data = replace(data, encode=row.encoder())
+                    counts_of(self.metrics, data, self.n)
         except MiniganError as error:
             raise MiniganError(f"{self.path}: {error}") from error
 

@@ -62,7 +62,7 @@ def evaluate_run(
         return _written(run.evaluation_path, result, facts, how)
     data = evaluation_data(sampler, options, say)
     check_fields(run, data.train.fields)
-    result = evaluate(_drawer(sampler, data, asked), data, say=say, **how)
+    result = evaluate(_drawer(sampler, data, **asked), data, say=say, **how)
     result["metrics"] |= _own_numbers(sampler, how.get("seed", 0), data)
     return _written(run.evaluation_path, result, facts, how)
 
@@ -150,7 +150,7 @@ def evaluation_data(sampler: Sampler, options, say=print) -> EvaluationData:
     what, size, folder = options.data, sampler.cfg.size, options.data_dir
     how = options.channels, options.flip, options.samples
     data = EvaluationData.load(what, size, folder, sampler.conditional, *how, say)
-    return replace(data, encode=vectors_of(sampler))
+    return data if data.test.factors is None else replace(data, encode=vectors_of(sampler))
 
 
 def vectors_of(sampler: Sampler) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -202,10 +202,9 @@ class Examiner:
         return {quantity: row["value"] for quantity, row in found.items()}
 
 
-def _drawer(sampler, data, asked=None):
+def _drawer(sampler, data, **asked):
     """What `evaluate` draws with: of a conditional model, classes as often as in the training data. asked:
     what else samples are to be."""
-    asked = asked or {}
     if not sampler.conditional:
         return partial(sampler, **asked)
 
