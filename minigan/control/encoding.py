@@ -65,11 +65,11 @@ def encode(
     """
     if sampler.model.has("encode"):
         return sampler.encode(x), "encoder"
-    inputs = sampler.inputs(max(starts, sampler.classes), Generator(seed))
-    if "z" not in inputs:
+    if not sampler.model.from_noise:
         raise MiniganError(
             f"{sampler.model.name} has no encoder, and makes its samples from no noise z to search for"
         )
+    inputs = sampler.inputs(max(starts, sampler.classes), Generator(seed))
     made = Made(sampler, inputs, "code" if sampler.model.has("code") else "z")
     features = classifier and network_at(classifier, sampler.device)[:-2]
     codes, which = searched(

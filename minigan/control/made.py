@@ -4,7 +4,14 @@ import numpy as np
 
 from minigan.autograd import Tensor
 from minigan.errors import MiniganError
+from minigan.gans import Model
 from minigan.training import Sampler
+
+
+def check_moves(model: Model):
+    """MiniganError for a model without noise."""
+    if not model.from_noise:
+        raise MiniganError(f"{model.name} makes its samples from no noise z that could be moved")
 
 
 class Made:
@@ -16,8 +23,7 @@ class Made:
     """
 
     def __init__(self, sampler: Sampler, inputs: dict[str, np.ndarray], through: str = "z"):
-        if "z" not in inputs:
-            raise MiniganError(f"{sampler.model.name} makes its samples from no noise z that could be moved")
+        check_moves(sampler.model)
         if through == "code" and not sampler.model.has("code"):
             raise MiniganError(f"{sampler.model.name} has no code beside its noise z")
         self.sampler, self.name = sampler, through

@@ -28,7 +28,7 @@ from minigan.training.evaluation import evaluation_data
 
 from .eyes import Aim, Eyes
 from .lines import FAR, FITTED, direction, first_there, random_ends
-from .made import Made
+from .made import Made, check_moves
 from .search import STEPS, nearest
 
 WAYS = "gradient", "plain", "direction", "line"
@@ -83,7 +83,7 @@ def eyes_of(run: Run, sampler: Sampler, say=print) -> tuple[Eyes, Classifier | N
 
     MiniganError for a model without noise, or for data that are no pictures.
     """
-    Made(sampler, sampler.inputs(1, Generator(0)))
+    check_moves(sampler.model)
     data = evaluation_data(sampler, run.options(), say)
     labelled = data.images and data.train.labels is not None
     eyes = Eyes(data.train, data.classifier if labelled else None, sampler.device)
