@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .app import app
+from .app import TRAINED, Trained, app
 
 
 @app.command
@@ -51,9 +51,7 @@ def play(
     run: Path,
     *,
     port: Annotated[int, Parameter(validator=Number(gte=1, lt=2**16))] = 8080,
-    step: int | None = None,
-    ema: bool = True,
-    device: str = "auto",
+    trained: TRAINED = Trained(),  # noqa: B008
     open: bool = True,
 ):
     """Use a trained model by hand, on a page in the browser that this machine alone is served.
@@ -68,23 +66,15 @@ def play(
         A run folder.
     port
         Where the page is, on this machine: http://127.0.0.1:PORT.
-    step
-        Take the checkpoint of this step; by default the newest.
-    ema
-        Take the moving average of the weights, if the run has one.
-    device
-        Where to draw: cpu, gpu, gpu:1 for the second one, or auto: a GPU if there is one.
     open
         Show it in the browser.
     """
     from minigan.extras import needs
-    from minigan.training import Run, Sampler
 
     needs("minigan play", "nicegui", "'minigan[play]'")
     from minigan.play import serve
 
-    folder = Run.open(run)
-    serve(folder, Sampler.of(folder, step, device, ema), port, open)
+    serve(*trained.of(run), port, open)
 
 
 def _written(path, open):
