@@ -21,6 +21,8 @@ from minigan.control import WAYS, eyes_of, steer
 from minigan.files import write_atomically
 from minigan.training import Run, Sampler
 
+from .table import grid
+
 OUT = Path(__file__).with_suffix(".json")
 COLUMNS = {
     "reached": "reached, by a classifier that did not steer",
@@ -64,12 +66,9 @@ def _over_runs(runs, way, column):
 
 def table(found: dict, runs: list[dict]) -> str:
     """The summary in Markdown."""
-    lines = [f"| | {' | '.join(WAYS)} |", f"|---|{'---|' * len(WAYS)}"]
-    for column, name in COLUMNS.items():
-        cells = " | ".join(_cell(*found[way][column]) for way in WAYS)
-        lines.append(f"| {name} | {cells} |")
+    lines = [[name, *(_cell(*found[way][column]) for way in WAYS)] for column, name in COLUMNS.items()]
     names = ", ".join(run["run"] for run in runs)
-    return "\n".join([*lines, "", f"{len(runs)} runs ({names}), {runs[0]['n']} codes to each class.", ""])
+    return f"{grid(['', *WAYS], lines)}\n{len(runs)} runs ({names}), {runs[0]['n']} codes to each class.\n"
 
 
 def _cell(mean, deviation):
