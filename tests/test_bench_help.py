@@ -7,7 +7,8 @@ import pytest
 
 BENCH = Path(__file__).parents[1] / "bench"
 CAN_BE_RUN = [file for file in sorted(BENCH.rglob("*.py")) if "if __name__ ==" in file.read_text("utf-8")]
-NEEDS = {"bench.compile": "cuda.core", "bench.studies.pytorch": "torch"}
+OF_TORCH = dict.fromkeys(("bench.studies.pytorch", "bench.studies.pytorch_vae"), "torch")
+NEEDS = {"bench.compile": "cuda.core", **OF_TORCH}
 
 
 def name_of(file):
