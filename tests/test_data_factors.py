@@ -167,7 +167,7 @@ def test_batches_have_the_factors_of_their_images(train):
     ("name", "how", "sentence"),
     [
         ("factors", {"size": 15}, "factors are drawn from 16 pixels on, got size 15"),
-        ("factors", {"flip": True}, "factors cannot be mirrored: the images would be of other factors"),
+        ("factors", {"flip": True}, "factors cannot be mirrored: what is known of the images would be wrong"),
         ("factors", {"channels": 3}, "only the images of a folder"),
         ("factors:corelated=x-y", {}, "'corelated=x-y' is not a word .*did you mean 'correlated'"),
         ("factors:correlated=x", {}, "correlated takes two factors, as in correlated=size-x, got 'x'"),

@@ -35,9 +35,12 @@ def test_those_of_datasets():
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ({"x": {"kind": "image"}}, "a field has a kind, a shape and perhaps classes or values, got {'kind'"),
+        (
+            {"x": {"kind": "image"}},
+            "a field has a kind, a shape and perhaps classes, values, words or a rate, got {'kind'",
+        ),
         ({"x": {"kind": "image", "shape": [1, 8, 8], "tint": 1}}, "a field has a kind"),
-        ({"x": 3}, "a field has a kind, a shape and perhaps classes or values, got 3"),
+        ({"x": 3}, "a field has a kind, a shape and perhaps classes, values, words or a rate, got 3"),
         ({"x": {"kind": "imgae", "shape": [1, 8, 8]}}, "unknown, 'imgae'; did you mean 'image'"),
         ({"x": {"kind": "point", "shape": [1, 8, 8]}}, r"shape of a point has 1 dimensions, got \(1, 8, 8\)"),
         ({"x": {"kind": "image", "shape": "1x8x8"}}, "shape of a field is a list of integers, got '1x8x8'"),

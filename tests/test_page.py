@@ -217,7 +217,7 @@ def test_the_command_trains_the_same_again(images, monkeypatch, tmp_path):
 def test_walks_and_neighbours_are_shown_with_their_distances(images):
     page = content(write_page(images))
     assert "Between samples" in page
-    shown = training.page.exhibits(images, images=True)
+    shown = training.page.exhibits(images)
     assert len(shown.pairs()) == 10
     apart = np.linalg.norm((shown.samples - shown.neighbours).reshape(10, -1), axis=1)
     np.testing.assert_allclose(shown.distances, apart, rtol=1e-5)
@@ -227,10 +227,10 @@ def test_walks_and_neighbours_are_shown_with_their_distances(images):
 
 def test_neighbours_among_mirrored_images_are_shown_as_they_are_near(images):
     dataset = load("digits", size=16, flip=True)
-    shown = training.page.exhibits(images, True, dataset)
+    shown = training.page.exhibits(images, dataset)
     apart = np.sqrt(((shown.samples - shown.neighbours).astype(float) ** 2).sum(axis=(1, 2, 3)))
     np.testing.assert_allclose(shown.distances, apart, rtol=1e-6)
-    plain = training.page.exhibits(images, True, replace(dataset, flip=False))
+    plain = training.page.exhibits(images, replace(dataset, flip=False))
     assert (shown.distances <= plain.distances).all()
     assert (shown.distances < plain.distances).any()
 
@@ -239,7 +239,7 @@ def test_neighbours_among_mirrored_images_are_shown_as_they_are_near(images):
 def test_a_conditional_run_walks_from_class_to_class(tmp_path):
     run, _ = train(tmp_path / "run", cgan.Config(steps=1, batch_size=8, width=4, latent=8), model="cgan")
     assert "From class to class" in content(run.page)
-    assert training.page.exhibits(run, images=True).labelled.shape == (6, 19, 1, 16, 16)
+    assert training.page.exhibits(run).labelled.shape == (6, 19, 1, 16, 16)
 
 
 # A run that lacks something
@@ -439,7 +439,7 @@ def test_divergences_are_0_for_the_same_and_log_2_for_another():
 
 def test_the_page_counts_modes_and_divergences_of_each_frame(points):
     charts = data_of(write_page(points))["charts"]
-    real = training.page.exhibits(points, images=False).points
+    real = training.page.exhibits(points).points
     for i, step in enumerate((0, 3, 6)):
         with np.load(points.sheets.frame(step)) as arrays:
             kl, js = Cells(real, float(arrays["extent"])).divergences(arrays["points"])

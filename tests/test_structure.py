@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "training": "__init__ autograd backend contents data diagnostics errors extras files functional gans"
     " graph metrics optim random report",
     "control": "autograd backend data errors functional gans metrics optim random training",
-    "export": "__init__ autograd errors extras files functional gans nn random training",
+    "export": "__init__ autograd data errors extras files functional gans nn random training",
     "studies": "__init__ contents data environment errors files gans metrics random training",
     "environment": "__init__ backend data",
     "speed": "__init__ backend data environment errors gans graph",
@@ -58,6 +58,7 @@ MAY_IMPORT_IN_GANS = {
     "noise": OF_A_MODEL,
     "codes": OF_A_MODEL,
     "images": OF_A_MODEL,
+    "time": OF_A_MODEL,
     "model": {"settings"},
     "__init__": {"model"},  # models by name alone
 }
@@ -305,9 +306,9 @@ def _is_such(call):
     named = {word.arg: word.value for word in call.keywords}
     if "encoding" in named:
         return False
-    if any(_is(named.get(word), True) for word in ("text", "universal_newlines")):
-        return True
     name = getattr(call.func, "attr", getattr(call.func, "id", None))
+    if any(_is(named.get(word), True) for word in ("text", "universal_newlines")):
+        return name not in ("batches", "Batches")  # of a dataset, whose text is numbers
     value = getattr(call.func, "value", None)
     owner = getattr(value, "attr", getattr(value, "id", None))
     if name in OF_TEXT:

@@ -220,7 +220,7 @@ def encode(
     errors = np.sqrt(((made - x) ** 2).mean(axis=(1, 2, 3)))
     with writing(out):
         write_npz(out, **codes, files=np.array([str(file) for file in files]))
-        report.save_shown(out.with_suffix(".png"), {"x": x, "made": made})
+        report.save_shown(out.with_suffix(".png"), {"x": x, "made": made}, sampler.fields.first)
     print(f"codes by {how}: {', '.join(f'{name} {a.shape}' for name, a in codes.items())}")
     for file, error in zip(files, errors, strict=True):
         print(f"{file}: root mean square error {error:.3f}, of pixels in [-1, 1]")

@@ -37,15 +37,18 @@ def sample(
         Pictures to translate, of any size: --input a.jpg b.png. They keep their size, or are enlarged by a
         model that enlarges.
     n
-        How many samples; by default 64, or a sheet with a column a class. With --input, how many of each
+        How many samples; by default 64, or a sheet with a column a class; fewer of clips, sounds, melodies
+        and texts. With --input, how many of each
         picture, the second with the noise of the next seed; by default 1.
     seed
         Seed of the noise.
     out
-        What to write: a .png, which is a sheet; a .npz of the array `samples`, float32 (n, *shape),
-        images in [-1, 1], and of `labels`; or a folder, for a PNG each. By default samples-SEED.png in
-        the run folder. With --input a .png, or a folder, for a PNG each, by its file's name; by default the
-        folder translated in the run folder.
+        What to write: a .png, which is a sheet; of clips a .gif, of sounds a .wav, of melodies a .mid or a
+        .wav, of texts a .txt, each of them with all in it; a .npz of the array `samples`, float32
+        (n, *shape), images in [-1, 1], or numbers of words, and of `labels`; or a folder, for a file each. By
+        default samples-SEED.png in the run folder, and a file beside it to see move, to hear or to read. With
+        --input a .png, or a folder, for a PNG each, by its file's name; by default the folder translated in
+        the run folder.
     asked
         What else the run's model can be asked for:
     """
@@ -56,11 +59,12 @@ def sample(
         with writing(out):
             _save_translated(out, sampler, files, n or 1, seed, asked)
         return
-    out = out or run / f"samples-{seed}.png"
     asked = given(asked, sampler.model.asks)
-    with writing(out):
-        _save_drawn(out, sampler, n, seed, asked)
-    print(out)
+    first = run / f"samples-{seed}.png"
+    for path in [out] if out else [first, *map(first.with_suffix, endings(sampler)[:1])]:
+        with writing(path):
+            _save_drawn(path, sampler, n, seed, asked)
+        print(path)
 
 
 def _told_of_asked() -> str:
@@ -142,29 +146,38 @@ def _paths(out, files, n):
     return pairs
 
 
+def endings(sampler) -> list[str]:
+    """Those of files that hold all samples, beside a .png and a .npz: the first is the usual one."""
+    from minigan.report import SHOWN
+
+    return [*SHOWN[sampler.fields.kind].files]
+
+
 def _save_drawn(out, sampler, n, seed, asked):
     from minigan import report
     from minigan.files import write_npz
 
-    n = n or (64 if "label" in asked else sampler.sheet_size())
-    kind = out.suffix.lower()
-    if kind not in (".png", ".npz", ""):
-        raise MiniganError(f"samples are written to a .png, a .npz or a folder, not to {out}")
-    if not kind and out.is_dir() and any(out.glob("*.png")):
-        raise MiniganError(f"{out} has pictures already, which the new ones would be mixed with")
+    field, ending = sampler.fields.first, out.suffix.lower()
+    n = n or (report.SHOWN[field.kind].many if "label" in asked else sampler.sheet_size())
+    known = ".png", *endings(sampler), ".npz"
+    if ending not in (*known, ""):
+        wanted = ", ".join(f"a {one}" for one in known)
+        raise MiniganError(f"samples are written to {wanted} or a folder, not to {out}")
+    if not ending and out.is_dir() and any(out.glob(f"*{report.SHOWN[field.kind].each[0]}")):
+        raise MiniganError(f"{out} has samples already, which the new ones would be mixed with")
     inputs = sampler.inputs(n, Generator(seed), **asked)
-    if kind == ".png":
+    if ending == ".png":
         columns = None if "label" in asked else sampler.columns()
-        report.save_shown(out, sampler.shown(inputs), columns=columns)
+        report.save_shown(out, sampler.shown(inputs), field, columns)
         return
     samples, *_ = sampler.make(inputs).values()
-    if kind == ".npz":
+    if ending == ".npz":
         labels = {"labels": inputs["labels"]} if sampler.conditional else {}
         write_npz(out, samples=np.ascontiguousarray(samples), **labels)
-    elif samples.ndim != 4:
-        raise MiniganError(f"a point is no picture to put into a folder {out}; write a .png or a .npz")
+    elif ending:
+        report.save_all(out, samples, field)
     else:
-        report.save_each(out, samples)
+        report.save_each(out, samples, field)
 
 
 @app.command

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minigan.data.kinds import plural
 from minigan.data.pictures import picture_size, read_picture
 from minigan.errors import MiniganError
 from minigan.gans.parts.latent import lerp, slerp
@@ -28,8 +29,8 @@ def read_pictures(sampler: Sampler, files: list[Path], resize: bool = False) -> 
     if not files:
         raise MiniganError("--input names the pictures, got none")
     shape = sampler.fields.shape
-    if len(shape) != 3:
-        raise MiniganError(f"{sampler.model.name} was trained on points, and has no code of a picture")
+    if (kind := sampler.fields.kind) != "image":
+        raise MiniganError(f"{sampler.model.name} learned from {plural(kind)}, and has no code of a picture")
     channels, height, width = shape
     pictures = []
     for file in files:

@@ -5,7 +5,16 @@ from minigan.data.dataset import Dataset
 from minigan.data.domains import Domains
 from minigan.data.fields import Field, Fields
 from minigan.data.pairs import Pairs
-from minigan.data.table import FROM_FILES, NAMES, datasets_of, has_test, kind_of, load, resolved
+from minigan.data.table import (
+    FROM_FILES,
+    NAMES,
+    datasets_of,
+    datasets_with,
+    has_test,
+    kind_of,
+    load,
+    resolved,
+)
 
 __all__ = [
     "FROM_FILES",
@@ -17,6 +26,7 @@ __all__ = [
     "Fields",
     "Pairs",
     "datasets_of",
+    "datasets_with",
     "has_test",
     "kind_of",
     "load",

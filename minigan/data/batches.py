@@ -36,6 +36,11 @@ class InOneOrder(Protocol):
         """int64 (N, k), or None where it has none."""
         ...
 
+    @property
+    def text(self) -> np.ndarray | None:
+        """uint8 (N, L), numbers of words, or None where it has none."""
+        ...
+
     def __len__(self) -> int: ...
 
     def batch(self, indices: Any) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -46,16 +51,17 @@ class InOneOrder(Protocol):
 class Batches(Iterator):
     """An infinite iterator over `dataset`, a `Dataset` or `Pairs`, shuffled anew in every epoch.
 
-    Gives float32 (batch_size, *dataset.shape) arrays on `device`; of `Pairs`, a tuple of such arrays (x, y).
-    With labels=True its int64 (batch_size,) labels come in a tuple behind it; with factors=True the factors,
-    too, float32 (batch_size, k) from 0 to 1 over the values of each, -1 where not known. What is left of an
+    Gives (batch_size, *dataset.shape) arrays on `device`, float32, or int64 of numbers of words; of `Pairs`,
+    a tuple of such arrays (x, y). What else is asked for comes in a tuple behind it: with text=True its text,
+    int64 (batch_size, L), with labels=True its int64 (batch_size,) labels, with factors=True the factors,
+    float32 (batch_size, k) from 0 to 1 over the values of each, -1 where not known. What is left of an
     epoch after its last full batch is dropped. Of a dataset with `flip`, each image comes mirrored in half of
     the epochs, at random, and both of a pair or neither. The order and what is mirrored are functions of
     `seed` and the epoch alone.
 
     epoch: the epoch of the last batch given, from 0. position: the samples given in this epoch.
-    MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels or factors it lacks;
-    ValueError for a seed outside [0, 2**64).
+    MiniganError for a batch size outside 1..len(dataset), an empty dataset, or labels, factors or a text that
+    it lacks; ValueError for a seed outside [0, 2**64).
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Batches(Iterator):
         labels: bool = False,
         device: str | Device = "cpu",
         factors: bool = False,
+        text: bool = False,
     ) -> None:
         if not isinstance(dataset, InOneOrder):
             raise TypeError(f"Batches: dataset must be a Dataset or Pairs, got {shown(dataset)}")
@@ -73,6 +80,7 @@ class Batches(Iterator):
         integer("Batches", "seed", seed)
         flag("Batches", "labels", labels)
         flag("Batches", "factors", factors)
+        flag("Batches", "text", text)
         if not len(dataset):
             raise MiniganError(f"{dataset.name} has no samples to make batches of")
         if not 1 <= batch_size <= len(dataset):
@@ -83,8 +91,10 @@ class Batches(Iterator):
             raise MiniganError(f"{dataset.name} has no labels")
         if factors and dataset.factors is None:
             raise MiniganError(f"{dataset.name} has no factors")
+        if text and dataset.text is None:
+            raise MiniganError(f"{dataset.name} has no text beside its samples")
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
-        self.labels, self.factors = labels, factors
+        self.labels, self.factors, self.text = labels, factors, text
         self.device = backend.device(device)
         self._start(epoch=0)
 
@@ -98,6 +108,8 @@ class Batches(Iterator):
         if self.dataset.flip:
             for images in arrays:
                 mirror(images, self._mirrored[indices])
+        if self.text:
+            arrays = (*arrays, self.dataset.text[indices].astype(np.int64))  # type: ignore[index]
         if self.labels:
             arrays = (*arrays, self.dataset.labels[indices])  # type: ignore[index]  # seen in __init__
         if self.factors:

@@ -23,7 +23,7 @@ class Domains(TwoOfImages):
     x, y: datasets of images of one height and width; their channels may differ. Labels of theirs are not
         among what a batch holds.
     name: by default theirs.
-    MiniganError for points, or images of two sizes.
+    MiniganError for other data than images, or images of two sizes.
     """
 
     kind: ClassVar[str] = "domains"

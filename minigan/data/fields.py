@@ -7,17 +7,23 @@ from dataclasses import dataclass
 from minigan.checks import integer, is_integer, shown
 from minigan.errors import MiniganError, did_you_mean
 
-KINDS = {"image": 3, "point": 1, "label": 0, "factors": 1}  # of a field: the dimensions of one sample
-TOLD = "label", "factors"  # kinds of what is known of a sample, and is not the sample itself
-ENTRIES = {"kind", "shape", "classes", "values"}  # of a field's table in TOML
+from .kinds import KINDS, TOLD
+
+MOST_WORDS = 256  # their numbers are bytes
+ENTRIES = {"kind", "shape", "classes", "values", "words", "rate"}  # of a field's table in TOML
 
 
 @dataclass(frozen=True)
 class Field:
     """One thing that each sample has.
 
-    kind: "image", with the shape (C, H, W); "point", with (2,); "label", with () and how many classes there
-        are; "factors", with (k,), and in `values` the names of all k, each with how many values it has.
+    kind: "image", with the shape (C, H, W); "clip", with (T, C, H, W), T of which are frames; "point", with
+        (2,); "sound", with (1, L), and the `rate`, how many of its L numbers are a second; "text" or
+        "melody", with (L,), and the `words` that its numbers are those of; "label", with () and how many
+        classes there are; "factors", with (k,), and in `values` the names of all k, each with how many
+        values it has.
+    words: of a text, the first of them is "", which fills it up; of a melody "-", which holds the note
+        before, "." for a rest, and notes as in "c4" and "f#4", of which "c4" is the middle C.
     MiniganError for an unknown kind, or a shape that it does not have.
     """
 
@@ -25,6 +31,8 @@ class Field:
     shape: tuple[int, ...]
     classes: int = 0
     values: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
+    words: tuple[str, ...] = ()
+    rate: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.kind, str):
@@ -35,11 +43,11 @@ class Field:
             is_integer(side) and side >= 0 for side in self.shape
         ):
             raise TypeError(f"Field: shape must be a tuple of integers from 0 on, got {shown(self.shape)}")
-        if len(self.shape) != KINDS[self.kind]:
-            raise MiniganError(
-                f"Field: shape of a {self.kind} has {KINDS[self.kind]} dimensions, got {self.shape}"
-            )
+        if len(self.shape) != (dimensions := len(KINDS[self.kind].axes)):
+            raise MiniganError(f"Field: shape of a {self.kind} has {dimensions} dimensions, got {self.shape}")
         integer("Field", "classes", self.classes, 0)
+        check_words("Field", self.kind, self.words)
+        check_rate("Field", self.kind, self.rate)
         check_values("Field", self.values)
         if len(self.values) != (self.shape[0] if self.kind == "factors" else 0):
             raise MiniganError(
@@ -50,19 +58,27 @@ class Field:
     def to_dict(self) -> dict:
         """The field as TOML and JSON have it."""
         named: dict = {"kind": self.kind, "shape": list(self.shape)}
-        named |= {"classes": self.classes} if self.classes else {}
-        return named | ({"values": dict(self.values)} if self.values else {})
+        more = {
+            "classes": self.classes,
+            "values": dict(self.values),
+            "words": list(self.words),
+            "rate": self.rate,
+        }
+        return named | {name: value for name, value in more.items() if value}
 
     @classmethod
     def from_dict(cls, table: dict) -> "Field":
         """The field of which `to_dict` gave `table`. MiniganError or TypeError for any other table."""
         if not isinstance(table, dict) or not {"kind", "shape"} <= table.keys() <= ENTRIES:
             raise MiniganError(
-                f"a field has a kind, a shape and perhaps classes or values, got {shown(table)}"
+                "a field has a kind, a shape and perhaps classes, values, words or a rate, got "
+                f"{shown(table)}"
             )
-        if not isinstance(table["shape"], list):
-            raise MiniganError(f"the shape of a field is a list of integers, got {shown(table['shape'])}")
-        return cls(table["kind"], tuple(table["shape"]), table.get("classes", 0), table.get("values", {}))
+        for name in ("shape", "words"):
+            if not isinstance(table.get(name, []), list):
+                what = "integers" if name == "shape" else "texts"
+                raise MiniganError(f"the {name} of a field is a list of {what}, got {shown(table[name])}")
+        return cls(**table | {"shape": tuple(table["shape"]), "words": tuple(table.get("words", ()))})
 
 
 def check_values(who: str, values: Mapping[str, int]) -> None:
@@ -71,6 +87,26 @@ def check_values(who: str, values: Mapping[str, int]) -> None:
         raise TypeError(f"{who}: values must be numbers by names, got {shown(values)}")
     for name, count in values.items():
         integer(who, f"values of {name}", count, 1)
+
+
+def check_words(who: str, kind: str, words: tuple[str, ...], argument: str = "words") -> None:
+    """TypeError or MiniganError that names `argument` unless these are the words that samples of the kind are
+    made of: none, but of a text or a melody."""
+    if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"{who}: {argument} must be a tuple of texts, got {shown(words)}")
+    if bool(words) != KINDS[kind].in_words:
+        raise MiniganError(f"{who}: {argument} are of a text or a melody, got {len(words)} for a {kind}")
+    if len(words) > MOST_WORDS or len({*words}) < len(words):
+        raise MiniganError(f"{who}: {argument} must be up to {MOST_WORDS} different ones, got {shown(words)}")
+    if kind == "text" and words[0] != "":
+        raise MiniganError(f"{who}: {argument} of a text begin with '', which fills it up, got {words[0]!r}")
+
+
+def check_rate(who: str, kind: str, rate: int) -> None:
+    """TypeError or MiniganError unless this is a rate of samples of the kind: 0, but of a sound."""
+    integer(who, "rate", rate, 0)
+    if bool(rate) != (kind == "sound"):
+        raise MiniganError(f"{who}: a sound has a rate, in numbers a second, got {rate} for a {kind}")
 
 
 class Fields(dict):
@@ -87,12 +123,23 @@ class Fields(dict):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample of the first field."""
-        return next(iter(self.values())).shape
+        return self.first.shape
+
+    @property
+    def first(self) -> Field:
+        """The first field: what a sample is."""
+        return next(iter(self.values()))
+
+    @property
+    def kind(self) -> str:
+        """The kind of the first field."""
+        return self.first.kind
 
     @property
     def seen(self) -> dict[str, Field]:
-        """The fields that are samples themselves: all but labels and factors, which are known of them."""
-        return {name: field for name, field in self.items() if field.kind not in TOLD}
+        """The fields that are samples themselves: the first, and all that is not known beside it, as labels,
+        factors and a text are."""
+        return {name: field for name, field in self.items() if field is self.first or field.kind not in TOLD}
 
     @property
     def classes(self) -> int:

@@ -10,6 +10,7 @@ from minigan.checks import shown
 from minigan.data.batches import Batches
 from minigan.data.dataset import Dataset
 from minigan.data.fields import Field, Fields
+from minigan.data.kinds import plural
 from minigan.errors import MiniganError
 
 
@@ -34,8 +35,9 @@ class TwoOfImages:
         self.name = self.name or " and ".join(dict.fromkeys((self.x.name, self.y.name)))
         for argument, dataset in halves.items():
             if dataset.kind != "image":
+                made_of = plural(dataset.kind)
                 raise MiniganError(
-                    f"{self.name}: {argument} must be of images, {dataset.name} is made of points"
+                    f"{self.name}: {argument} must be of images, {dataset.name} is made of {made_of}"
                 )
         sizes = [f"{height}x{width}" for _, height, width in (self.x.shape, self.y.shape)]
         if sizes[0] != sizes[1]:
@@ -77,12 +79,14 @@ class Pairs(TwoOfImages):
     x, y: datasets of images of one height and width; their channels may differ. Labels of theirs are not
         among what a batch holds.
     name: by default theirs.
-    MiniganError for points, datasets of two lengths or two sizes, or if one only is to be mirrored.
+    MiniganError for other data than images, datasets of two lengths or two sizes, or if one only is to be
+        mirrored.
     """
 
     kind: ClassVar[str] = "pair"
     labels: ClassVar[None] = None
     factors: ClassVar[None] = None
+    text: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,13 +33,15 @@ class Source:
     """Where the datasets of one name, or of one beginning of names, come from.
 
     about: the line that the command line's help has on it.
-    kind: of the datasets: "image", "point", "pair" or "domains".
+    kind: of the datasets: one of KINDS, "pair" or "domains".
     load: makes the dataset; called with what `takes` names, by keyword, and with what follows the colon of a
         name, if anything does.
     takes: which of `load`'s arguments it is told: size, data_dir, split, channels. Without size, the dataset
         is resized if another one is asked for.
     has_test: whether there is a test split, of what follows the colon; by default if it takes a split.
     no_test: the reason that there is none, then.
+    beside: what is known of each sample that a model may be told, and that few data have: "text" or
+        "factors".
     """
 
     about: str
@@ -48,6 +50,7 @@ class Source:
     takes: tuple[str, ...] = ()
     has_test: Callable[[str], bool] | None = None
     no_test: str = ""
+    beside: tuple[str, ...] = ()
 
 
 def _edges(outline, name, split, **how):
@@ -101,12 +104,14 @@ SOURCES = {
         "image",
         load_factors,
         ("size", "split"),
+        beside=("factors",),
     ),
     "factors:HOW": Source(
         "the same with correlated=A-B, without=A-B (both high), known=SHARE, or several with commas",
         "image",
         load_factors,
         ("size", "split"),
+        beside=("factors",),
     ),
     "facades": Source(
         "2,000 maps of houses and their pictures, drawn at any size from 32",
@@ -195,7 +200,7 @@ def load(
     flip: whether images come mirrored half of the time, see `Dataset`; the two of a pair together.
     samples: how many of the split to take, at equal distances; of domains, of each. By default all.
     MiniganError for an unknown name or split, a size that cannot be, files that cannot be used, channels of
-    other data than a folder, mirrored points, or more samples than there are.
+    other data than a folder, mirrored data that are no images, or more samples than there are.
     """
     row, rest = _row("load", name)
     source = SOURCES[row]
@@ -235,18 +240,25 @@ def has_test(name: str) -> bool:
 
 
 def kind_of(name: str) -> str:
-    """The kind of the dataset `name`: "image", "point", "pair" or "domains". MiniganError for an unknown
-    name."""
+    """The kind of the dataset `name`: of its samples, as "image" or "sound", or "pair" or "domains".
+    MiniganError for an unknown name."""
     return SOURCES[_row("kind_of", name)[0]].kind
 
 
 def datasets_of(kind: str) -> list[str]:
-    """The names of all datasets of a kind: "image", "point", "pair" or "domains". MiniganError for another
-    kind."""
+    """The names of all datasets of a kind, as `kind_of` has it. MiniganError for another kind."""
     kinds = sorted({source.kind for source in SOURCES.values()})
     if kind not in kinds:
         raise MiniganError(f"no dataset is of the kind {shown(kind)}; there are: {', '.join(kinds)}")
     return [name for name, source in SOURCES.items() if source.kind == kind]
+
+
+def datasets_with(beside: str) -> list[str]:
+    """The names of all datasets whose samples have something known beside them: "text" or "factors".
+    MiniganError for anything else."""
+    if beside not in ("text", "factors"):
+        raise MiniganError(f"what is known beside samples is text or factors, got {shown(beside)}")
+    return [name for name, source in SOURCES.items() if beside in source.beside]
 
 
 def resolved(name: str) -> str:

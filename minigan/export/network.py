@@ -8,6 +8,7 @@ import numpy as np
 import minigan_kernels as kernels
 from minigan import __version__
 from minigan.autograd import Tensor, no_grad
+from minigan.data.kinds import plural
 from minigan.errors import MiniganError
 from minigan.gans.model import networks
 from minigan.gans.settings import packs_of
@@ -47,7 +48,7 @@ class Network:
         a model without a judge."""
         model, options, shape = sampler.model, run.options(), run.fields().shape
         if part == "samples":
-            nets, pack, output = model.makers(sampler.parts), 1, "images" if len(shape) == 3 else "points"
+            nets, pack, output = model.makers(sampler.parts), 1, plural(run.fields().kind)
             told = "labels" in model.names("make")
 
             def function(**inputs):

@@ -1,6 +1,7 @@
 """The models, a file each, in folders by what they make samples from. All have the same public parts:
 
-TAKES               what a batch holds: ("image",), ("image or point", "label"), ("pair",), ("domains",)
+TAKES               what a batch holds: ("image",), ("image or point", "label"), ("pair",), ("domains",),
+                    ("clip", "label"), ("image", "text"): what a sample is, and what is known of it beside
 Config              the hyper-parameters, a dataclass that the command line is made from
 parts(cfg, data, rng)   all that learns or remembers, by name: networks, optimisers, pools
 inputs(n, rng, cfg)     what n samples are made of, arrays by name; further keywords are what a user may ask
@@ -11,12 +12,12 @@ train(data, rng, cfg, G, D, opt_g, opt_d)   the loop: a generator function, one 
 
 and, if they like, DATA = "facades" (what it learns from by default), CRITIC = True (what a judge says are
 numbers, not logits), BESIDE (what a batch holds behind the rest: ("factors",), or a function of cfg that says
-so), SLOPE = 1 (what is wanted of the judge's gradient), MAKES = {"G(x)": "y"} (which
-input a sample is compared with), SHOWS = ("x", "G(x)", "F(G(x))") (what a sample is shown as, by name, side
-by side), judge(x, D) (for the picture of the plane), code(z, G) (what walks go through in place of z: `make`
-takes it as `code`), pictures(show, ...) (their own exhibits) and numbers(data, ...) (their own metrics, each
-a number, or a number and of how many samples it is; `rng.device` is where the networks lie, `classifier` that
-of the data, None where there is none).
+so), SLOPE = 1 (what is wanted of the judge's gradient), MAKES = {"G(x)": "y"} (which input a sample is
+compared with), SHOWS = ("x", "G(x)", "F(G(x))") (what a sample is shown as, by name, side by side), judge(x,
+D) (for the picture of the plane), code(z, G) (what walks go through in place of z: `make` takes it as
+`code`), pictures(show, ...) (their own exhibits: show(text, *arrays), of images, or of samples such as the
+data are) and numbers(data, ...) (their own metrics, each a number, or a number and of how many samples it is;
+`rng.device` is where the networks lie, `classifier` that of the data, None where there is none).
 
 What has a code for each sample may have
 

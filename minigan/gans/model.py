@@ -152,9 +152,8 @@ class Model:
         return said(cfg) if callable(said) else said
 
     def beside(self, cfg) -> tuple[str, ...]:
-        """What a batch holds behind that which `takes` says, with these settings: ("factors",), or
-        nothing."""
-        return self._said("BESIDE", cfg) or ()
+        """What a batch holds behind the sample, with these settings: what `takes` says, and BESIDE."""
+        return (*self.takes[1:], *(self._said("BESIDE", cfg) or ()))
 
     def is_critic(self, cfg) -> bool:
         """Whether judges say numbers, not logits, with these settings."""

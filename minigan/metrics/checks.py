@@ -44,6 +44,18 @@ def samples(what: str, x, shape, lowest: float = -1.0):
         )
 
 
+def numbers_of_words(what: str, x, shape, words):
+    """MiniganError that names `what` unless x is of integers, of shape (N, *shape), each the number of one of
+    the words."""
+    if x.dtype.kind not in "iu" or x.shape[1:] != tuple(shape):
+        expected = ", ".join(map(str, shape))
+        raise MiniganError(f"{what} should be integers of shape (N, {expected}), got {x.dtype} {x.shape}")
+    if len(x) and not 0 <= x.min() <= x.max() < len(words):
+        raise MiniganError(
+            f"{what} should be numbers of {len(words)} words, they go from {x.min()} to {x.max()}"
+        )
+
+
 def count(what: str, n: int, more_than: int, of: str = "samples"):
     """MiniganError unless n > more_than."""
     if n <= more_than:

@@ -18,6 +18,7 @@ from minigan import functional as F
 from minigan import nn
 from minigan.autograd import Tensor, grad, no_grad
 from minigan.data import Batches, Dataset
+from minigan.data.kinds import plural
 from minigan.errors import MiniganError
 from minigan.optim import Adam
 from minigan.optim.lr_scheduler import CosineAnnealingLR
@@ -120,8 +121,8 @@ def train_classifier(train: Dataset, test: Dataset, settings: Settings = SETTING
 
 def build(data: Dataset, settings: Settings) -> nn.Sequential:
     """The untrained network for `data`; [:-2] gives the features. MiniganError: see train_classifier."""
-    if len(data.shape) != 3:
-        raise MiniganError(f"a classifier looks at images, {data.name} has points")
+    if data.kind != "image":
+        raise MiniganError(f"a classifier looks at images, {data.name} has {plural(data.kind)}")
     if data.labels is None:
         raise MiniganError(f"a classifier learns from labels, {data.name} has none")
     if data.classes < 2 or len(data) < 2:

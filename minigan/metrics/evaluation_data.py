@@ -75,8 +75,8 @@ class EvaluationData:
 
     @property
     def images(self) -> bool:
-        """Images, not points of the plane."""
-        return len(self.train.shape) == 3
+        """Images, not points of the plane or anything else."""
+        return self.train.kind == "image"
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -110,7 +110,10 @@ class EvaluationData:
 
     def samples(self, values, labels=None) -> "Samples":
         """Samples that a model made. MiniganError for another shape, dtype or range than the data's."""
-        checks.samples("the samples", values, self.train.shape, self.lowest)
+        if self.train.words:
+            checks.numbers_of_words("the samples", values, self.train.shape, self.train.words)
+        else:
+            checks.samples("the samples", values, self.train.shape, self.lowest)
         return Samples(values, labels, self)
 
     @cached_property

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minigan.data.kinds import plural
 from minigan.data.mixtures import MIXTURES
 
 from .classifier import FEATURES
@@ -161,15 +162,19 @@ def _disentanglement(samples, real):
 # Refusals
 
 
-def _any(data):
-    return None
+def _in_numbers(data):
+    if data.train.kind in ("image", "point"):
+        return None
+    return f"is of images and points, and {data.name} has {plural(data.train.kind)}"
 
 
-def _points(data):
-    return None if data.images else f"is of images, and {data.name} has points"
+def _in_pixels(data):
+    return None if data.images else f"is of images, and {data.name} has {plural(data.train.kind)}"
 
 
 def _unseen(data):
+    if reason := _in_numbers(data):
+        return reason
     if data.unseen:
         return None
     return (
@@ -181,7 +186,7 @@ def _unseen(data):
 def without_classifier(data: EvaluationData) -> str | None:
     """Why no classifier can look at the data, or None."""
     if not data.images:
-        return f"looks at images through a classifier, and {data.name} has points"
+        return f"looks at images through a classifier, and {data.name} has {plural(data.train.kind)}"
     if data.train.labels is None:
         return f"needs a classifier, which cannot learn {data.name} without labels"
     if data.train.classes < 2:
@@ -253,12 +258,14 @@ METRICS = {
         at_most=2000,
         floor=False,
     ),
-    "support": Metric("different samples, from near-duplicates", _support, _any, more_than=1, at_most=2000),
+    "support": Metric(
+        "different samples, from near-duplicates", _support, _in_numbers, more_than=1, at_most=2000
+    ),
     "diversity": Metric(
-        "how far apart, compared with real ones", _diversity, _any, more_than=1, at_most=2000
+        "how far apart, compared with real ones", _diversity, _in_numbers, more_than=1, at_most=2000
     ),
     "sharpness": Metric(
-        "strength of edges, over that of real ones", _sharpness, _points, more_than=1, at_most=2000
+        "strength of edges, over that of real ones", _sharpness, _in_pixels, more_than=1, at_most=2000
     ),
     "disentanglement": Metric(
         "whether each number of a code is one factor",

@@ -22,7 +22,7 @@ class Explorer:
 
     def __init__(self, sampler: Sampler):
         self.sampler = sampler
-        if len(sampler.fields.shape) != 3:
+        if sampler.fields.kind != "image":
             raise MiniganError(f"{sampler.model.name} made no images, which there would be to look at")
         if not sampler.model.from_noise:
             raise MiniganError(

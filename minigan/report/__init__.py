@@ -2,11 +2,14 @@
 
 from .captions import save_captioned
 from .plots import save_losses
-from .samples import readable, save_each, save_gif, save_samples, save_shown, save_walks
+from .samples import readable, save_gif, save_samples, save_walks
+from .shown import SHOWN, save_all, save_each, save_shown
 from .surface import surface
 
 __all__ = [
+    "SHOWN",
     "readable",
+    "save_all",
     "save_captioned",
     "save_each",
     "save_gif",

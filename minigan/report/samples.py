@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .drawing import figure, save_picture, to_image
+from minigan.files import write_atomically
+
+from .drawing import encoded, figure, save_picture, to_image
 
 BORDER = 2  # pixels between two images of a sheet
 SHEET = 512  # a sheet is magnified to about this many pixels,
@@ -15,25 +17,12 @@ LAST_FRAME = 2000  # ms that the end of a film stands still
 FRAME = 120  # ms for the others
 
 
-def save_samples(path: Path, samples: np.ndarray, real: np.ndarray | None = None, columns: int | None = None):
+def save_samples(path: Path, samples: np.ndarray, columns: int | None = None):
     """A PNG of samples: images (N, C, H, W) in [-1, 1] as a sheet, points (N, 2) as a cloud.
 
-    real: samples of the data, to which points are drawn: in grey behind them, and on their scale.
     columns: of a sheet; by default as many as rows.
     """
-    picture = sheet(samples, columns) if samples.ndim == 4 else cloud(samples, real)
-    save_picture(path, picture)
-
-
-def save_shown(
-    path: Path, shown: dict[str, np.ndarray], real: np.ndarray | None = None, columns: int | None = None
-):
-    """A PNG of samples by name: where there are several, a sample is its pictures side by side, in this
-    order. real, columns: as in `save_samples`."""
-    if len(shown) == 1:
-        save_samples(path, *shown.values(), real, columns)
-    else:
-        save_picture(path, magnified(tiles(*side_by_side([*shown.values()])), LARGE_SHEET))
+    save_picture(path, sheet(samples, columns) if samples.ndim == 4 else cloud(samples))
 
 
 def side_by_side(arrays: list[np.ndarray], rows: int = 8) -> tuple[np.ndarray, int]:
@@ -43,16 +32,6 @@ def side_by_side(arrays: list[np.ndarray], rows: int = 8) -> tuple[np.ndarray, i
     alike = [np.broadcast_to(a, (len(a), channels, *a.shape[2:])) for a in arrays]
     images = np.stack(alike, axis=1).reshape(-1, *alike[0].shape[1:])
     return images, len(arrays) * math.ceil(len(arrays[0]) / rows)
-
-
-def save_each(folder: Path, images: np.ndarray):
-    """A PNG of each of the images (N, C, H, W) in [-1, 1], at its own size: 00000.png and so on.
-
-    The folder is made if it is not there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(as_pixels(images)):
-        save_picture(folder / f"{i:05d}.png", picture_of(image))
 
 
 def sheet(images: np.ndarray, columns: int | None = None) -> Image.Image:
@@ -124,10 +103,15 @@ def readable(paths: list[Path]) -> tuple[list[Image.Image], list[Path]]:
 
 def save_gif(path: Path, pictures: list[Path] | list[Image.Image]):
     """An animated GIF of pictures of one size, or of their files; the last of them held."""
-    frames = [_few_colours(p if isinstance(p, Image.Image) else Image.open(p)) for p in pictures]
-    durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
+    write_atomically(path, gif([p if isinstance(p, Image.Image) else Image.open(p) for p in pictures]))
+
+
+def gif(pictures: list[Image.Image], last: int = LAST_FRAME) -> bytes:
+    """An animated GIF, over and over, of pictures of one size. last: ms that the last of them is held."""
+    frames = [_few_colours(picture) for picture in pictures]
+    durations = [FRAME] * (len(frames) - 1) + [last]
     film = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
-    save_picture(path, frames[0], "GIF", **film)
+    return encoded(frames[0], "GIF", **film)
 
 
 def _few_colours(picture):

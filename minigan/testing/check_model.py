@@ -80,9 +80,10 @@ def _check_samples(session):
     changed = [name for name in arrays if not np.array_equal(arrays[name], before[0][name])]
     assert not changed, f"{model.file}: making samples changes {changed[0]}"
     kinds = {field.shape for field in session.fields.seen.values()}
+    dtype = np.int64 if session.fields.first.words else np.float32
     for name, samples in first.items():
         shape = samples.shape[1:]
-        assert samples.dtype == np.float32, f"{model.file}: {name} is {samples.dtype}, not float32"
+        assert samples.dtype == dtype, f"{model.file}: {name} is {samples.dtype}, not {dtype.__name__}"
         assert len(samples) == n, f"{model.file}: {name} is {len(samples)} samples of the {n} asked for"
         assert shape in kinds, f"{model.file}: {name} has shape {shape}, the data {kinds}"
         assert np.array_equal(samples, same[name]), f"{model.file}: {name} differs for one seed"

@@ -218,9 +218,10 @@ def _drawer(sampler, data, **asked):
 class Archive:
     """Samples in a .npz, handed out in random order, each once, as if they were drawn.
 
-    `samples`: floats (n, *shape), images in [-1, 1]. `labels`: integers (n,) that they were asked for by, or
-    None. `numbers`: what the program measured itself, by name, each with how many samples it is of: arrays
-    (2,) called `number.NAME`. MiniganError for a file that has no samples, or fewer than are asked for.
+    `samples`: floats (n, *shape), images in [-1, 1], or integers, the numbers of words. `labels`: integers
+    (n,) that they were asked for by, or None. `numbers`: what the program measured itself, by name, each with
+    how many samples it is of: arrays (2,) called `number.NAME`. MiniganError for a file that has no samples,
+    or fewer than are asked for.
     """
 
     def __init__(self, path: Path, seed: int = 0):
@@ -235,8 +236,8 @@ class Archive:
             names = ", ".join(arrays) or "no array at all"
             raise MiniganError(f"{path} is not a .npz with an array `samples`: it has {names}")
         self.samples, self.labels = arrays["samples"], arrays.get("labels")
-        if self.samples.dtype.kind != "f":
-            raise MiniganError(f"{path} has samples of dtype {self.samples.dtype}, expected floats")
+        if self.samples.dtype.kind not in "iuf":
+            raise MiniganError(f"{path} has samples of dtype {self.samples.dtype}, expected numbers")
         if self.labels is not None and (
             self.labels.shape != self.samples.shape[:1] or self.labels.dtype.kind not in "iu"
         ):
@@ -262,7 +263,8 @@ class Archive:
                 f"{n} are needed: evaluate fewer with --n or --draws"
             )
         chosen, self.left = self.left[:n], self.left[n:]
-        samples = self.samples[chosen].astype(np.float32)
+        samples = self.samples[chosen]
+        samples = samples.astype(np.float32 if samples.dtype.kind == "f" else np.int64)
         return samples if self.labels is None else (samples, self.labels[chosen].astype(np.int64))
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from minigan.backend import device
-from minigan.data import Dataset, datasets_of, has_test, load, resolved
+from minigan.data import Dataset, datasets_of, datasets_with, has_test, load, resolved
+from minigan.data.kinds import has_size
 from minigan.diagnostics.verdict import STOPS
 from minigan.errors import MiniganError, did_you_mean, require
 from minigan.gans import Model
@@ -99,12 +100,13 @@ class Options:
                 f"{dataset.kind}; there are: {fitting}"
             )
         for name in model.beside(cfg):
-            if name not in dataset.fields:
+            if name != "label" and name not in dataset.fields:
                 raise MiniganError(
-                    f"{model.name} is to learn from {name}, too, and {self.data} has none; factors has them"
+                    f"{model.name} is to learn from {name}, too, and {self.data} has none; there are: "
+                    f"{', '.join(datasets_with(name))}"
                 )
         cfg = cfg.fitted(dataset.fields)
-        return dataset.to_size(cfg.size) if len(dataset.shape) == 3 else dataset, cfg
+        return dataset.to_size(cfg.size) if has_size(dataset.kind) else dataset, cfg
 
     def __post_init__(self):
         require(self, "seed", below=2**64)

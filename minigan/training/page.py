@@ -19,6 +19,7 @@ from .sampler import Sampler
 WALKS, STEPS = 6, 13
 CLASSES = 10  # that a walk goes through
 NEIGHBOURS = 10
+PLAYED = 8  # samples that are heard, read or seen to move
 REAL = 100  # training images that tell how far from each other those are
 
 
@@ -29,7 +30,7 @@ def write_page(run: Run, out: Path | None = None, dataset: Dataset | None = None
     MiniganError for files of the run that are damaged, or a page that cannot be written.
     """
     facts = Facts(run)
-    return _written(out or run.page, page(facts, exhibits(run, facts.images, dataset)))
+    return _written(out or run.page, page(facts, exhibits(run, dataset)))
 
 
 def write_comparison(runs: list[Run], out: Path) -> Path:
@@ -50,23 +51,26 @@ def _written(path, content):
     return path
 
 
-def exhibits(run: Run, images: bool, dataset: Dataset | None = None) -> Exhibits:
+def exhibits(run: Run, dataset: Dataset | None = None) -> Exhibits:
     """What the newest checkpoint of `run` makes, and the data it learned from; what is missing is told."""
-    shown, sampler = Exhibits(), None
+    shown, sampler = Exhibits(run.fields().first), None
     try:
         dataset = run.dataset() if dataset is None else dataset
     except MiniganError as error:
         shown.missing.append(f"The training data cannot be read: {error}.")
-    if not images:
+    if shown.field.kind == "point":
         shown.points = None if dataset is None else dataset.samples
         return shown
     try:
         sampler = Sampler.of(run)
     except MiniganError as error:
-        shown.missing.append(f"There are no walks and neighbours without a trained model: {error}.")
+        shown.missing.append(f"What the model makes is not shown without a trained model: {error}.")
         return shown
     if sampler.model.has("pictures"):
         _exhibit(run, sampler, shown)
+    if shown.field.kind != "image":
+        shown.played = sampler(max(PLAYED, sampler.columns() or 0), seed=1)
+        return shown
     if sampler.from_data:  # there is no noise to walk through, and what is near is meant to be
         return shown
     if sampler.model.from_noise:

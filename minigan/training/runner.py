@@ -50,7 +50,7 @@ def train(
         _compile_ahead(session, examiner, console)
         runner = Runner(run, session, console, examiner)
         columns = session.sampler.columns()
-        runner.write(report.save_shown, run.sheets.real, session.real, None, columns)
+        runner.write(report.save_shown, run.sheets.real, session.real, session.fields.first, columns)
         runner.sample()
         runner.go()
     return run
@@ -184,9 +184,9 @@ class Runner:
     def sample(self):
         """Save the sheet of samples of this step; in the plane a frame beside it."""
         path, session = self.run.sheets.path(self.session.step), self.session
-        real = next(iter(session.real.values()))
-        self.write(report.save_shown, path, session.shown(), real, session.sampler.columns())
-        if len(session.shape) == 1:
+        how = session.fields.first, session.sampler.columns(), next(iter(session.real.values()))
+        self.write(report.save_shown, path, session.shown(), *how)
+        if session.fields.kind == "point":
             self.write(partial(write_npz, self.run.sheets.frame(session.step), **frame(session)))
 
     def evaluate(self):

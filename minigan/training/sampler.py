@@ -14,14 +14,14 @@ from minigan.gans import Model
 from minigan.gans.model import in_evaluation, networks
 from minigan.gans.settings import LabelledSettings
 from minigan.random import Generator
+from minigan.report import SHOWN
 
 from .fitting import check_part
 from .run import Run
 
 CHUNK = 500  # samples made at once
-SHEET = 64  # images of a sheet, or a few more where each class has a column
+FEW = 16  # classes that can each have a column
 ROWS = 8  # of a sheet of samples that are several pictures each
-POINTS = 1000  # of a cloud
 
 
 class Sampler:
@@ -71,7 +71,8 @@ class Sampler:
         return sampler
 
     def __call__(self, n: int, seed: int = 0, **asked) -> np.ndarray:
-        """n samples, float32 (n, *shape) in C order: the same for the same seed, on every device to rounding.
+        """n samples (n, *shape) in C order, float32, or int64 of numbers of words: the same for the same
+        seed, on every device to rounding.
 
         asked: what the model's `inputs` may be asked for, see `Model.asks`. Of a model that makes several
         arrays, the first.
@@ -88,7 +89,7 @@ class Sampler:
         return {k: a.astype(np.float32) if a.dtype == np.float64 else a for k, a in arrays.items()}
 
     def make(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The samples that are made of inputs, by name: float32 (n, *shape)."""
+        """The samples that are made of inputs, by name: (n, *shape)."""
         return self._in_chunks("make", inputs, lambda chunk: self.model.make(chunk, self.parts, self.cfg))
 
     def made_of(self, inputs: dict[str, Tensor]) -> Tensor:
@@ -134,21 +135,21 @@ class Sampler:
         """What there is to see of samples, by name: what the model says, or what they are made of, where that
         is of the data's kind; the samples; what these are to be compared with."""
         made = self.make(inputs)
-        given = {k: a for k, a in inputs.items() if k in self.fields and k in self.model.names("make")}
+        given = {k: a for k, a in inputs.items() if k in self.fields.seen and k in self.model.names("make")}
         truths = {k: inputs[k] for k in self.model.makes.values() if k in inputs}
         found = {**given, **made, **truths}
         return {name: found[name] for name in self.model.shows or found}
 
     def sheet_size(self) -> int:
-        """How many samples are shown: 64 images, or whole rows in which every class has a column; 1,000
+        """How many samples are shown: 64 images, say, or whole rows in which every class has a column; 1,000
         points."""
-        if len(self.fields.shape) != 3:
-            return POINTS
         if len(self.fields.seen) > 1:
             return ROWS * 4
-        columns = self.columns()
-        return SHEET if columns is None else columns * math.ceil(SHEET / columns)
+        many, columns = SHOWN[self.fields.kind].many, self.columns()
+        return many if columns is None else columns * math.ceil(many / columns)
 
     def columns(self) -> int | None:
-        """The columns of a sheet: the same number for each class, if there are few; None for a square."""
-        return self.classes * max(10 // self.classes, 1) if 1 < self.classes <= SHEET // 4 else None
+        """The columns of a sheet: the same number for each class, if there are few; None for a square, and of
+        points."""
+        few = self.fields.kind != "point" and 1 < self.classes <= FEW
+        return self.classes * max(10 // self.classes, 1) if few else None

@@ -21,6 +21,8 @@ from .fitting import Checkpoint, states_for
 from .options import Options
 from .sampler import Sampler
 
+BESIDE = {"text": "text", "label": "labels", "factors": "factors"}  # what batches call it
+
 
 class Session:
     """The parts of a model, its data and random numbers in a run, and its training loop.
@@ -64,10 +66,8 @@ class Session:
         return parts
 
     def _batches(self):
-        how = {"labels": self.model.labelled, "device": self.device}
-        if "factors" in self.model.beside(self.cfg):
-            how["factors"] = True
-        return self.dataset.batches(self.cfg.samples, self.options.seed, **how)
+        beside = {BESIDE[name]: True for name in self.model.beside(self.cfg)}
+        return self.dataset.batches(self.cfg.samples, self.options.seed, device=self.device, **beside)
 
     def _averaged(self):
         """The parts, with the averages of networks in place of those that have one."""

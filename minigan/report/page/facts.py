@@ -3,6 +3,8 @@
 import dataclasses
 import shlex
 
+from minigan.data.kinds import has_size
+
 from .checks import checked_evaluation, checked_records, checked_verdict
 
 
@@ -19,7 +21,7 @@ class Facts:
         self.run, self.name = run, run.path.resolve().name
         self.options, self.cfg = run.options(), run.hyperparameters()
         self.model, self.fields = run.model(), run.fields()
-        self.critic, self.images = self.model.is_critic(self.cfg), len(self.fields.shape) == 3
+        self.critic, self.images = self.model.is_critic(self.cfg), has_size(self.fields.kind)
         self.metrics, self.evaluations, self.looks = map(checked_records, run.records.lines)
         self.verdict = checked_verdict(run.records)
         self.evaluation = checked_evaluation(run.evaluation_path)

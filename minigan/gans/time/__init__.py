@@ -1,0 +1,1 @@
+"""Models of what goes on in time, and of words."""
