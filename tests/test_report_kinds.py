@@ -131,3 +131,12 @@ def test_a_melody_is_heard_at_its_pitch():
 def test_a_text_file_has_a_line_for_each(tmp_path):
     report.save_all(tmp_path / "a.txt", SAMPLES["text"], FIELDS["text"])
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "a red disc\na disc\n"
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_walks_are_a_row_each_or_a_film_there_and_back(kind, tmp_path):
+    walks = np.stack([SAMPLES[kind]] * 3, axis=1)  # two walks of three samples
+    for name in ("walks.png", "walks.gif"):
+        report.save_walks(tmp_path / name, walks, FIELDS[kind])
+    with Image.open(tmp_path / "walks.gif") as film:
+        assert getattr(film, "n_frames", 1) <= 4  # frames that are the same may be one

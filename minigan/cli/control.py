@@ -104,8 +104,8 @@ def steer(
     with writing(out):
         few = slice(CAPTIONED)
         report.save_captioned(paths[0], [found.before[few], found.after[few]], _captions(found)[few])
-        report.save_walks(paths[1], film[:ROWS])
-        report.save_walks(paths[2], film)
+        report.save_walks(paths[1], film[:ROWS], sampler.fields.first)
+        report.save_walks(paths[2], film, sampler.fields.first)
         write_atomically(paths[3], json.dumps(table, indent=1).encode())
     _print(console, found, eyes, judge)
     for path in paths:

@@ -233,7 +233,7 @@ def interpolate(
             raise MiniganError("--label is for walks from class to class, --input for those between pictures")
         walks = _between(sampler, files, resize, steps, kind, seed)
     with writing(out):
-        report.save_walks(out, walks)
+        report.save_walks(out, walks, sampler.fields.first)
     print(out)
 
 

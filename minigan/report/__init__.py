@@ -2,8 +2,8 @@
 
 from .captions import save_captioned
 from .plots import save_losses
-from .samples import readable, save_gif, save_samples, save_walks
-from .shown import SHOWN, save_all, save_each, save_shown
+from .samples import readable, save_gif, save_samples
+from .shown import SHOWN, save_all, save_each, save_shown, save_walks
 from .surface import surface
 
 __all__ = [

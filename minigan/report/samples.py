@@ -57,16 +57,6 @@ def tiles(images: np.ndarray, columns: int | None = None) -> Image.Image:
     return picture_of(canvas)
 
 
-def save_walks(path: Path, walks: np.ndarray):
-    """Walks (n, steps, *shape) of samples as a sheet with a walk a row or, where the path ends in .gif,
-    as a film of all of them, there and back. Points are always a cloud of all."""
-    if path.suffix.lower() == ".gif":
-        frames = [sheet(f) if f.ndim == 4 else cloud(f, walks.reshape(-1, 2)) for f in walks.swapaxes(0, 1)]
-        save_gif(path, frames + frames[-2:0:-1])
-    else:
-        save_samples(path, walks.reshape(-1, *walks.shape[2:]), columns=walks.shape[1])
-
-
 def as_pixels(images: np.ndarray) -> np.ndarray:
     """Images (N, C, H, W) in [-1, 1] as bytes (N, H, W, C)."""
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)

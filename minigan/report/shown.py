@@ -149,6 +149,17 @@ def save_shown(
     save_picture(path, picture([*shown.values()], field, columns, real))
 
 
+def save_walks(path: Path, walks: Samples, field: Field):
+    """Walks (n, steps, *shape) of samples of a field as a sheet with a walk a row or, where the path ends in
+    .gif, as a film of all of them, there and back. Points are always a cloud of all; clips a strip each."""
+    every = walks.reshape(-1, *walks.shape[2:])
+    if path.suffix.lower() == ".gif":
+        moments = [picture([moment], field, real=every) for moment in walks.swapaxes(0, 1)]
+        write_atomically(path, gif(moments + moments[-2:0:-1]))
+    else:
+        save_picture(path, picture([every], field, columns=walks.shape[1]))
+
+
 def save_all(path: Path, samples: Samples, field: Field):
     """Write samples to one file, by its ending: of clips a .gif, of sounds a .wav, of melodies a .mid or a
     .wav, of texts a .txt."""

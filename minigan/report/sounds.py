@@ -45,7 +45,7 @@ def _wave(sound):
 def _spectrogram(sound):
     """How loud each pitch is in each column, (SPECTRUM, WIDE, 3)."""
     hop = max(len(sound) // WIDE, 1)
-    window = 4 * 2 ** math.ceil(math.log2(hop))
+    window = 8 * 2 ** math.ceil(math.log2(hop))
     padded = np.pad(sound.astype(np.float64), window // 2)
     starts = np.linspace(0, len(padded) - window, WIDE).astype(int)
     parts = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
