@@ -119,6 +119,17 @@ def test_the_loss_is_what_it_says():
         assert seen["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
+def test_the_nats_of_a_capacity_say_something_of_the_pictures():
+    """Where γ outweighs the pictures they do not: the code has its nats, and each picture is the mean one."""
+    cfg = beta_vae.Config(size=16, capacity=6.0, gamma=3.0, steps=1000, width=8, hidden=64, latent=6)
+    session = Session("beta-vae", Options(data="factors", samples=4000), cfg)
+    last = [session.next_step() for _ in range(cfg.steps)][-50:]
+    kl, reconstruction = (np.mean([seen[name] for seen in last]) for name in ("kl", "reconstruction"))
+    assert kl == pytest.approx(6, abs=0.5)
+    assert reconstruction < 22  # of the mean picture 32
+
+
 def test_beta_0_and_1_are_an_autoencoder_with_noise_and_a_vae():
     for beta in (0.0, 1.0):
         for seen in first_steps(beta=beta):
