@@ -39,7 +39,7 @@ def load_folder(path: str | Path, size: int | None = None, channels: int | None 
     below 1.
     """
     found = Pictures.below(existing(path))
-    return Dataset(f"folder:{path}", found.decoded(size, channels), _labels(found.pictures))
+    return Dataset(f"folder:{path}", found.decoded(size, channels), classes_of(found.pictures))
 
 
 def existing(path: str | Path) -> Path:
@@ -87,7 +87,7 @@ class Pictures:
         decode = partial(_decoded, self, size, channels)
         if not self.are_many:
             return kept.in_memory(decode(), len(self.pictures), channels)
-        return kept.decoded_once(self.root, self.pictures, size, channels, self.part, decode, _say)
+        return kept.decoded_once(self.root, self.pictures, size, channels, self.part, decode, say)
 
     @property
     def are_many(self) -> bool:
@@ -95,8 +95,9 @@ class Pictures:
         return sum(picture.size for picture in self.pictures) >= KEPT_FROM
 
 
-def _labels(pictures):
-    """The class of each, None where some are in the folder itself."""
+def classes_of(pictures: list[Found]) -> np.ndarray | None:
+    """int64 (N,): the class of each file, by its sub-folder, in sorted order; None where some are in the
+    folder itself."""
     if any(len(picture.parts) == 1 for picture in pictures):
         return None
     names = [picture.parts[0] for picture in pictures]
@@ -128,7 +129,7 @@ def _decoded(found: Pictures, size: int, channels: int | None) -> Iterator[np.nd
             block = np.empty((min(step, len(pictures) - start), channels or 3, size, size), np.uint8)
             for i, read in enumerate(pool.map(decode, pictures[start : start + step])):
                 if isinstance(read, MiniganError):
-                    damaged.append((pictures[start + i], read))
+                    damaged.append((found.file(pictures[start + i]), read))
                     continue
                 block[i], notes = read
                 for note in notes:
@@ -136,25 +137,25 @@ def _decoded(found: Pictures, size: int, channels: int | None) -> Iterator[np.nd
             report(start + len(block))
             yield block
     if damaged:
-        raise MiniganError(_refusal(found, damaged))
+        raise MiniganError(refusal(damaged, len(pictures), "pictures"))
     for sentence in found.said:
-        _say(sentence)
+        say(sentence)
     for note, those in noted.items():
         first = found.file(those[0])
-        _say(f"{len(those):,} of the {len(pictures):,} pictures have {note}; the first is {first}")
+        say(f"{len(those):,} of the {len(pictures):,} pictures have {note}; the first is {first}")
 
 
-def _refusal(found, damaged):
+def refusal(damaged: list[tuple[Path, MiniganError]], total: int, what: str) -> str:
+    """That these files of `total` cannot be used, the first with its reason. what: what they are called."""
     (_, first), *others = damaged
     if not others:
         return str(first)
-    names = ", ".join(str(found.file(picture)) for picture, _ in others[:NAMED])
+    names = ", ".join(str(file) for file, _ in others[:NAMED])
     more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
-    total = len(found.pictures)
-    return f"{len(damaged):,} of the {total:,} pictures cannot be used: {first}; so are {names}{more}"
+    return f"{len(damaged):,} of the {total:,} {what} cannot be used: {first}; so are {names}{more}"
 
 
 @cache
-def _say(sentence):
-    """Once a process: a run loads its data several times."""
+def say(sentence: str) -> None:
+    """Print a sentence on the standard error, once a process: a run loads its data several times."""
     print(sentence, file=sys.stderr)

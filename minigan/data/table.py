@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minigan.checks import flag, integer, shown
 from minigan.data.animals import load_animals
+from minigan.data.chimes import load_chimes
 from minigan.data.dataset import Dataset
 from minigan.data.digits import load_digits
 from minigan.data.domains import Domains
@@ -21,8 +22,10 @@ from minigan.data.mixtures import load_mixture
 from minigan.data.mnist import load_mnist
 from minigan.data.pairs import Pairs
 from minigan.data.photographs import load_patches, load_photographs
+from minigan.data.sounds import load_sounds
 from minigan.data.stacked import load_stacked
 from minigan.data.two_hands import load_digits_mnist
+from minigan.data.vowels import load_vowels
 from minigan.errors import MiniganError, did_you_mean
 
 Data = Dataset | Pairs | Domains
@@ -131,6 +134,15 @@ SOURCES = {
         load_digits_mnist,
         ("size", "data_dir", "split"),
     ),
+    "chimes": Source(
+        "4,000 chimes of eight notes, a quarter of a second each, at 4,000 Hz",
+        "sound",
+        load_chimes,
+        ("split",),
+    ),
+    "vowels": Source(
+        "4,000 vowels of five kinds, said by as many speakers, at 6,000 Hz", "sound", load_vowels, ("split",)
+    ),
     "edges:NAME": Source(
         "the images NAME, and thin outlines of them", "pair", partial(_edges, "thin"), OF_IMAGES
     ),
@@ -143,6 +155,12 @@ SOURCES = {
         "image",
         load_folder,
         ("size", "channels"),
+    ),
+    "sounds:PATH": Source(
+        "the WAV files in the folder PATH, at 8,000 Hz; its sub-folders are the classes",
+        "sound",
+        load_sounds,
+        ("size",),
     ),
     "patches:PATH": Source(
         "patches of the photographs in the folder PATH, at their own resolution",

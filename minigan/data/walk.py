@@ -2,6 +2,8 @@
 
 import os
 import stat
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +12,21 @@ from minigan.errors import MiniganError
 from .pictures import begins_as_picture, has_picture_name
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Files of a sort. what: what one is called. named(name): whether a file is named like one. begins(path):
+    whether it begins like one; OSError if it cannot be read."""
+
+    what: str
+    named: Callable[[str], bool]
+    begins: Callable[[str], bool]
+
+
+PICTURES = Wanted("picture", has_picture_name, begins_as_picture)
+
+
 class Found(NamedTuple):
-    """A picture: the names on the way to it from the folder, its size in bytes, when it was last changed in
+    """A file: the names on the way to it from the folder, its size in bytes, when it was last changed in
     nanoseconds."""
 
     parts: tuple[str, ...]
@@ -19,16 +34,16 @@ class Found(NamedTuple):
     changed: int
 
 
-def walk(root: Path) -> tuple[list[Found], list[str]]:
-    """(the pictures in the folder `root` and below it, in the order of their sorted paths; sentences on what
-    was passed over).
+def walk(root: Path, wanted: Wanted = PICTURES) -> tuple[list[Found], list[str]]:
+    """(the wanted files in the folder `root` and below it, in the order of their sorted paths; sentences on
+    what was passed over).
 
-    A picture is a regular file that is named like one, or begins like one. Names that begin with a dot are
+    One is a regular file that is named like one, or begins like one. Names that begin with a dot are
     passed over without a word. Links are followed, but a folder is read once, however many lead to it: as
     itself, if it is below `root`.
     MiniganError for a folder or a file that may not be read.
     """
-    pictures, strange, twice = [], [], []
+    found, strange, twice = [], [], []
     seen: set = set()
     links: list[tuple[str, ...]] = [()]  # `root` itself is the first way that is followed
     while links:
@@ -48,18 +63,18 @@ def walk(root: Path) -> tuple[list[Found], list[str]]:
                         folders.append(inside)
                     else:  # a link led to a folder that has it
                         twice.append("/".join(inside))
-                elif status := _picture(entry):
-                    pictures.append(Found(inside, status.st_size, status.st_mtime_ns))
+                elif status := _status(entry, wanted):
+                    found.append(Found(inside, status.st_size, status.st_mtime_ns))
                 else:
                     strange.append(inside)
         links.sort()
     said = []
     if strange:
         these = f"{len(strange):,} files that are" if len(strange) > 1 else "1 file that is"
-        said.append(f"{these} no picture passed over, the first {root.joinpath(*min(strange))}")
+        said.append(f"{these} no {wanted.what} passed over, the first {root.joinpath(*min(strange))}")
     if twice:
         said.append(f"{root / twice[0]} leads to a folder that is read already, and is passed over")
-    return sorted(pictures), said
+    return sorted(found), said
 
 
 def _entries(folder):
@@ -85,17 +100,17 @@ def _is_new(folder, seen):
 def _is_folder(entry):
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, say; `_picture` tells
+    except OSError:  # a link to itself, say; `_status` tells
         return False
 
 
-def _picture(entry):
-    """The status of the file that `entry` is; None if it is no picture."""
+def _status(entry, wanted):
+    """The status of the file that `entry` is; None if it is not wanted."""
     try:
         status = entry.stat()
         regular = stat.S_ISREG(status.st_mode)
-        return status if regular and (has_picture_name(entry.name) or begins_as_picture(entry.path)) else None
+        return status if regular and (wanted.named(entry.name) or wanted.begins(entry.path)) else None
     except OSError as error:
-        if not has_picture_name(entry.name) and not isinstance(error, PermissionError):  # a broken link
+        if not wanted.named(entry.name) and not isinstance(error, PermissionError):  # a broken link
             return None
         raise MiniganError(f"{entry.path} cannot be read: {error.strerror or error}") from error
