@@ -131,9 +131,9 @@ def test_images_that_do_not_fit(classifier, x, message):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (load("ring8"), "a classifier looks at images, ring8 has points"),
+        (load("ring8"), "a classifier looks at images and sounds, ring8 has points"),
         (replace(small(), labels=None), "a classifier learns from labels, small has none"),
-        (small(classes=1), "images of two classes, small has 1"),
+        (small(classes=1), "samples of two classes, small has 1"),
     ],
 )
 def test_data_that_do_not_fit(cache, data, message):

@@ -215,7 +215,9 @@ def test_what_cannot_be_measured(digits, names, n, message):
 
 
 def test_what_points_cannot_have(ring):
-    with pytest.raises(MiniganError, match="fcd looks at images through a classifier, and ring8 has points"):
+    with pytest.raises(
+        MiniganError, match="fcd looks at images and sounds through a classifier, and ring8 has points"
+    ):
         evaluate(copier(ring.train), ring, ["fcd"], say=quiet)
     with pytest.raises(MiniganError, match="sharpness is of images, and ring8 has points"):
         evaluate(copier(ring.train), ring, ["sharpness"], say=quiet)

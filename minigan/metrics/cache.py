@@ -16,6 +16,7 @@ from safetensors.numpy import save
 from minigan.contents import Finite, Misfit, as_type, json_of
 from minigan.data import Dataset, has_test, load
 from minigan.data.held import hold_out
+from minigan.data.kinds import plural
 from minigan.files import cache_folder, write_atomically
 
 from .classifier import SETTINGS, Classifier, Settings, build, description, train_classifier
@@ -53,20 +54,21 @@ def classifier_for(
         except (SafetensorError, KeyError, TypeError, ValueError, OSError, Misfit) as error:
             say(f"the classifier in {path} is damaged ({error}); it is trained anew")
     shape = "x".join(map(str, train.shape))
-    say(f"training a classifier of {train.name}, {len(train):,} images of {shape}; it is then kept")
+    these = f"{len(train):,} {plural(train.kind)} of {shape}"
+    say(f"training a classifier of {train.name}, {these}; it is then kept")
     classifier = train_classifier(train, test, settings, progress or _in_quarters(say))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, classifier, facts)
     except OSError as error:
         say(f"the classifier cannot be kept in {path}, and will be trained again: {error}")
-    say(f"the classifier is right on {classifier.accuracy:.2%} of {len(test):,} test images")
+    say(f"the classifier is right on {classifier.accuracy:.2%} of {len(test):,} test {plural(test.kind)}")
     return classifier
 
 
 def place_of(train: Dataset, test: Dataset, settings: Settings = SETTINGS) -> tuple[Path, dict]:
     """(where the classifier of `train` is kept, by what it is found)."""
-    facts = {"train": digest(train), "test": digest(test), "settings": description(settings)}
+    facts = {"train": digest(train), "test": digest(test), "settings": description(settings, train.kind)}
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     return classifiers_folder() / f"{_file_name(train.name)}-{key}.safetensors", facts
 

@@ -19,8 +19,8 @@ def features(what: str, *sets) -> list[np.ndarray]:
 
 
 def samples(what: str, x, shape, lowest: float = -1.0):
-    """MiniganError that names `what` unless x is floating, finite, of shape (N, *shape), and images lie in
-    [-1, 1].
+    """MiniganError that names `what` unless x is floating, finite, of shape (N, *shape), and all but points
+    lie in [-1, 1].
 
     lowest: the darkest pixel of the real images. Where that is near -1, images that use [0, 1] and nothing
     below were made for another range: on them a classifier gives numbers that look right and are not.
@@ -33,11 +33,11 @@ def samples(what: str, x, shape, lowest: float = -1.0):
     low, high = float(x.min()), float(x.max())
     if not np.isfinite([low, high]).all():
         raise MiniganError(f"{what} have pixels or coordinates that are NaN or infinite")
-    if len(shape) != 3:
+    if len(shape) == 1:
         return
     if low < -1 - SLACK or high > 1 + SLACK:
         raise MiniganError(f"{what} should lie in [-1, 1], they go from {low:.3g} to {high:.3g}")
-    if lowest < -0.9 and 0 <= low < 0.05 and high > 0.5:
+    if len(shape) > 2 and lowest < -0.9 and 0 <= low < 0.05 and high > 0.5:
         raise MiniganError(
             f"{what} should lie in [-1, 1], but these seem to be made for [0, 1]: they go from {low:.3g} "
             f"to {high:.3g}, and no pixel is below 0"

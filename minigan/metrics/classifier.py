@@ -1,9 +1,10 @@
-"""A small convolutional classifier: the eye of the metrics that look at what an image shows.
+"""A small convolutional classifier: the eye of the metrics that look at what an image shows, or a sound says.
 
 FID looks through a network trained on photographs, which sees little in grey digits. This one is trained on
 the very data that the GAN learns. It makes numbers of different data incomparable, so every number is shown
 with the classifier's test accuracy and hash.
 
+    of sounds, their `spectrograms`
     4x4 convolutions, stride 2, until at most 4 pixels are left; 32 channels, then twice as many, up to 128
     batch norm and LeakyReLU 0.1 after each
     64 features (linear, batch norm, LeakyReLU), dropout, one logit a class
@@ -25,7 +26,9 @@ from minigan.optim.lr_scheduler import CosineAnnealingLR
 from minigan.random import Generator
 
 from . import checks
+from .spectrograms import FORMAT, PICTURE, spectrograms
 
+LOOKED_AT = "image", "sound"  # the kinds of data
 FEATURES = 64
 BATCH = 500  # images at once in evaluation
 
@@ -48,11 +51,12 @@ SETTINGS = Settings()
 class Classifier:
     """A trained network and what is known of it.
 
-    shape: (C, H, W) of the images. classes: how many. accuracy: share of the test images it is right on.
-    data: the name of the dataset. lowest: the darkest pixel of that. hash: 8 hex digits of the weights.
+    shape: (C, H, W) of the images, or (1, L) of sounds. classes: how many. accuracy: share of the test
+    samples it is right on. data: the name of the dataset. lowest: the darkest pixel of that, -1 of sounds.
+    hash: 8 hex digits of the weights.
 
-    The methods take float images (N, C, H, W) in [-1, 1], any number of them, and give NumPy arrays.
-    MiniganError for images of another shape or range.
+    The methods take float images (N, C, H, W) or sounds (N, 1, L) in [-1, 1], any number of them, and give
+    NumPy arrays. MiniganError for samples of another shape or range.
     """
 
     def __init__(self, network, data: str, shape, classes: int, lowest: float, accuracy: float = 0.0):
@@ -87,12 +91,13 @@ class Classifier:
             return self.network[-1](Tensor(features)).numpy()
 
     def _batched(self, network, images, width):
-        checks.samples("the images", images, self.shape, self.lowest)
+        what = "the images" if len(self.shape) == 3 else "the sounds"
+        checks.samples(what, images, self.shape, self.lowest)
         out = np.empty((len(images), width), np.float32)
         network.eval()
         with no_grad():
             for i in range(0, len(images), BATCH):
-                out[i : i + BATCH] = network(Tensor(_channels_last(images[i : i + BATCH]))).numpy()
+                out[i : i + BATCH] = network(Tensor(seen(images[i : i + BATCH]))).numpy()
         return out
 
 
@@ -100,7 +105,8 @@ def train_classifier(train: Dataset, test: Dataset, settings: Settings = SETTING
     """A Classifier of `train`, its accuracy measured on `test`: Adam, the rate falling along a cosine.
 
     progress: called with (step, steps) after each step. The same settings give the same bits.
-    MiniganError for points, data without labels or of one class, or fewer images than a batch norm needs.
+    MiniganError for data that are neither images nor sounds, have no labels or one class, or fewer samples
+    than a batch norm needs.
     """
     network = build(train, settings)
     batches = Batches(train, min(settings.batch_size, len(train)), settings.seed, labels=True)
@@ -109,7 +115,7 @@ def train_classifier(train: Dataset, test: Dataset, settings: Settings = SETTING
     network.train()
     for step in range(1, settings.steps + 1):
         images, labels = next(batches)
-        loss = F.cross_entropy(network(Tensor(images)), labels)
+        loss = F.cross_entropy(network(Tensor(seen(images))), labels)
         optimizer.step(grad(loss, optimizer.params))
         schedule.step()
         if progress:
@@ -121,14 +127,15 @@ def train_classifier(train: Dataset, test: Dataset, settings: Settings = SETTING
 
 def build(data: Dataset, settings: Settings) -> nn.Sequential:
     """The untrained network for `data`; [:-2] gives the features. MiniganError: see train_classifier."""
-    if data.kind != "image":
-        raise MiniganError(f"a classifier looks at images, {data.name} has {plural(data.kind)}")
+    if data.kind not in LOOKED_AT:
+        these = " and ".join(map(plural, LOOKED_AT))
+        raise MiniganError(f"a classifier looks at {these}, {data.name} has {plural(data.kind)}")
     if data.labels is None:
         raise MiniganError(f"a classifier learns from labels, {data.name} has none")
     if data.classes < 2 or len(data) < 2:
-        raise MiniganError(f"a classifier needs images of two classes, {data.name} has {data.classes}")
+        raise MiniganError(f"a classifier needs samples of two classes, {data.name} has {data.classes}")
     rng = Generator(settings.seed)
-    channels, height, width = data.shape
+    channels, height, width = data.shape if data.kind == "image" else PICTURE
     layers, wide = [], settings.width
     while max(height, width) > 4:
         layers += [nn.Conv2d(channels, wide, 4, 2, 1, bias=False, generator=rng)]
@@ -150,9 +157,10 @@ def weights_hash(network) -> str:
     return digest.hexdigest()[:8]
 
 
-def description(settings: Settings) -> dict:
-    """What a classifier of some data depends on, JSON-able."""
-    return {"architecture": 1, "features": FEATURES, **asdict(settings)}
+def description(settings: Settings, kind: str = "image") -> dict:
+    """What a classifier of some data of a kind depends on, JSON-able."""
+    looks = {"spectrograms": FORMAT} if kind == "sound" else {}
+    return {"architecture": 1, "features": FEATURES, **looks, **asdict(settings)}
 
 
 def softmax(logits) -> np.ndarray:
@@ -170,6 +178,8 @@ def _accuracy(classifier, test):
     return right / len(test)
 
 
-def _channels_last(images):
-    """float32, channels-last in memory: the order that convolutions work in."""
-    return np.ascontiguousarray(images.transpose(0, 2, 3, 1), np.float32).transpose(0, 3, 1, 2)
+def seen(samples):
+    """What the network sees of images (N, C, H, W), or of sounds (N, 1, L): float32, channels-last in memory,
+    the order that convolutions work in."""
+    pictures = samples if samples.ndim == 4 else spectrograms(samples)
+    return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1), np.float32).transpose(0, 3, 1, 2)

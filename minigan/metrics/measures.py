@@ -8,7 +8,8 @@ import numpy as np
 from minigan.data.kinds import plural
 from minigan.data.mixtures import MIXTURES
 
-from .classifier import FEATURES
+from .chimes import chimes
+from .classifier import FEATURES, LOOKED_AT
 from .disentanglement import disentanglement
 from .evaluation_data import EvaluationData, Samples
 from .frechet import frechet_distance
@@ -138,6 +139,10 @@ def _stacked_modes(samples, real):
     return {"stacked-modes": found, "stacked-kl": reverse_kl}
 
 
+def _chimes(samples, real):
+    return chimes(samples.values)
+
+
 def _neighbours(samples, real):
     return {"memorisation": memorisation(samples.values, samples.data.learned, real.values)}
 
@@ -185,8 +190,9 @@ def _unseen(data):
 
 def without_classifier(data: EvaluationData) -> str | None:
     """Why no classifier can look at the data, or None."""
-    if not data.images:
-        return f"looks at images through a classifier, and {data.name} has {plural(data.train.kind)}"
+    if data.train.kind not in LOOKED_AT:
+        these = " and ".join(map(plural, LOOKED_AT))
+        return f"looks at {these} through a classifier, and {data.name} has {plural(data.train.kind)}"
     if data.train.labels is None:
         return f"needs a classifier, which cannot learn {data.name} without labels"
     if data.train.classes < 2:
@@ -229,6 +235,10 @@ def _mixture(data):
     return None if data.name in MIXTURES else f"is counted in {' and '.join(MIXTURES)}, not {data.name}"
 
 
+def _struck(data):
+    return None if data.name == "chimes" else f"is heard in chimes, not {data.name}"
+
+
 def _stacked(data):
     return None if data.digits else f"is counted in stacked-mnist, not {data.name}"
 
@@ -251,6 +261,7 @@ METRICS = {
     "one-nn": Metric("accuracy of 1-NN that learned from samples", _one_nn, _conditional),
     "modes": Metric("modes of the mixture, samples within 3 sigma", _modes, _mixture, at_most=2500),
     "stacked-modes": Metric("of the 1,000 stacked digits", _stacked_modes, _stacked, at_most=26_000),
+    "chimes": Metric("notes in tune, and how many of the eight are there", _chimes, _struck, at_most=2000),
     "neighbours": Metric(
         "distance to the training data; 0 is copies, 1 as new as real ones",
         _neighbours,
