@@ -49,9 +49,9 @@ def gan_run(name, fields, place, **settings):
     data = batches(place, cfg.batch_size, fields.shape)
     if "y" in fields:
         data = zip(data, batches(place, cfg.batch_size, fields["y"].shape, seed=4), strict=True)
-    if model.beside(cfg):
+    if "factors" in model.beside(cfg):
         data = zip(data, batches(place, cfg.batch_size, fields["factors"].shape, seed=5), strict=True)
-    if model.labelled:
+    if "label" in model.beside(cfg):
         labels = backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes)
         data = ((real, labels) for real in data)
     loop = model.train(parts, data, Generator(2, place), cfg)
@@ -188,6 +188,17 @@ def enlarging_in_a_game(place):
     return gan_run("srgan", fields_of((1, 16, 16)), place, **small)
 
 
+def waves(place):
+    """Whose phases are shuffled by what is drawn in the step, at rates that fall."""
+    fields = Fields({"sound": Field("sound", (1, 256), rate=1000), "label": Field("label", (), 3)})
+    return gan_run("wavegan", fields, place, batch_size=9, latent=12, width=8, n_critic=2, steps=STEPS)
+
+
+def waves_by_logits(place):
+    sound = Fields({"sound": Field("sound", (1, 256), rate=1000)})
+    return gan_run("wavegan", sound, place, batch_size=9, latent=12, width=8, loss="bce", steps=STEPS)
+
+
 CODES = {"batch_size": 9, "width": 8, "codes": 8, "length": 4, "restart": 0.9}
 
 
@@ -261,6 +272,8 @@ RUNS = [
     foretelling,
     one_factor_each,
     with_more_room,
+    waves,
+    waves_by_logits,
     penalty,
 ]
 every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)

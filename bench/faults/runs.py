@@ -42,6 +42,7 @@ SETTINGS = {
     "vae-gan": TINY | IMAGES,
     "pix2pix": SHORT | {"width": 2},
     "cyclegan": SHORT | {"batch-size": 2, "width": 2, "blocks": 1, "pool": 7},
+    "wavegan": TINY | {"width": 2, "ema": 0.9, "n-critic": 2},
     "srgan": SHORT | {"width": 2, "blocks": 1, "size": 16},
 }
 MODELS = (*SETTINGS,)

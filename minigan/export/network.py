@@ -58,7 +58,7 @@ class Network:
         else:
             nets = networks({k: part for k, part in sampler.parts.items() if k in model.names("judge")})
             pack, output = packs_of(sampler.cfg), "scores" if model.is_critic(sampler.cfg) else "logits"
-            told = model.tells_labels
+            told = model.tells_labels and sampler.conditional
 
             def function(**inputs):
                 return model.call("judge", **sampler.parts, **inputs, cfg=sampler.cfg)
@@ -112,4 +112,8 @@ def _judged(sampler, n, seed):
     """Random inputs of `judge`, by name."""
     rng = np.random.default_rng(seed)
     x = {"x": rng.uniform(-1, 1, (n, *sampler.fields.shape)).astype(np.float32)}
-    return x | ({"labels": rng.integers(sampler.classes, size=n)} if sampler.model.tells_labels else {})
+    return x | (
+        {"labels": rng.integers(sampler.classes, size=n)}
+        if sampler.model.tells_labels and sampler.conditional
+        else {}
+    )

@@ -66,6 +66,7 @@ FILES = {
     "pix2pix": "images.pix2pix",
     "cyclegan": "images.cyclegan",
     "srgan": "images.srgan",
+    "wavegan": "time.wavegan",
 }
 GROUP = "minigan.models"  # the entry points of other packages' models
 

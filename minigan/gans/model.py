@@ -155,6 +155,10 @@ class Model:
         """What a batch holds behind the sample, with these settings: what `takes` says, and BESIDE."""
         return (*self.takes[1:], *(self._said("BESIDE", cfg) or ()))
 
+    def is_conditional(self, cfg) -> bool:
+        """Whether a label is what samples are asked for by, with these settings."""
+        return "label" in self.asks and "label" in self.beside(cfg)
+
     def is_critic(self, cfg) -> bool:
         """Whether judges say numbers, not logits, with these settings."""
         return self._said("CRITIC", cfg) or False

@@ -98,7 +98,7 @@ class Row:
         if self.command:
             return data, size, folder, False, channels, flip
         model, _, cfg = self.beginning()
-        return self.data, cfg.size, folder, model.labelled, channels, flip, samples
+        return self.data, cfg.size, folder, model.is_conditional(cfg), channels, flip, samples
 
     def beginning(self) -> tuple:
         """(the model, what it learns, its `Config`) of a row that trains one."""

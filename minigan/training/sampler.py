@@ -46,9 +46,9 @@ class Sampler:
     ):
         self.model, self.cfg, self.parts, self.fields = model, cfg, parts, fields
         self.device, self.data = device(place), data and cache(data)
-        self.conditional = "label" in model.asks
+        self.conditional = model.is_conditional(cfg)
         self.from_data = "data" in model.names("inputs")  # and not from noise alone
-        self.classes = cfg.classes if isinstance(cfg, LabelledSettings) else 0
+        self.classes = (isinstance(cfg, LabelledSettings) and cfg.classes) or 0
 
     @classmethod
     def of(cls, run: Run, step: int | None = None, place="cpu", average=True) -> "Sampler":
