@@ -10,8 +10,11 @@ from minigan.data import Field, Fields
 from minigan.gans import model_named
 from minigan.gans.parts.phase_shuffle import PhaseShuffle
 from minigan.gans.time import wavegan
+from minigan.metrics import EvaluationData, metrics_for
+from minigan.metrics.chimes import chimes
 from minigan.testing import assert_close, check_model
 from minigan.training import Options, Session
+from minigan.training.keep import QUICK
 
 WAVEGAN = model_named("wavegan")
 SMALL = {"latent": 4, "width": 2}
@@ -243,3 +246,14 @@ def test_captured_steps_are_those_of_the_plain_ones(settings, monkeypatch):
     assert found[1][0] == found[0][0]
     for name, array in found[0][1].items():
         np.testing.assert_array_equal(found[1][1][name], array, err_msg=name)
+
+
+def test_a_run_may_keep_the_checkpoint_whose_notes_are_best_in_tune():
+    measured = [
+        name for name in metrics_for(EvaluationData.load("chimes", conditional=True)) if name in QUICK
+    ]
+    assert "chimes" in measured
+    quantities = chimes(np.zeros((1, 1, 1024), np.float32))
+    assert QUICK["chimes"].keys() == quantities.keys()
+    kept = Options(data="chimes", evaluate_every=10, keep="best=in-tune").kept()
+    assert kept.best == "in-tune"

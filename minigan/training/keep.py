@@ -12,6 +12,7 @@ QUICK = {
     "label-accuracy": {"label-accuracy": max},
     "stacked-modes": {"stacked-modes": max, "stacked-kl": min},
     "modes": {"modes": max, "high-quality": max, "reverse-kl": min},
+    "chimes": {"in-tune": max, "notes": max},
     "distance": {"L1": min},
     "psnr": {"PSNR": max},
     "ssim": {"SSIM": max},
