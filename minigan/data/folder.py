@@ -39,7 +39,11 @@ def load_folder(path: str | Path, size: int | None = None, channels: int | None 
     below 1.
     """
     found = Pictures.below(existing(path))
-    return Dataset(f"folder:{path}", found.decoded(size, channels), classes_of(found.pictures))
+    return Dataset(
+        f"folder:{path}",
+        found.decoded(size, channels),
+        labels_of([picture.parts for picture in found.pictures]),
+    )
 
 
 def existing(path: str | Path) -> Path:
@@ -95,12 +99,12 @@ class Pictures:
         return sum(picture.size for picture in self.pictures) >= KEPT_FROM
 
 
-def classes_of(pictures: list[Found]) -> np.ndarray | None:
-    """int64 (N,): the class of each file, by its sub-folder, in sorted order; None where some are in the
-    folder itself."""
-    if any(len(picture.parts) == 1 for picture in pictures):
+def labels_of(paths: list[tuple[str, ...]]) -> np.ndarray | None:
+    """The class of each of the files or folders below a folder, by the names on the way to it; None where
+    some are in the folder itself."""
+    if any(len(parts) <= 1 for parts in paths):
         return None
-    names = [picture.parts[0] for picture in pictures]
+    names = [parts[0] for parts in paths]
     number = {name: i for i, name in enumerate(sorted(set(names)))}
     return np.array([number[name] for name in names])
 

@@ -8,10 +8,11 @@ range    8 bits are taken as they are; 9 to 16 bits, of which the file tells how
 alpha    is composed on black: what is transparent is black, whatever colour is stored below it.
 grey     is a picture whose three channels are equal, be it stored in colour, with a palette or with alpha.
 upright  is how EXIF says that it is to be looked at.
-frames   of an animation, or pages, but for the first are left out.
+frames   of an animation, or pages, but for the first are left out; `read_frames` takes them.
 """
 
 import contextlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -73,33 +74,82 @@ def read_picture(
     MiniganError for a file that cannot be read as a picture, numbers of unknown range, or a picture that is
     no two side by side.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     notes = set()
     try:
         with Image.open(file) as stored:
             stored.load()
-            if getattr(stored, "n_frames", 1) > 1 and stored.format != "MPO":  # a camera's, with a preview
+            if _has_frames(stored):
                 notes.add(FRAMES)
-            image = _eight_bits(stored, notes)
-            turn = UPRIGHT.get(_orientation(stored))
-        image = image.transpose(Image.Transpose[turn]) if turn else image
-        image = _half(image, half) if half else image
-        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS) if size else image
+            image = _shown(stored, size, half, notes)
     except MemoryError:
         raise
     except Unfit as error:
         raise MiniganError(f"{file} {error}") from None
     except Exception as error:  # as above
         raise _unreadable(file, error) from error
-    if channels == 1:
-        image = image.convert("L")
-    pixels = np.asarray(image)
+    return _pixels(image, channels), notes
+
+
+def read_frames(
+    file: Path, count: int, size: int, channels: int | None = None
+) -> Iterator[tuple[np.ndarray, set[str]]]:
+    """The first `count` frames of the picture in `file`, each as of `read_picture`; of one without several
+    frames, itself. MiniganError as there."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as stored:
+            for number in range(count):
+                notes: set[str] = set()
+                stored.seek(number)
+                stored.load()
+                image = _shown(stored, size, None, notes)
+                yield _pixels(image, channels), notes
+    except MemoryError:
+        raise
+    except Unfit as error:
+        raise MiniganError(f"{file} {error}") from None
+    except Exception as error:  # as above
+        raise _unreadable(file, error) from error
+
+
+def count_frames(file: Path) -> int:
+    """How many frames the picture in `file` has. MiniganError for a file that has none."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as stored:
+            return stored.n_frames if _has_frames(stored) else 1
+    except Exception as error:  # as above
+        raise _unreadable(file, error) from error
+
+
+def _has_frames(stored):
+    """Whether a picture has several frames; a camera's with a preview (MPO) has not."""
+    return getattr(stored, "n_frames", 1) > 1 and stored.format != "MPO"
+
+
+def _shown(stored, size, half, notes):
+    """The picture that is loaded, upright, in 8 bits; its half, its centred square of `size` pixels."""
+    from PIL import Image, ImageOps
+
+    image = _eight_bits(stored, notes)
+    turn = UPRIGHT.get(_orientation(stored))
+    image = image.transpose(Image.Transpose[turn]) if turn else image
+    image = _half(image, half) if half else image
+    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS) if size else image
+
+
+def _pixels(image, channels):
+    """uint8 (C, H, W) of it."""
+    pixels = np.asarray(image.convert("L") if channels == 1 else image)
     if pixels.ndim == 2:
-        return np.repeat(pixels[None], channels or 1, axis=0), notes
+        return np.repeat(pixels[None], channels or 1, axis=0)
     if channels is None and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., :1]
-    return pixels.transpose(2, 0, 1), notes
+    return pixels.transpose(2, 0, 1)
 
 
 def picture_size(file: Path) -> tuple[int, int]:

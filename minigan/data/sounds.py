@@ -17,7 +17,7 @@ from minigan.checks import integer
 from minigan.errors import MiniganError
 
 from .dataset import Dataset
-from .folder import classes_of, existing, refusal, say
+from .folder import existing, labels_of, refusal, say
 from .kinds import LOUDEST
 from .waiting import counted
 from .walk import Wanted, walk
@@ -67,7 +67,9 @@ def load_sounds(path: str | Path, size: int | None = None) -> Dataset:
     for sentence in said:
         say(sentence)
     kept = [one for one, is_heard in zip(found, heard, strict=True) if is_heard]
-    return Dataset(f"sounds:{path}", samples[heard], classes_of(kept), kind="sound", rate=RATE)
+    return Dataset(
+        f"sounds:{path}", samples[heard], labels_of([one.parts for one in kept]), kind="sound", rate=RATE
+    )
 
 
 def read_sound(file: Path, length: int) -> np.ndarray:

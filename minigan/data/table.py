@@ -8,6 +8,7 @@ from pathlib import Path
 from minigan.checks import flag, integer, shown
 from minigan.data.animals import load_animals
 from minigan.data.chimes import load_chimes
+from minigan.data.clips import load_clips
 from minigan.data.dataset import Dataset
 from minigan.data.digits import load_digits
 from minigan.data.domains import Domains
@@ -16,10 +17,12 @@ from minigan.data.facades import load_facades
 from minigan.data.factors import load_factors
 from minigan.data.few import few
 from minigan.data.folder import load_folder
+from minigan.data.futures import load_two_futures
 from minigan.data.halves import domains_have_test, load_domains, load_pairs, pairs_have_test
 from minigan.data.held import hold_out
 from minigan.data.mixtures import load_mixture
 from minigan.data.mnist import load_mnist
+from minigan.data.moving import load_moving_digits
 from minigan.data.pairs import Pairs
 from minigan.data.photographs import load_patches, load_photographs
 from minigan.data.sounds import load_sounds
@@ -116,6 +119,24 @@ SOURCES = {
         ("size", "split"),
         beside=("factors",),
     ),
+    "moving-digits": Source(
+        "8,000 films of 8 frames, in each a digit that bounces in a box, drawn at any size from 16",
+        "clip",
+        load_moving_digits,
+        ("size", "split"),
+    ),
+    "moving-digits:HOW": Source(
+        "the same with digits=2, frames=T, speed=V, or several with commas",
+        "clip",
+        load_moving_digits,
+        ("size", "split"),
+    ),
+    "two-futures": Source(
+        "8,000 films of a digit that falls, then leaves to the left or to the right, by chance",
+        "clip",
+        load_two_futures,
+        ("size", "split"),
+    ),
     "facades": Source(
         "2,000 maps of houses and their pictures, drawn at any size from 32",
         "pair",
@@ -161,6 +182,12 @@ SOURCES = {
         "sound",
         load_sounds,
         ("size",),
+    ),
+    "clips:PATH": Source(
+        "the films in the folder PATH: GIFs, or folders of frames; its sub-folders are the classes",
+        "clip",
+        load_clips,
+        ("size", "channels"),
     ),
     "patches:PATH": Source(
         "patches of the photographs in the folder PATH, at their own resolution",
