@@ -10,7 +10,6 @@ from minigan.errors import MiniganError
 from minigan.metrics.films import centres
 from minigan.random import Generator
 
-
 SPLITS = "train", "test"
 
 

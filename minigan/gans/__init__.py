@@ -66,6 +66,8 @@ FILES = {
     "pix2pix": "images.pix2pix",
     "cyclegan": "images.cyclegan",
     "srgan": "images.srgan",
+    "dvdgan": "time.dvdgan",
+    "next-frame": "time.next_frame",
     "wavegan": "time.wavegan",
 }
 GROUP = "minigan.models"  # the entry points of other packages' models

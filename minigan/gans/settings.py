@@ -46,9 +46,9 @@ class Settings:
 
         data: its `minigan.data.Fields`. MiniganError for data that the model cannot learn.
         """
-        if len(data.shape) != 3:
+        if data.kind not in ("image", "clip"):
             return self
-        return replace(self, size=self.size or self.default_size(max(data.shape[1:])))
+        return replace(self, size=self.size or self.default_size(max(data.shape[-2:])))
 
     def default_size(self, pixels: int) -> int:
         """The image size to train at on data of `pixels` pixels a side: its own."""
@@ -183,7 +183,7 @@ class GameSettings(NoiseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledSettings(NoiseSettings):
+class LabelledSettings(Settings):
     """The hyper-parameters of a model whose networks are told the label, too."""
 
     classes: int | None = None

@@ -13,6 +13,7 @@ from minigan.errors import MiniganError
 from . import checks
 from .cache import classifier_for, place_of, splits
 from .classifier import BATCH, SETTINGS, Classifier, build, softmax, train_classifier
+from .films import frames_of
 
 
 @dataclass(eq=False)
@@ -81,15 +82,19 @@ class EvaluationData:
     @cached_property
     def classifier(self) -> Classifier:
         """A classifier of the data, trained or read from the cache; for stacked digits that of MNIST, for one
-        channel."""
-        return self.given_classifier or classifier_for(
-            *(self.digits or (self.train, self.test)), say=self.say
-        )
+        channel, and of clips one of their frames."""
+        return self.given_classifier or classifier_for(*self._read(), say=self.say)
+
+    def _read(self):
+        """(train, test) of what the classifier looks at."""
+        if self.train.kind == "clip":
+            return frames_of(self.train), frames_of(self.test)
+        return self.digits or (self.train, self.test)
 
     def untrained(self) -> Classifier:
         """One like that, of no use but to see what it needs: after a step of training where it is not kept
         yet."""
-        train, test = self.digits or (self.train, self.test)
+        train, test = self._read()
         if place_of(train, test)[0].exists():
             return Classifier(build(train, SETTINGS), train.name, train.shape, train.classes, train.lowest)
         return train_classifier(train, test.part(slice(BATCH)), replace(SETTINGS, steps=1))
@@ -162,3 +167,10 @@ class Samples:
     def recognised(self) -> np.ndarray:
         """int64 (N,): the classes that the classifier sees."""
         return self.probabilities.argmax(axis=1)
+
+    @property
+    def frames_recognised(self) -> np.ndarray:
+        """int64 (N, T): the classes that the classifier sees in each frame of clips."""
+        T = self.values.shape[1]
+        frames = self.values.reshape(-1, *self.values.shape[2:])
+        return self.data.classifier.labels(frames).reshape(-1, T)

@@ -7,11 +7,13 @@ import numpy as np
 
 from minigan.data.kinds import plural
 from minigan.data.mixtures import MIXTURES
+from minigan.random import Generator
 
 from .chimes import chimes
 from .classifier import FEATURES, LOOKED_AT
 from .disentanglement import disentanglement
 from .evaluation_data import EvaluationData, Samples
+from .films import motion, same_in_all, shuffled, two_futures
 from .frechet import frechet_distance
 from .kernel import kernel_distance
 from .manifold import prdc
@@ -164,6 +166,30 @@ def _disentanglement(samples, real):
     return disentanglement(real.data.encode(real.values), real.factors)
 
 
+def _two_futures(samples, real):
+    return two_futures(samples.values)
+
+
+def _motion(samples, real):
+    return motion(samples.values)
+
+
+def _motion_of_shuffled(data, n):
+    rng = Generator(0)
+    found = motion(shuffled(data.real(data.test, n, rng).values, rng))
+    return {f"{name}, shuffled": value for name, value in found.items()}
+
+
+def _identity(samples, real):
+    read = samples.frames_recognised
+    found = {"identity": same_in_all(read)}
+    return found | ({} if samples.labels is None else {"frames-as-asked": _as_asked(read, samples.labels)})
+
+
+def _as_asked(read, labels):
+    return float((read == labels[:, None]).mean())
+
+
 # Refusals
 
 
@@ -243,6 +269,22 @@ def _stacked(data):
     return None if data.digits else f"is counted in stacked-mnist, not {data.name}"
 
 
+def _of_two_futures(data):
+    return None if data.name == "two-futures" else f"is of the films of two-futures, not of {data.name}"
+
+
+def _one_moves(data):
+    """Films of one digit: its centre is that of the ink."""
+    if data.name.partition(":")[0] != "moving-digits" or data.train.labels is None:
+        return f"is of the films of moving-digits with one digit in each, not of {data.name}"
+    return None
+
+
+def _flies(data):
+    frames = data.train.shape[0]
+    return _one_moves(data) or (f"needs films of 4 frames, these have {frames}" if frames < 4 else None)
+
+
 METRICS = {
     "fcd": Metric(
         "Frechet distance of the classifier's features", _fcd, without_classifier, more_than=FEATURES
@@ -287,6 +329,17 @@ METRICS = {
         floor=False,
         once=True,
     ),
+    "two-futures": Metric(
+        "what comes next beside both that may come", _two_futures, _of_two_futures, at_most=2000
+    ),
+    "motion": Metric(
+        "speed, its deviation and jerk, in 1/16 of the side",
+        _motion,
+        _flies,
+        at_most=2000,
+        beside=_motion_of_shuffled,
+    ),
+    "identity": Metric("films in which one digit is read throughout", _identity, _one_moves, at_most=2000),
     "parzen": Metric(
         "log-likelihood of test images, in nats",
         _parzen,

@@ -13,6 +13,8 @@ QUICK = {
     "stacked-modes": {"stacked-modes": max, "stacked-kl": min},
     "modes": {"modes": max, "high-quality": max, "reverse-kl": min},
     "chimes": {"in-tune": max, "notes": max},
+    "two-futures": {"decided": max},
+    "identity": {"identity": max},
     "distance": {"L1": min},
     "psnr": {"PSNR": max},
     "ssim": {"SSIM": max},
