@@ -49,11 +49,12 @@ def gan_run(name, fields, place, **settings):
     data = batches(place, cfg.batch_size, fields.shape)
     if "y" in fields:
         data = zip(data, batches(place, cfg.batch_size, fields["y"].shape, seed=4), strict=True)
-    if "factors" in model.beside(cfg):
-        data = zip(data, batches(place, cfg.batch_size, fields["factors"].shape, seed=5), strict=True)
-    if "label" in model.beside(cfg):
-        labels = backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes)
-        data = ((real, labels) for real in data)
+    for name in model.beside(cfg):
+        if name == "label":
+            more = itertools.repeat(backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes))
+        else:
+            more = batches(place, cfg.batch_size, fields[name].shape, seed=5)
+        data = zip(data, more, strict=True)
     loop = model.train(parts, data, Generator(2, place), cfg)
     return [*parts.values()], lambda: numbers(next(loop))
 
@@ -229,6 +230,25 @@ def with_more_room(place):
     return gan_run("beta-vae", fields_of((3, 16, 16)), place, **small, capacity=4.0, gamma=10.0)
 
 
+def film(place, **settings):
+    fields = Fields({"clip": Field("clip", (5, 1, 16, 16)), "label": Field("label", (), 3)})
+    return gan_run("dvdgan", fields, place, batch_size=6, latent=5, width=4, seen=3, **settings)
+
+
+def film_without_motion(place):
+    return film(place, judges="frames")
+
+
+def next_frames(place):
+    fields = Fields({"clip": Field("clip", (6, 3, 16, 16))})
+    return gan_run("next-frame", fields, place, batch_size=3, latent=2, width=4, draws=2)
+
+
+def next_frames_by_squares(place):
+    fields = Fields({"clip": Field("clip", (6, 1, 16, 16))})
+    return gan_run("next-frame", fields, place, batch_size=3, latent=2, width=4, game="none")
+
+
 def penalty(place):
     model, fields = model_named("wgan-gp"), fields_of((1, 16, 16))
     cfg = model.Config(batch_size=5, latent=12, width=8).fitted(fields)
@@ -272,6 +292,10 @@ RUNS = [
     foretelling,
     one_factor_each,
     with_more_room,
+    film,
+    film_without_motion,
+    next_frames,
+    next_frames_by_squares,
     waves,
     waves_by_logits,
     penalty,

@@ -44,6 +44,8 @@ SETTINGS = {
     "cyclegan": SHORT | {"batch-size": 2, "width": 2, "blocks": 1, "pool": 7},
     "wavegan": TINY | {"width": 2, "ema": 0.9, "n-critic": 2},
     "srgan": SHORT | {"width": 2, "blocks": 1, "size": 16},
+    "dvdgan": TINY | {"width": 2, "ema": 0.9},
+    "next-frame": TINY | {"width": 4},
 }
 MODELS = (*SETTINGS,)
 
