@@ -74,6 +74,16 @@ def test_a_chime_in_some_noise_is_still_that():
     assert chimes(x) == {"in-tune": 1.0, "notes": 8}
 
 
+def test_noise_between_the_partials_does_not_make_a_chime_its_octave_below():
+    t = np.arange(1024) / 4000
+    chime, between = (
+        sum(loud * np.sin(2 * np.pi * PITCHES[6] * k * t) for k, loud in of)
+        for of in (((1, 0.5), (2, 0.12)), ((0.5, 0.02), (1.5, 0.02)))
+    )
+    found = heard((np.exp(-t / 0.15) * (chime + between)).astype(np.float32)[None, None])
+    assert (found.note[0], bool(found.in_tune[0])) == (6, True)
+
+
 def test_a_pitch_is_not_taken_for_its_octave():
     for octave in (0.5, 2.0):  # no note: 130 Hz, or beyond what is looked for
         found = heard(as_floats(struck(PITCHES[:1] * octave, Generator(0))))

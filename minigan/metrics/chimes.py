@@ -17,8 +17,8 @@ BLOCK = 1000  # sounds at once
 
 class Heard(NamedTuple):
     """The notes of sounds. note: int64 (n,), the number in NOTES of the nearest; cents: float64 (n,), how far
-    the pitch is above it; tonal: float64 (n,), the share of the energy that the partials of the pitch carry,
-    0 where the lowest is not the loudest of them, as it is of chimes."""
+    the pitch is above it; tonal: float64 (n,), the share of the energy that the partials of the pitch
+    carry."""
 
     note: np.ndarray
     cents: np.ndarray
@@ -32,7 +32,8 @@ class Heard(NamedTuple):
 
 def heard(sounds: np.ndarray) -> Heard:
     """What notes sounds (n, 1, L) of 4,000 Hz are: of all pitches that are tried the one whose four partials
-    have most power."""
+    have most power, among those whose lowest is the loudest, as it is of chimes. The octave below has every
+    other of the same partials, and would be taken for the pitch where a little noise lies between."""
     pitch, tonal = (np.concatenate(parts) for parts in zip(*_blocks(sounds), strict=True))
     apart = 1200 * np.log2(pitch[:, None] / PITCHES)
     note = np.abs(apart).argmin(axis=1)
@@ -62,16 +63,14 @@ def _pitches(sounds):
     weighed = sounds * window
     each = np.square(weighed @ waves).reshape(n, len(PARTIALS), 2, -1).sum(axis=2)
     power = each.sum(axis=1, dtype=np.float64)
-    best = power.argmax(axis=1)
+    best = np.where(each[:, 0] >= each.max(axis=1), power, 0.0).argmax(axis=1)
     inner = best.clip(1, power.shape[1] - 2)
     low, mid, high = (power[np.arange(n), inner + i] for i in (-1, 0, 1))
     bend = np.minimum(low - 2 * mid + high, -1e-30)
     off = np.where(best == inner, 0.5 * (low - high) / bend, 0.0).clip(-1, 1)
     energy = np.maximum(np.square(weighed, dtype=np.float64).sum(axis=1), 1e-12)
     pitch = RANGE[0] * 2 ** ((best + off) * STEP / 1200)
-    lowest_is_loudest = each[np.arange(n), :, best].argmax(axis=1) == 0
-    share = power[np.arange(n), best] * 2 / np.square(window).sum() / energy
-    return pitch, np.where(lowest_is_loudest, share, 0.0)
+    return pitch, power[np.arange(n), best] * 2 / np.square(window).sum() / energy
 
 
 @cache
