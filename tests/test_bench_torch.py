@@ -34,6 +34,7 @@ TINY = [
     replace(steps.MLP, batch_size=4, shape=(1, 4, 4)),
     replace(steps.POINTS, batch_size=4),
     replace(steps.CRITIC, batch_size=4, settings=SMALL),
+    replace(steps.FILMS, batch_size=2, settings={"latent": 2, "width": 4}),
 ]
 SIDES = [MINIGAN, EAGER, CHANNELS_LAST]
 NO_TIME = Timing(turns=1, seconds=0, warm_up=0, least=1)

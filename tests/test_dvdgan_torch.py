@@ -99,7 +99,7 @@ def features(widths):
 class Projection(tnn.Module):
     def __init__(self, n):
         super().__init__()
-        self.linear, self.of_class = norm(tnn.Linear(n, 1)), norm(tnn.Linear(CLASSES, n, bias=False))
+        self.linear, self.of_class = tnn.Linear(n, 1), tnn.Linear(CLASSES, n, bias=False)
 
     def forward(self, h, y):
         return self.linear(h) + (h * self.of_class(y)).sum(1, keepdim=True)

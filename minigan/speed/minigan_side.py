@@ -69,7 +69,7 @@ def critic_steps(batches, rng, cfg, parts):
 
 
 def channels_last(batch):
-    """Images in the memory order that `minigan.data` gives them in; points as they are."""
-    if batch.ndim != 4:
+    """Images and clips in the memory order that `minigan.data` gives them in; points as they are."""
+    if batch.ndim < 4:
         return batch
-    return np.ascontiguousarray(batch.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(batch, -3, -1)), -1, -3)

@@ -30,7 +30,7 @@ class Step:
     @property
     def layouts(self) -> bool:
         """Whether PyTorch has a choice between memory layouts here."""
-        return len(self.shape) == 3 and self.model != "gan"
+        return len(self.shape) >= 3 and self.model != "gan"
 
 
 DCGAN_32 = Step("dcgan-32", "DCGAN, 32×32×1", "dcgan", (1, 32, 32), 64)
@@ -38,8 +38,9 @@ DCGAN_64 = Step("dcgan-64", "DCGAN, 64×64×3", "dcgan", (3, 64, 64), 32)
 MLP = Step("mlp", "MLP GAN, 28×28", "gan", (1, 28, 28), 64)
 POINTS = Step("points", "MLP GAN in the plane", "gan", (2,), 128, {"latent": 2})
 CRITIC = Step("wgan-gp", "WGAN-GP critic, 32×32×1", "wgan-gp", (1, 32, 32), 64)
+FILMS = Step("next-frame", "Next frame, 6 frames of 16×16×1", "next-frame", (6, 1, 16, 16), 16)
 GAN_STEPS = DCGAN_32, DCGAN_64, MLP, POINTS
-STEPS = *GAN_STEPS, CRITIC
+STEPS = *GAN_STEPS, CRITIC, FILMS
 
 
 def job(
@@ -62,7 +63,10 @@ def job(
         del nets["G"]
         batches |= {"noise": [noise.uniform((step.batch_size, 1, 1, 1)) for _ in range(given)], "eps": EPS}
     else:
-        batches["noise"] = [noise.normal((step.batch_size, cfg.latent)) for _ in range(given)]
+        vectors = step.batch_size
+        if step.model == "next-frame":  # some for each frame that has enough before it
+            vectors *= cfg.draws * (step.shape[0] - cfg.past)
+        batches["noise"] = [noise.normal((vectors, cfg.latent)) for _ in range(given)]
     return {
         "model": step.model,
         "shape": step.shape,
@@ -74,6 +78,6 @@ def job(
 
 
 def fields_of(shape) -> Fields:
-    """The fields of a dataset of images or points of one shape, (C, H, W) or (n,)."""
-    kind = "image" if len(shape) == 3 else "point"
+    """The fields of a dataset of clips, images or points of one shape: (T, C, H, W), (C, H, W) or (n,)."""
+    kind = {4: "clip", 3: "image", 1: "point"}[len(shape)]
     return Fields({kind: Field(kind, tuple(shape))})

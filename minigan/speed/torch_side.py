@@ -45,7 +45,8 @@ def adam(name, net, job, **form):
     """The optimiser of the network `name`, "G" or "D"."""
     settings = job["settings"]
     rate = settings["lr_d" if name == "D" and settings["lr_d"] is not None else "lr"]
-    return torch.optim.Adam(net.parameters(), rate, (settings["beta1"], settings["beta2"]), **form)
+    betas = settings["beta1"], settings.get("beta2", 0.999)
+    return torch.optim.Adam(net.parameters(), rate, betas, **form)
 
 
 # The networks.
@@ -55,6 +56,8 @@ def networks(job):
     """The networks of a job by name, with its weights, in its memory format."""
     if job["model"] == "wgan-gp":
         nets = {"D": dcgan_discriminator(job, instance_norm)}
+    elif job["model"] == "next-frame":
+        nets = {"G": Predictor(job), "D": film_judge(job)}
     elif job["model"] == "dcgan":
         nets = {"G": dcgan_generator(job), "D": dcgan_discriminator(job, nn.BatchNorm2d)}
     else:
@@ -94,6 +97,47 @@ def instance_norm(channels):
     return nn.InstanceNorm2d(channels, affine=True)
 
 
+class Predictor(nn.Module):
+    """The next frame of the last ones, joined as channels, and of noise."""
+
+    def __init__(self, job):
+        super().__init__()
+        w, z, (_, C, *_) = job["settings"]["width"], job["settings"]["latent"], job["shape"]
+        self.head = nn.Sequential(*leaky(nn.Conv2d(job["settings"]["past"] * C + z, w, 3, 1, 1)))
+        self.down = nn.Sequential(*leaky(nn.Conv2d(w, 2 * w, 4, 2, 1)))
+        self.inner = nn.Sequential(
+            *leaky(nn.Conv2d(2 * w + z, 2 * w, 3, 1, 1)), *leaky(nn.Conv2d(2 * w, 2 * w, 3, 1, 1))
+        )
+        self.up = nn.Sequential(*leaky(nn.ConvTranspose2d(2 * w, w, 4, 2, 1)))
+        self.tail = nn.Conv2d(2 * w, C, 3, 1, 1)
+
+    def forward(self, past, z):
+        near = self.head(joined(past, z))
+        far = self.down(near)
+        far = far + self.inner(joined(far, z))
+        return self.tail(torch.cat([self.up(far), near], 1)).tanh_()
+
+
+def film_judge(job):
+    w, past, (_, C, side, _) = job["settings"]["width"], job["settings"]["past"], job["shape"]
+    norm = nn.utils.parametrizations.spectral_norm
+    return nn.Sequential(
+        *leaky(norm(nn.Conv2d((past + 1) * C, w, 4, 2, 1))),
+        *leaky(norm(nn.Conv2d(w, 2 * w, 4, 2, 1))),
+        *leaky(norm(nn.Conv2d(2 * w, 4 * w, 3, 1, 1))),
+        *(nn.Flatten(), norm(nn.Linear(4 * w * (side // 4) ** 2, 1))),
+    )
+
+
+def leaky(layer):
+    return layer, nn.LeakyReLU(0.2, inplace=True)
+
+
+def joined(x, z):
+    """Images with noise as more channels, constant over each."""
+    return torch.cat([x, z[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
+
+
 def mlps(job):
     latent, shape = job["settings"]["latent"], job["shape"]
     if len(shape) == 1:  # points of the plane
@@ -122,6 +166,8 @@ def step_of(job, nets, optimizers, g_step=G_STEP[0]):
     """The step of a job: a function of noise and of a batch, that gives the losses."""
     if job["model"] == "wgan-gp":
         return functools.partial(critic_step, job, nets["D"], optimizers["D"])
+    if job["model"] == "next-frame":
+        return functools.partial(film_step, job, nets, optimizers, g_step)
     n, device = len(job["data"][0]), next(nets["D"].parameters()).device
     targets = torch.ones(n, 1, device=device), torch.zeros(n, 1, device=device)
     return functools.partial(gan_step, nets, optimizers, targets, g_step)
@@ -139,18 +185,48 @@ def gan_step(nets, optimizers, targets, g_step, z, real):
     d_loss.backward()
     opt_d.step()
 
+    g_loss = moved(G, D, opt_g, g_step, lambda: bce(D(fake), ones))
+    return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach()}
+
+
+def moved(G, D, opt_g, g_step, loss_of):
+    """The loss of a step of G, which leaves out the gradients of D's weights."""
     if g_step == "D frozen":
         D.requires_grad_(False)
-        g_loss = bce(D(fake), ones)
+        g_loss = loss_of()
         opt_g.zero_grad()
         g_loss.backward()
         D.requires_grad_(True)
     else:
-        g_loss = bce(D(fake), ones)
+        g_loss = loss_of()
         params = list(G.parameters())
         for p, g in zip(params, torch.autograd.grad(g_loss, params), strict=True):
             p.grad = g
     opt_g.step()
+    return g_loss
+
+
+def film_step(job, nets, optimizers, g_step, z, films):
+    """One step of D, then one of G, on all frames that have enough before them; the squared error is that of
+    the mean over draws of z."""
+    G, D, opt_g, opt_d = (both[name] for both in (nets, optimizers) for name in "GD")
+    P, T, draws = job["settings"]["past"], job["shape"][0], job["settings"]["draws"]
+    form = {"memory_format": FORMATS[job["layout"]]}
+    past = torch.cat([films[:, t - P : t].flatten(1, 2) for t in range(P, T)]).contiguous(**form)
+    following = films[:, P:].transpose(0, 1).flatten(0, 1)
+    n = len(past)
+    made = G(past.repeat(draws, 1, 1, 1).contiguous(**form), z)
+
+    fake = torch.cat([past, made[:n]], 1)
+    d_real, d_fake = D(torch.cat([past, following], 1)), D(fake.detach())
+    d_loss = F.relu(1 - d_real).mean() + F.relu(1 + d_fake).mean()
+    opt_d.zero_grad()
+    d_loss.backward()
+    opt_d.step()
+
+    squares = F.mse_loss(made.unflatten(0, (draws, n)).mean(0), following)
+    weight = job["settings"]["weight"]
+    g_loss = moved(G, D, opt_g, g_step, lambda: weight * squares - D(fake).mean())
     return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach()}
 
 
@@ -184,6 +260,8 @@ def draw(job, device=None):
     n = len(job["data"][0])
     if job["model"] == "wgan-gp":
         return torch.rand(n, 1, 1, 1, device=device)
+    if job["model"] == "next-frame":
+        n *= job["settings"]["draws"] * (job["shape"][0] - job["settings"]["past"])
     return torch.randn(n, job["settings"]["latent"], device=device)
 
 

@@ -197,8 +197,8 @@ class Projection(nn.Module):
 
     def __init__(self, n, classes, rng):
         super().__init__()
-        self.classes, self.linear = classes, normed(nn.Linear(n, 1, generator=rng), rng)
-        self.of_class = normed(nn.Linear(classes, n, bias=False, generator=rng), rng)
+        self.classes, self.linear = classes, nn.Linear(n, 1, generator=rng)
+        self.of_class = nn.Linear(classes, n, bias=False, generator=rng)
 
     def forward(self, h, labels):
         of_class = self.of_class(one_hot(labels, self.classes))
