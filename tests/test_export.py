@@ -21,6 +21,7 @@ from minigan.export.onnx_graph import Graph, Value
 from minigan.export.onnx_table import TABLE
 from minigan.export.trace import trace
 from minigan.functional.elementwise import Cast, Move
+from minigan.functional.index import ArgMax, ArgMin
 from minigan.gans.model import networks
 from minigan.nn.utils.parametrizations import spectral_norm
 from minigan.random import Generator
@@ -207,7 +208,8 @@ def test_every_op_has_its_values_in_onnxruntime_or_is_refused_by_name(runtime):
         assert_close(found, expected, rtol=1e-5, atol=1e-5)
         traced |= {type(call.op) for call in trace(row.f, [*map(Tensor, draws[0])])[0]}
     assert refused == WITHOUT_FORM.keys()
-    assert traced == TABLE.keys() - {Move, Cast}  # to another device or, below, to a dtype that ONNX has
+    # To another device or, below, to a dtype that ONNX has; or to positions, which have no row.
+    assert traced == TABLE.keys() - {Move, Cast, ArgMax, ArgMin}
 
 
 def test_a_table_is_read_at_the_places_that_are_given(runtime):
@@ -218,6 +220,18 @@ def test_a_table_is_read_at_the_places_that_are_given(runtime):
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"x0": draws[2]})
     np.testing.assert_array_equal(found, 2 * table.numpy()[draws[2]])
+
+
+@pytest.mark.parametrize("find", [F.argmax, F.argmin])
+@pytest.mark.parametrize("how", [(1,), (-1, True), (None,), (None, True)])
+def test_positions_are_those_of_onnxruntime(runtime, find, how):
+    draws = [np.random.default_rng(i).normal(size=(2, 3, 4)).astype(np.float32) for i in range(3)]
+    model = followed(lambda x: find(x * 2.0, *how), draws[:1], draws[1:2])
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,), expected = session.run(None, {"x0": draws[2]}), find(Tensor(draws[2]), *how).numpy()
+    assert found.dtype == expected.dtype == np.int64
+    np.testing.assert_array_equal(found, expected)
+    assert expected.tolist() == getattr(np, find.__name__)(draws[2], *how[:1], keepdims=len(how) > 1).tolist()
 
 
 def test_a_cast_has_its_dtype_in_onnxruntime(runtime):

@@ -664,6 +664,8 @@ def test_an_order_is_of_integers_and_keeps_equal_values_as_they_stood():
     assert [part.tolist() for part in x.topk(2)] == [[[2, 2]], [[0, 2]]]
     assert [part.tolist() for part in x.topk(2, largest=False)] == [[[0, 1]], [[3, 1]]]
     assert (x.argmin(1).tolist(), x.argmax(-1, keepdims=True).tolist()) == ([3], [[0]])
+    assert (x.argmin().tolist(), x.argmax(keepdims=True).tolist()) == (3, [[0]])
+    assert not x.argmax().requires_grad
 
 
 def test_pytorchs_other_names_of_methods():

@@ -333,13 +333,13 @@ class Methods:
         ...
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The position of the largest entry along `axis`, the first of equals; without an axis, in x as one
-        long row: a constant of int64."""
+        """The position of the largest entry along an axis, the first of equals; without an axis, in x as one
+        long row: int64, a constant."""
         ...
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The position of the smallest entry along `axis`, the first of equals; without an axis, in x as one
-        long row: a constant of int64."""
+        """The position of the smallest entry along an axis, the first of equals; without an axis, in x as one
+        long row: int64, a constant."""
         ...
 
     def sign(self) -> Tensor:

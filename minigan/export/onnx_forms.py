@@ -55,6 +55,16 @@ def extreme(g, op, x):
     return g.reduce({"max": "ReduceMax", "min": "ReduceMin"}[op.kind], x, op.axes, op.keepdims)
 
 
+def position(operator):
+    def form(g, op, x):
+        if op.axis is not None:
+            return g.add(operator, x, axis=op.axis, keepdims=int(op.keepdims))
+        found = g.add(operator, g.add("Reshape", x, g.integers([-1])), axis=0, keepdims=0)
+        return g.reshape(found, op.out)
+
+    return form
+
+
 def row_norms(g, op, x):
     squares = g.reduce("ReduceSum", g.add("Mul", x, x), range(1, len(x.shape)), False)
     return g.add("Sqrt", g.add("Add", squares, g.number(op.eps, x)))

@@ -25,7 +25,7 @@ from minigan.functional.elementwise import (
     Where,
 )
 from minigan.functional.filters import UpFirDn
-from minigan.functional.index import Embedding, Index
+from minigan.functional.index import ArgMax, ArgMin, Embedding, Index
 from minigan.functional.leaky import LeakyReLU
 from minigan.functional.matmul import Linear, MatMul
 from minigan.functional.norm import Normalize
@@ -73,6 +73,8 @@ TABLE = {
     RowNorms: forms.row_norms,
     SumTo: forms.sum_to,
     CumSum: forms.cumulative_sum,
+    ArgMax: forms.position("ArgMax"),
+    ArgMin: forms.position("ArgMin"),
     Expand: forms.expand,
     Normalize: forms.activated(forms.normalize),
     # products

@@ -66,7 +66,20 @@ from .elementwise import (
     where,
 )
 from .filters import upfirdn2d
-from .index import argsort, embedding, gather, index, index_select, one_hot, sort, topk, tril, triu
+from .index import (
+    argmax,
+    argmin,
+    argsort,
+    embedding,
+    gather,
+    index,
+    index_select,
+    one_hot,
+    sort,
+    topk,
+    tril,
+    triu,
+)
 from .loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -114,6 +127,8 @@ __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "add",
+    "argmax",
+    "argmin",
     "argsort",
     "avg_pool1d",
     "avg_pool2d",

@@ -80,6 +80,24 @@ def _below(name, x, diagonal, more=0):
 # In the order of the values. Which entry is which is a constant, the values have their gradient.
 
 
+def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the largest entry along an axis, the first of equals; without an axis, in x as one long
+    row: int64, a constant."""
+    return _extreme_at(ArgMax, x, axis, keepdims)
+
+
+def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the smallest entry along an axis, the first of equals; without an axis, in x as one
+    long row: int64, a constant."""
+    return _extreme_at(ArgMin, x, axis, keepdims)
+
+
+def _extreme_at(op, x, axis, keepdims):
+    if axis is not None:
+        (axis,) = axes_of(axis, x.ndim)
+    return op(axis, bool(keepdims))(x.detach())
+
+
 def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     """The positions along an axis, in the order of their values, smallest first: integers, a constant.
     Equal ones keep their order."""
@@ -176,6 +194,26 @@ def _own(key, x):
         return key
     with backend.beside(key):
         return key.copy()
+
+
+class ArgMax(Function):
+    """The position of the largest entry along an axis, None for all of them: of a constant, so that it has no
+    backward."""
+
+    saves = ""
+
+    def __init__(self, axis, keepdims):
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, x):
+        return x.argmax(axis=self.axis, keepdims=self.keepdims)
+
+
+class ArgMin(ArgMax):
+    """The position of the smallest one."""
+
+    def forward(self, x):
+        return x.argmin(axis=self.axis, keepdims=self.keepdims)
 
 
 class Embedding(Function):

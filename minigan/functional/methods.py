@@ -17,7 +17,7 @@ from .settings import with_settings
 METHODS = {
     activation: "log_softmax relu sigmoid softmax tanh",
     elementwise: "abs add clip cos div exp log masked_fill maximum minimum mul neg pow sin sqrt square sub",
-    index: "argsort gather index_select sort topk tril triu",
+    index: "argmax argmin argsort gather index_select sort topk tril triu",
     matmul: "matmul",
     reduce: "cumsum expand logsumexp max mean min norm std sum sum_to var",
     shape: "chunk clone flatten flip narrow permute repeat repeat_interleave reshape roll split squeeze tile "
@@ -88,7 +88,7 @@ def _inverted(x):
 
 
 Tensor.__invert__ = _inverted
-for _name in ("any", "all", "argmax", "argmin"):
+for _name in ("any", "all"):
     setattr(Tensor, _name, _reduced(_name))
 Tensor.sign, Tensor.round, Tensor.floor, Tensor.ceil = map(_step, (np.sign, np.rint, np.floor, np.ceil))
 Tensor.isnan, Tensor.isinf, Tensor.isfinite = map(_step, (np.isnan, np.isinf, np.isfinite))

@@ -46,5 +46,5 @@ ROWS = [
     *LOSSES,
 ]
 
-NO_ROWS = dict.fromkeys(("argsort", "one_hot"), "makes a constant, and has no gradient")
+NO_ROWS = dict.fromkeys(("argmax", "argmin", "argsort", "one_hot"), "makes a constant, and has no gradient")
 NO_ROWS["straight_through"] = "has a gradient that is not its own, by intent"
