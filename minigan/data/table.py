@@ -20,11 +20,13 @@ from minigan.data.folder import load_folder
 from minigan.data.futures import load_two_futures
 from minigan.data.halves import domains_have_test, load_domains, load_pairs, pairs_have_test
 from minigan.data.held import hold_out
+from minigan.data.melodies import load_melodies
 from minigan.data.mixtures import load_mixture
 from minigan.data.mnist import load_mnist
 from minigan.data.moving import load_moving_digits
 from minigan.data.pairs import Pairs
 from minigan.data.photographs import load_patches, load_photographs
+from minigan.data.sentences import load_sentences
 from minigan.data.sounds import load_sounds
 from minigan.data.stacked import load_stacked
 from minigan.data.two_hands import load_digits_mnist
@@ -98,6 +100,18 @@ SOURCES = {
     ),
     "grid25": Source(
         "25 Gaussians on a grid in the plane", "point", partial(load_mixture, "grid25"), ("split",)
+    ),
+    "melodies": Source(
+        "20,000 melodies of 16 steps that keep to a grammar, and the lines that they are sung to",
+        "melody",
+        load_melodies,
+        ("split",),
+    ),
+    "sentences": Source(
+        "1,844 sentences of up to 24 letters, whose words agree in number and gender",
+        "text",
+        load_sentences,
+        ("split",),
     ),
     "photographs": Source(
         "patches of two photographs of 640x427 pixels, part of scikit-learn",
