@@ -113,6 +113,11 @@ class Model:
         """Whether its batches hold labels, too."""
         return "label" in self.takes[1:]
 
+    @property
+    def told(self) -> bool:
+        """Whether its samples are made of a text, too, one of those that its batches hold."""
+        return "text" in self.takes[1:] and "text" in self.names("make")
+
     @cached_property
     def asks(self) -> dict[str, Asked]:
         """What a user may ask its samples for, by name: what `inputs` has a default for."""

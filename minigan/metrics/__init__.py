@@ -29,6 +29,7 @@ from .neighbours import (
     nearest_neighbour_accuracy,
     support,
 )
+from .ngrams import ngram_divergence, ngram_texts
 from .paired import evaluate_pairs
 from .parzen import ParzenScore, kmeans_centres, log_densities, log_density, parzen_score, pyramid_scores
 from .pictures import luminance, psnr, sharpness, ssim
@@ -81,6 +82,8 @@ __all__ = [
     "names_for",
     "near_duplicate_distance",
     "nearest_neighbour_accuracy",
+    "ngram_divergence",
+    "ngram_texts",
     "parzen_score",
     "prdc",
     "psnr",

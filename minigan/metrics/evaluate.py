@@ -57,8 +57,9 @@ def evaluate(
 ) -> dict:
     """An `Evaluation` of what `sampler` makes: {"metrics": {quantity: {"value", "error", "floor", "n"}}, …}.
 
-    sampler(n, seed): float32 samples (n, *shape), images in [-1, 1]; of a conditional model a pair of them
-        and of the labels they were asked for, int64 (n,).
+    sampler(n, seed): samples (n, *shape), float32, images in [-1, 1], or numbers of words; of a conditional
+        model a pair of them and of the labels they were asked for, int64 (n,); of one that is told a text a
+        pair of them and of the texts, integers (n, L).
     names: of METRICS; by default all that make sense for the data.
     n: samples a draw, by default 10,000. Less are taken where a metric's protocol or the training data
         have less; 26,000 by default where the protocol has that.
@@ -193,10 +194,10 @@ def counts_of(names, data: EvaluationData, n: int | None) -> dict[str, int]:
 
 def _draw(sampler, data, n, rng):
     made = sampler(n, int(rng.integers(0, 2**31)))
-    values, labels = made if data.conditional else (made, None)
+    values, asked = made if data.conditional or data.told else (made, None)
     if len(values) != n:
         raise MiniganError(f"the sampler was asked for {n} samples and made {len(values)}")
-    return data.samples(np.asarray(values), labels)
+    return data.samples(np.asarray(values), **{"text" if data.told else "labels": asked})
 
 
 def _quantities(name, count, samples, real):

@@ -20,12 +20,13 @@ from .films import frames_of
 class EvaluationData:
     """train: the training data. learned: what the model learned from, where that is a few of those.
     test: real samples that it is compared with; unseen: whether it did not learn from those. conditional:
-    whether the model makes what a label asks for. encode: of a model that has a vector for each sample,
+    whether the model makes what a label asks for; told: whether it makes what a text asks for, and its
+    sampler gives that text with the samples. encode: of a model that has a vector for each sample,
     samples (n, *shape) -> codes (n, d).
 
     `EvaluationData.load(name)` makes one of a dataset's name. The classifier is trained, or read from the
-    cache, when the first metric asks for it. MiniganError for a conditional model of data without labels, or
-    train and test of different shapes.
+    cache, when the first metric asks for it. MiniganError for a conditional model of data without labels, one
+    that is told a text of data without it, or train and test of different shapes.
     """
 
     train: Dataset
@@ -37,6 +38,7 @@ class EvaluationData:
     learned: Dataset = field(default=None, repr=False)  # type: ignore[assignment]  # set in __post_init__
     say: Callable[[str], None] = field(default=print, repr=False)
     encode: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    told: bool = False
 
     def __post_init__(self):
         self.learned = self.train if self.learned is None else self.learned
@@ -46,6 +48,8 @@ class EvaluationData:
             )
         if self.conditional and self.train.labels is None:
             raise MiniganError(f"a conditional model needs labels, {self.train.name} has none")
+        if self.told and self.train.text is None:
+            raise MiniganError(f"a model that is told a text needs one, {self.train.name} has none")
 
     @classmethod
     def load(
@@ -109,17 +113,18 @@ class EvaluationData:
         """At most n real samples of `data`, or of the first `among` of it, each once; mirrored by chance, if
         that has `flip`."""
         chosen = rng.permutation(min(len(data), among or len(data)))[:n]
-        labels = None if data.labels is None else data.labels[chosen]
-        factors = None if data.factors is None else data.factors[chosen]
-        return Samples(as_seen(data, chosen, rng), labels, self, factors)
+        known = (None if of is None else of[chosen] for of in (data.labels, data.factors, data.text))
+        labels, factors, text = known
+        return Samples(as_seen(data, chosen, rng), labels, self, factors, text)
 
-    def samples(self, values, labels=None) -> "Samples":
-        """Samples that a model made. MiniganError for another shape, dtype or range than the data's."""
+    def samples(self, values, labels=None, text=None) -> "Samples":
+        """Samples that a model made, of these labels or texts. MiniganError for another shape, dtype or range
+        than the data's."""
         if self.train.words:
             checks.numbers_of_words("the samples", values, self.train.shape, self.train.words)
         else:
             checks.samples("the samples", values, self.train.shape, self.lowest)
-        return Samples(values, labels, self)
+        return Samples(values, labels, self, text=text)
 
     @cached_property
     def lowest(self) -> float:
@@ -134,11 +139,13 @@ class EvaluationData:
 class Samples:
     """Samples to be measured, and what the classifier sees in them, computed when asked for.
 
-    values: float32 (N, *shape). labels: int64 (N,) or None. factors: int64 (N, k) or None.
+    values: float32 (N, *shape), or integers, numbers of words. labels: int64 (N,) or None. factors: int64
+    (N, k) or None. text: integers (N, L), what the samples were asked for by, or what is said of real ones;
+    or None.
     """
 
-    def __init__(self, values, labels, data: EvaluationData, factors=None):
-        self.values, self.labels, self.data, self.factors = values, labels, data, factors
+    def __init__(self, values, labels, data: EvaluationData, factors=None, text=None):
+        self.values, self.labels, self.data, self.factors, self.text = values, labels, data, factors, text
 
     def __len__(self):
         return len(self.values)
@@ -147,8 +154,9 @@ class Samples:
         """The first n of them."""
         if n >= len(self):
             return self
-        labels, factors = (None if of is None else of[:n] for of in (self.labels, self.factors))
-        part = Samples(self.values[:n], labels, self.data, factors)
+        known = (None if of is None else of[:n] for of in (self.labels, self.factors, self.text))
+        labels, factors, text = known
+        part = Samples(self.values[:n], labels, self.data, factors, text)
         if "features" in self.__dict__:
             part.features = self.features[:n]
         return part

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minigan.data.kinds import plural
+from minigan.data.melodies import read_melodies
 from minigan.data.mixtures import MIXTURES
+from minigan.data.sentences import read_sentences
 from minigan.random import Generator
 
 from .chimes import chimes
@@ -25,6 +27,7 @@ from .neighbours import (
     nearest_neighbour_accuracy,
     support,
 )
+from .ngrams import ngram_divergence, ngram_texts
 from .parzen import kmeans_centres, parzen_score
 from .pictures import sharpness
 from .scores import classifier_score, kl, label_accuracy, label_entropy, label_histogram, modes_present
@@ -190,6 +193,49 @@ def _as_asked(read, labels):
     return float((read == labels[:, None]).mean())
 
 
+def _melodies(samples, real):
+    kept = read_melodies(samples.values, samples.text)
+    return {f"melody-{rule}": right.mean() for rule, right in kept.items()}
+
+
+def _sentences(samples, real):
+    return _of_sentences(samples.values)
+
+
+def _of_sentences(texts, whose=""):
+    return {f"{whose}sentences-{what}": right.mean() for what, right in read_sentences(texts).items()}
+
+
+def _ngrams(samples, real):
+    return _divergences(samples.values, real.data)
+
+
+def _trigrams(data, n):
+    """The same of texts by a model of 3-grams that learned from as much."""
+    return _divergences(_by_trigrams(data, n), data, "3-gram-")
+
+
+def _trigram_sentences(data, n):
+    return _of_sentences(_by_trigrams(data, n), "3-gram-")
+
+
+def _by_trigrams(data, n):
+    return ngram_texts(data.learned.batch(slice(None)), 3, n, Generator(0))
+
+
+def _divergences(texts, data, whose=""):
+    real = data.test.batch(slice(None))
+    return {f"{whose}js-{n}": ngram_divergence(texts, real, n) for n in (1, 2, 3, 4)}
+
+
+def _copies(samples, real):
+    learned, made = (
+        np.ascontiguousarray(of, np.uint8) for of in (samples.data.learned.batch(slice(None)), samples.values)
+    )
+    rows = np.dtype((np.void, made.shape[1]))
+    return {"copies": np.isin(made.view(rows), learned.view(rows)).mean()}
+
+
 # Refusals
 
 
@@ -201,6 +247,22 @@ def _in_numbers(data):
 
 def _in_pixels(data):
     return None if data.images else f"is of images, and {data.name} has {plural(data.train.kind)}"
+
+
+def _in_words(data):
+    if data.train.words:
+        return None
+    return f"is of what is made of words, and {data.name} has {plural(data.train.kind)}"
+
+
+def _in_texts(data):
+    if data.train.kind == "text":
+        return None
+    return f"is of texts, and {data.name} has {plural(data.train.kind)}"
+
+
+def _of_grammar(name):
+    return lambda data: None if data.name == name else f"is told by the grammar of {name}, not {data.name}"
 
 
 def _unseen(data):
@@ -348,4 +410,15 @@ METRICS = {
         floor_of=PARZEN_TRAIN,
         beside=_parzen_kmeans,
     ),
+    "melodies": Metric("melodies that keep each rule of the grammar", _melodies, _of_grammar("melodies")),
+    "sentences": Metric(
+        "sentences that are right by the grammar",
+        _sentences,
+        _of_grammar("sentences"),
+        beside=_trigram_sentences,
+    ),
+    "n-grams": Metric(
+        "Jensen-Shannon divergence of 1- to 4-grams, in bits", _ngrams, _in_texts, beside=_trigrams
+    ),
+    "copies": Metric("samples that are among the training data", _copies, _in_words, floor=False),
 }

@@ -150,6 +150,7 @@ def evaluation_data(sampler: Sampler, options, say=print) -> EvaluationData:
     what, size, folder = options.data, sampler.cfg.size, options.data_dir
     how = options.channels, options.flip, options.samples
     data = EvaluationData.load(what, size, folder, sampler.conditional, *how, say)
+    data = replace(data, told=sampler.model.told)
     return data if data.test.factors is None else replace(data, encode=vectors_of(sampler))
 
 
@@ -203,8 +204,10 @@ class Examiner:
 
 
 def _drawer(sampler, data, **asked):
-    """What `evaluate` draws with: of a conditional model, classes as often as in the training data. asked:
-    what else samples are to be."""
+    """What `evaluate` draws with: of a conditional model, classes as often as in the training data; of one
+    that is told a text, texts of the held-out data. asked: what else samples are to be."""
+    if sampler.model.told:
+        return partial(_drawn_and_told, sampler, asked)
     if not sampler.conditional:
         return partial(sampler, **asked)
 
@@ -213,6 +216,13 @@ def _drawer(sampler, data, **asked):
         return sampler(n, seed, label=labels, **asked), labels
 
     return draw
+
+
+def _drawn_and_told(sampler, asked, n, seed):
+    """(samples, the texts that they were asked for by)."""
+    inputs = sampler.inputs(n, Generator(seed), **asked)
+    first, *_ = sampler.make(inputs).values()
+    return np.ascontiguousarray(first), inputs["text"]
 
 
 class Archive:
