@@ -46,7 +46,9 @@ def gan_run(name, fields, place, **settings):
     model = model_named(name)
     cfg = model.Config(**settings).fitted(fields)
     parts = placed(model.parts(cfg, fields, Generator(1)), place)
-    data = batches(place, cfg.batch_size, fields.shape)
+    data = (worded if fields.first.words else batches)(place, cfg.batch_size, fields.shape)
+    if "text" in model.takes[1:]:
+        data = zip(data, worded(place, cfg.batch_size, fields["text"].shape, seed=6), strict=True)
     if "y" in fields:
         data = zip(data, batches(place, cfg.batch_size, fields["y"].shape, seed=4), strict=True)
     for name in model.beside(cfg):
@@ -258,6 +260,26 @@ def penalty(place):
     return [parts["D"], parts["opt_d"]], lambda: numbers(next(loop))
 
 
+def spelling(place):
+    fields = Fields({"text": Field("text", (9,), words=("", "a", "b"))})
+    small = {"batch_size": 7, "latent": 5, "width": 8, "blocks": 1, "steps": STEPS}
+    return gan_run("text-gan", fields, place, **small)
+
+
+def singing(place):
+    """Of notes that are drawn."""
+    line = Field("text", (6,), words=("", "u", "|"))
+    fields = Fields({"melody": Field("melody", (8,), words=("-", ".", "c4")), "text": line})
+    small = {"batch_size": 7, "latent": 5, "noise": 2, "hidden": 8, "width": 8, "blocks": 1, "steps": STEPS}
+    return gan_run("melody-gan", fields, place, **small, n_critic=2)
+
+
+def worded(place, n, shape, seed=3):
+    """Batches of numbers of three words."""
+    rng = np.random.default_rng(seed)
+    return itertools.cycle([backend.device(place).put(rng.integers(0, 3, (n, *shape))) for _ in range(4)])
+
+
 def batches(place, n, shape, seed=3):
     rng = np.random.default_rng(seed)
     some = [rng.uniform(-1, 1, (n, *shape)).astype(np.float32) for _ in range(4)]
@@ -298,6 +320,8 @@ RUNS = [
     next_frames_by_squares,
     waves,
     waves_by_logits,
+    spelling,
+    singing,
     penalty,
 ]
 every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.__name__)

@@ -42,10 +42,12 @@ SETTINGS = {
     "vae-gan": TINY | IMAGES,
     "pix2pix": SHORT | {"width": 2},
     "cyclegan": SHORT | {"batch-size": 2, "width": 2, "blocks": 1, "pool": 7},
-    "wavegan": TINY | {"width": 2, "ema": 0.9, "n-critic": 2},
     "srgan": SHORT | {"width": 2, "blocks": 1, "size": 16},
     "dvdgan": TINY | {"width": 2, "ema": 0.9},
     "next-frame": TINY | {"width": 4},
+    "wavegan": TINY | {"width": 2, "ema": 0.9, "n-critic": 2},
+    "melody-gan": TINY | {"width": 4, "noise": 2, "hidden": 8, "n-critic": 2, "ema": 0.9},
+    "text-gan": TINY | {"width": 4, "blocks": 1, "choice": "gumbel"},
 }
 MODELS = (*SETTINGS,)
 

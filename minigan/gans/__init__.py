@@ -69,6 +69,8 @@ FILES = {
     "dvdgan": "time.dvdgan",
     "next-frame": "time.next_frame",
     "wavegan": "time.wavegan",
+    "melody-gan": "time.melody_gan",
+    "text-gan": "time.text_gan",
 }
 GROUP = "minigan.models"  # the entry points of other packages' models
 

@@ -201,3 +201,31 @@ class LabelledSettings(Settings):
         if self.classes is not None and self.classes < data.classes:
             raise MiniganError(f"the data has {data.classes} classes, got classes = {self.classes}")
         return replace(super().fitted(data), classes=self.classes or data.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordSettings(NoiseSettings):
+    """The hyper-parameters of a G that chooses words, and of the critic of bounded slope that it plays
+    against."""
+
+    choice: Literal["softmax", "gumbel"] = "softmax"
+    """What D sees of G's scores: their softmax; or words drawn by it, as sharp as real ones, with the
+    gradient straight through (Gumbel-softmax)."""
+    tau: float = 1.0
+    """The temperature of the softmax whose gradient a drawn word has: a lower one is nearer to the draw, and
+    rougher."""
+    n_critic: int = 1
+    """Steps of D in a step, before the one of G."""
+    penalty: float = 10.0
+    """λ, the weight of the gradient penalty."""
+    width: int = 64
+    """Channels of the convolutions."""
+    blocks: int = 2
+    """Residual blocks of two convolutions each."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self, "n_critic", "width", "blocks", at_least=1)
+        require(self, "penalty")
+        require(self, "tau", at_least=0.01)
+        require_each_alone(self, "the gradient penalty")

@@ -4,11 +4,12 @@ from minigan import nn
 
 
 class Residual(nn.Module):
-    """x + body(x), which has the shape of x."""
+    """x + share · body(x), which has the shape of x."""
 
-    def __init__(self, body):
+    def __init__(self, body, share=None):
         super().__init__()
-        self.body = body
+        self.body, self.share = body, share
 
     def forward(self, x):
-        return x + self.body(x)
+        y = self.body(x)
+        return x + (y if self.share is None else self.share * y)
