@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minigan.checks import flag, integer, shown
 from minigan.data.animals import load_animals
+from minigan.data.captions import load_captions
 from minigan.data.chimes import load_chimes
 from minigan.data.clips import load_clips
 from minigan.data.dataset import Dataset
@@ -150,6 +151,13 @@ SOURCES = {
         "clip",
         load_two_futures,
         ("size", "split"),
+    ),
+    "captions": Source(
+        "20,000 shapes and a sentence about each, drawn at any size from 16",
+        "image",
+        load_captions,
+        ("size", "split"),
+        beside=("text", "factors"),
     ),
     "facades": Source(
         "2,000 maps of houses and their pictures, drawn at any size from 32",

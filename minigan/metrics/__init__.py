@@ -3,6 +3,7 @@
 from minigan.data.held import hold_out
 
 from .cache import classifier_for, splits
+from .captions import caption_accuracy, read_attributes
 from .classifier import Classifier, Settings, train_classifier
 from .codes import assignment_error, correlation_within
 from .compared import names_for
@@ -52,6 +53,7 @@ __all__ = [
     "Support",
     "assignment_error",
     "beta_vae_score",
+    "caption_accuracy",
     "classifier_for",
     "classifier_score",
     "correlation_within",
@@ -88,6 +90,7 @@ __all__ = [
     "prdc",
     "psnr",
     "pyramid_scores",
+    "read_attributes",
     "read_evaluation",
     "rehearse",
     "sharpness",

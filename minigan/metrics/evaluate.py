@@ -97,6 +97,7 @@ def evaluate(
             if metric.floor:
                 among = metric.floor_of
                 samples = data.real(data.train, count, rng, among) if among else train
+                samples = real if metric.floor_of_test else samples
                 floor |= _quantities(name, count, samples, real)
             if metric.beside:
                 for quantity, value in metric.beside(data, count).items():
@@ -194,10 +195,11 @@ def counts_of(names, data: EvaluationData, n: int | None) -> dict[str, int]:
 
 def _draw(sampler, data, n, rng):
     made = sampler(n, int(rng.integers(0, 2**31)))
-    values, asked = made if data.conditional or data.told else (made, None)
+    values, *asked = made if data.conditional or data.told else (made,)
+    text = asked.pop() if data.told else None
     if len(values) != n:
         raise MiniganError(f"the sampler was asked for {n} samples and made {len(values)}")
-    return data.samples(np.asarray(values), **{"text" if data.told else "labels": asked})
+    return data.samples(np.asarray(values), *asked, text=text)
 
 
 def _quantities(name, count, samples, real):

@@ -113,13 +113,14 @@ class EvaluationData:
         """At most n real samples of `data`, or of the first `among` of it, each once; mirrored by chance, if
         that has `flip`."""
         chosen = rng.permutation(min(len(data), among or len(data)))[:n]
-        known = (None if of is None else of[chosen] for of in (data.labels, data.factors, data.text))
-        labels, factors, text = known
+        labels = None if data.labels is None else data.labels[chosen]
+        factors = None if data.factors is None else data.factors[chosen]
+        text = None if data.text is None else data.text[chosen].astype(np.int64)
         return Samples(as_seen(data, chosen, rng), labels, self, factors, text)
 
     def samples(self, values, labels=None, text=None) -> "Samples":
-        """Samples that a model made, of these labels or texts. MiniganError for another shape, dtype or range
-        than the data's."""
+        """Samples that a model made, and the labels and texts that it was told. MiniganError for another
+        shape, dtype or range than the data's."""
         if self.train.words:
             checks.numbers_of_words("the samples", values, self.train.shape, self.train.words)
         else:

@@ -11,6 +11,7 @@ from minigan.data.mixtures import MIXTURES
 from minigan.data.sentences import read_sentences
 from minigan.random import Generator
 
+from .captions import caption_accuracy
 from .chimes import chimes
 from .classifier import FEATURES, LOOKED_AT
 from .disentanglement import disentanglement
@@ -44,6 +45,7 @@ class Metric:
     refusal(data): why it cannot be had of the data, or None. more_than: samples it needs more of, real
     test samples too. at_most: where more are of no use, or the protocol has a number. floor: whether real
     training samples can be measured in place of generated ones; of the first `floor_of` only.
+    floor_of_test: whether the real test samples are, of a metric that compares no samples with those.
     beside(data, n): quantities of another kind to compare with, taken once. once: whether it looks at real
     samples alone, so that other draws would say the same.
     """
@@ -55,6 +57,7 @@ class Metric:
     at_most: int | None = None
     floor: bool = True
     floor_of: int | None = None
+    floor_of_test: bool = False
     beside: Callable[[EvaluationData, int], Quantities] | None = field(default=None, repr=False)
     once: bool = False
 
@@ -236,6 +239,10 @@ def _copies(samples, real):
     return {"copies": np.isin(made.view(rows), learned.view(rows)).mean()}
 
 
+def _captions(samples, real):
+    return caption_accuracy(samples.values, samples.text, samples.data.train.text_words)
+
+
 # Refusals
 
 
@@ -302,6 +309,12 @@ def _conditional(data):
     if data.conditional:
         return None
     return "needs a model that makes what a label asks for, or a .npz with an array `labels`"
+
+
+def _captioned(data):
+    if data.name != "captions":
+        return f"is of captions, not {data.name}"
+    return None if data.told else "needs a model that makes what a text asks for"
 
 
 def _told(data):
@@ -381,6 +394,9 @@ METRICS = {
     ),
     "sharpness": Metric(
         "strength of edges, over that of real ones", _sharpness, _in_pixels, more_than=1, at_most=2000
+    ),
+    "captions": Metric(
+        "samples that are what their captions say", _captions, _captioned, at_most=5000, floor_of_test=True
     ),
     "disentanglement": Metric(
         "whether each number of a code is one factor",

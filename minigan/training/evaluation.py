@@ -206,23 +206,17 @@ class Examiner:
 def _drawer(sampler, data, **asked):
     """What `evaluate` draws with: of a conditional model, classes as often as in the training data; of one
     that is told a text, texts of the held-out data. asked: what else samples are to be."""
-    if sampler.model.told:
-        return partial(_drawn_and_told, sampler, asked)
-    if not sampler.conditional:
+    if not (data.conditional or data.told):
         return partial(sampler, **asked)
 
     def draw(n, seed):
-        labels = data.labels_to_make(n, Generator(seed))
-        return sampler(n, seed, label=labels, **asked), labels
+        labels = {"label": data.labels_to_make(n, Generator(seed))} if data.conditional else {}
+        inputs = sampler.inputs(n, Generator(seed), **labels, **asked)
+        first, *_ = sampler.make(inputs).values()
+        text = (inputs["text"],) if data.told else ()
+        return np.ascontiguousarray(first), *labels.values(), *text
 
     return draw
-
-
-def _drawn_and_told(sampler, asked, n, seed):
-    """(samples, the texts that they were asked for by)."""
-    inputs = sampler.inputs(n, Generator(seed), **asked)
-    first, *_ = sampler.make(inputs).values()
-    return np.ascontiguousarray(first), inputs["text"]
 
 
 class Archive:

@@ -10,6 +10,11 @@ QUICK = {
     "fcd": {"fcd": min},
     "precision-recall": {"precision": max, "recall": max, "density": max, "coverage": max},
     "label-accuracy": {"label-accuracy": max},
+    "captions": {
+        f"{these}-{attribute}": max
+        for these in ("caption", "unseen")
+        for attribute in ("size", "colour", "shape", "place", "all")
+    },
     "stacked-modes": {"stacked-modes": max, "stacked-kl": min},
     "modes": {"modes": max, "high-quality": max, "reverse-kl": min},
     "chimes": {"in-tune": max, "notes": max},
