@@ -47,18 +47,21 @@ def gan_run(name, fields, place, **settings):
     cfg = model.Config(**settings).fitted(fields)
     parts = placed(model.parts(cfg, fields, Generator(1)), place)
     data = (worded if fields.first.words else batches)(place, cfg.batch_size, fields.shape)
-    if "text" in model.takes[1:]:
-        data = zip(data, worded(place, cfg.batch_size, fields["text"].shape, seed=6), strict=True)
     if "y" in fields:
         data = zip(data, batches(place, cfg.batch_size, fields["y"].shape, seed=4), strict=True)
-    for name in model.beside(cfg):
-        if name == "label":
-            more = itertools.repeat(backend.device(place).put(np.arange(cfg.batch_size) % cfg.classes))
-        else:
-            more = batches(place, cfg.batch_size, fields[name].shape, seed=5)
-        data = zip(data, more, strict=True)
+    if known := [known_beside(name, fields, cfg.batch_size, place) for name in model.beside(cfg)]:
+        data = zip(data, *known, strict=True)
     loop = model.train(parts, data, Generator(2, place), cfg)
     return [*parts.values()], lambda: numbers(next(loop))
+
+
+def known_beside(name, fields, n, place):
+    """What a batch holds beside the samples, endlessly: labels, factors or texts."""
+    if name == "factors":
+        return batches(place, n, fields[name].shape, seed=5)
+    if name == "label":
+        return itertools.repeat(backend.device(place).put(np.arange(n) % fields.classes))
+    return worded(place, n, fields[name].shape, seed=6)
 
 
 def placed(parts, place):
@@ -202,6 +205,18 @@ def waves_by_logits(place):
     return gan_run("wavegan", sound, place, batch_size=9, latent=12, width=8, loss="bce", steps=STEPS)
 
 
+def told_in_words(place, **settings):
+    """At a rate that falls from the fourth step on."""
+    words = ("", "a", "red", "blue", "disc")
+    fields = Fields({"image": Field("image", (3, 16, 16)), "text": Field("text", (4,), words=words)})
+    small = {"batch_size": 9, "latent": 5, "width": 4, "embedding": 6, "condition": 3, "steps": STEPS}
+    return gan_run("text2image", fields, place, **small, **settings)
+
+
+def looking_for_words(place):
+    return told_in_words(place, encoder="gru", judge="joined", attention=True)
+
+
 CODES = {"batch_size": 9, "width": 8, "codes": 8, "length": 4, "restart": 0.9}
 
 
@@ -309,6 +324,8 @@ RUNS = [
     both_ways,
     enlarging,
     enlarging_in_a_game,
+    told_in_words,
+    looking_for_words,
     quantising,
     quantising_by_loss,
     foretelling,

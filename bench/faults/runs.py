@@ -48,6 +48,7 @@ SETTINGS = {
     "wavegan": TINY | {"width": 2, "ema": 0.9, "n-critic": 2},
     "melody-gan": TINY | {"width": 4, "noise": 2, "hidden": 8, "n-critic": 2, "ema": 0.9},
     "text-gan": TINY | {"width": 4, "blocks": 1, "choice": "gumbel"},
+    "text2image": TINY | IMAGES | {"size": 16, "embedding": 8, "condition": 4},
 }
 MODELS = (*SETTINGS,)
 

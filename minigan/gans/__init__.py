@@ -71,6 +71,7 @@ FILES = {
     "wavegan": "time.wavegan",
     "melody-gan": "time.melody_gan",
     "text-gan": "time.text_gan",
+    "text2image": "time.text2image",
 }
 GROUP = "minigan.models"  # the entry points of other packages' models
 
