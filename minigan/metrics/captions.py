@@ -30,7 +30,8 @@ def caption_accuracy(images, text, words) -> dict[str, float]:
     asked for: by name, of combinations that are in the training data as "caption-colour" and "caption-all",
     and of others as "unseen-colour" and "unseen-all"; where there are none of either, nothing of it.
 
-    text: (N, L), the numbers of the words that they were asked for in. What these leave open is right.
+    text: (N, L), the numbers of the words that they were asked for in. What these leave open is right in any
+    picture in which there is a shape.
     """
     asked, found = said_in(text, words), read_attributes(images)
     right = ((asked == found) | (asked < 0)) & (found >= 0)
@@ -65,10 +66,9 @@ def _read(images):
     ticks, area = (np.arange(size, dtype=np.float32) + 0.5) * (UNITS / size), covered.sum(axis=(1, 2)).clip(1)
     place = np.stack([covered.sum(axis=axis) @ ticks / area for axis in (1, 2)], axis=1)
     radius = np.sqrt(area / np.pi) * (UNITS / size)
-    unlike = np.stack([
-        np.abs(covered - covering(np.full(len(images), shape), radius, place, size)).sum(axis=(1, 2)) / area
-        for shape in range(len(ATTRIBUTES["shape"]))
-    ])  # fmt: skip
+    shapes = (np.full(len(images), shape) for shape in range(len(ATTRIBUTES["shape"])))
+    apart = [np.abs(covered - covering(shape, radius, place, size)).sum(axis=(1, 2)) for shape in shapes]
+    unlike = np.stack(apart) / area
     found = np.stack(
         [
             np.abs(radius[:, None] - RADII).argmin(axis=1),
