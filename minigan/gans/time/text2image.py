@@ -26,7 +26,7 @@ G has c = μ + σ ε, μ and σ a layer of φ(t), in place of φ(t) itself: cond
                                         Xu et al., "AttnGAN", 2018, equation 2
     Adam 1e-3 for G, 5e-4 for D, betas 0.5, 0.999; falling to 0 in the second half. The paper: 2e-4
 
-`--ema 0.99` averages the weights.
+`--ema 0.995` averages the weights.
 """
 
 from dataclasses import dataclass
