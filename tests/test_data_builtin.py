@@ -115,9 +115,10 @@ def test_an_unknown_split():
 
 def test_every_name_has_a_line_of_description():
     assert " ".join(NAMES) == (
-        "digits mnist fashion-mnist stacked-mnist ring8 grid25 melodies sentences photographs factors "
-        "factors:HOW facades animals digits-mnist edges:NAME edges-thick:NAME edges-dilated:NAME "
-        "folder:PATH patches:PATH pairs:PATH pairs-swapped:PATH domains:PATH"
+        "digits mnist fashion-mnist stacked-mnist ring8 grid25 photographs factors factors:HOW captions "
+        "facades animals digits-mnist moving-digits moving-digits:HOW two-futures chimes vowels melodies "
+        "sentences edges:NAME edges-thick:NAME edges-dilated:NAME folder:PATH patches:PATH pairs:PATH "
+        "pairs-swapped:PATH domains:PATH clips:PATH sounds:PATH"
     )
     assert all(line and "\n" not in line for line in NAMES.values())
 

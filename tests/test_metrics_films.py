@@ -177,7 +177,11 @@ def test_the_classifier_reads_frames_and_its_error_is_told():
         ("identity", "moving-digits:digits=2", "with one digit in each"),
         ("two-futures", "moving-digits", "is of the films of two-futures, not of moving-digits"),
         ("two-futures", "digits", "is of the films of two-futures, not of digits"),
-        ("fcd", "moving-digits", "looks at images through a classifier, and moving-digits has clips"),
+        (
+            "fcd",
+            "moving-digits",
+            "looks at images and sounds through a classifier, and moving-digits has clips",
+        ),
     ],
 )
 def test_what_cannot_be_measured(metric, name, sentence):

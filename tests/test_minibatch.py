@@ -15,7 +15,11 @@ from minigan.testing import assert_close, check_grads, check_module
 from minigan.training import Options, Session
 from minigan.training.frame import frame
 
-FROM_NOISE = [name for name in model_names() if issubclass(model_named(name).Config, NoiseSettings)]
+FROM_NOISE = [
+    name
+    for name in model_names()
+    if issubclass(model_named(name).Config, NoiseSettings) and "image" in model_named(name).kinds
+]
 REFUSE = {"wgan-gp": "the gradient penalty"}
 POINTS = Fields({"point": Field("point", (2,)), "label": Field("label", (), 3)})
 IMAGES = Fields({"image": Field("image", (1, 16, 16)), "label": Field("label", (), 3)})

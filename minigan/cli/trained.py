@@ -147,7 +147,7 @@ def _paths(out, files, n):
 
 
 def endings(sampler) -> list[str]:
-    """Those of files that hold all samples, beside a .png and a .npz: the first is the usual one."""
+    """The endings of files that hold all samples, beside .png and .npz: the first is the usual one."""
     from minigan.report import SHOWN
 
     return [*SHOWN[sampler.fields.kind].files]

@@ -150,7 +150,8 @@ def _decoded(found: Pictures, size: int, channels: int | None) -> Iterator[np.nd
 
 
 def refusal(damaged: list[tuple[Path, MiniganError]], total: int, what: str) -> str:
-    """That these files of `total` cannot be used, the first with its reason. what: what they are called."""
+    """A sentence that these files of `total` cannot be used, the first with its reason. what: what they are
+    called."""
     (_, first), *others = damaged
     if not others:
         return str(first)

@@ -102,18 +102,6 @@ SOURCES = {
     "grid25": Source(
         "25 Gaussians on a grid in the plane", "point", partial(load_mixture, "grid25"), ("split",)
     ),
-    "melodies": Source(
-        "20,000 melodies of 16 steps that keep to a grammar, and the lines that they are sung to",
-        "melody",
-        load_melodies,
-        ("split",),
-    ),
-    "sentences": Source(
-        "1,844 sentences of up to 24 letters, whose words agree in number and gender",
-        "text",
-        load_sentences,
-        ("split",),
-    ),
     "photographs": Source(
         "patches of two photographs of 640x427 pixels, part of scikit-learn",
         "image",
@@ -133,24 +121,6 @@ SOURCES = {
         load_factors,
         ("size", "split"),
         beside=("factors",),
-    ),
-    "moving-digits": Source(
-        "8,000 films of 8 frames, in each a digit that bounces in a box, drawn at any size from 16",
-        "clip",
-        load_moving_digits,
-        ("size", "split"),
-    ),
-    "moving-digits:HOW": Source(
-        "the same with digits=2, frames=T, speed=V, or several with commas",
-        "clip",
-        load_moving_digits,
-        ("size", "split"),
-    ),
-    "two-futures": Source(
-        "8,000 films of a digit that falls, then leaves to the left or to the right, by chance",
-        "clip",
-        load_two_futures,
-        ("size", "split"),
     ),
     "captions": Source(
         "20,000 shapes and a sentence about each, drawn at any size from 16",
@@ -177,6 +147,24 @@ SOURCES = {
         load_digits_mnist,
         ("size", "data_dir", "split"),
     ),
+    "moving-digits": Source(
+        "8,000 films of 8 frames, in each a digit that bounces in a box, drawn at any size from 16",
+        "clip",
+        load_moving_digits,
+        ("size", "split"),
+    ),
+    "moving-digits:HOW": Source(
+        "the same with digits=2, frames=T, speed=V, or several with commas",
+        "clip",
+        load_moving_digits,
+        ("size", "split"),
+    ),
+    "two-futures": Source(
+        "8,000 films of a digit that falls, then leaves to the left or to the right, by chance",
+        "clip",
+        load_two_futures,
+        ("size", "split"),
+    ),
     "chimes": Source(
         "4,000 chimes of eight notes, a quarter of a second each, at 4,000 Hz",
         "sound",
@@ -185,6 +173,18 @@ SOURCES = {
     ),
     "vowels": Source(
         "4,000 vowels of five kinds, said by as many speakers, at 6,000 Hz", "sound", load_vowels, ("split",)
+    ),
+    "melodies": Source(
+        "20,000 melodies of 16 steps that keep to a grammar, and the lines that they are sung to",
+        "melody",
+        load_melodies,
+        ("split",),
+    ),
+    "sentences": Source(
+        "1,844 sentences of up to 24 letters, whose words agree in number and gender",
+        "text",
+        load_sentences,
+        ("split",),
     ),
     "edges:NAME": Source(
         "the images NAME, and thin outlines of them", "pair", partial(_edges, "thin"), OF_IMAGES
@@ -197,18 +197,6 @@ SOURCES = {
         "the images in the folder PATH; its sub-folders are the classes",
         "image",
         load_folder,
-        ("size", "channels"),
-    ),
-    "sounds:PATH": Source(
-        "the WAV files in the folder PATH, at 8,000 Hz; its sub-folders are the classes",
-        "sound",
-        load_sounds,
-        ("size",),
-    ),
-    "clips:PATH": Source(
-        "the films in the folder PATH: GIFs, or folders of frames; its sub-folders are the classes",
-        "clip",
-        load_clips,
         ("size", "channels"),
     ),
     "patches:PATH": Source(
@@ -240,6 +228,18 @@ SOURCES = {
         ("size", "split", "channels"),
         domains_have_test,
         "there are no folders testA and testB",
+    ),
+    "clips:PATH": Source(
+        "the films in the folder PATH: GIFs, or folders of frames; its sub-folders are the classes",
+        "clip",
+        load_clips,
+        ("size", "channels"),
+    ),
+    "sounds:PATH": Source(
+        "the WAV files in the folder PATH, at 8,000 Hz; its sub-folders are the classes",
+        "sound",
+        load_sounds,
+        ("size",),
     ),
 }
 NAMES = {name: source.about for name, source in SOURCES.items()}

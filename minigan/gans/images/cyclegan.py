@@ -40,6 +40,7 @@ from ..parts import convolutions
 from ..parts.held_out import some_of
 from ..parts.patchgan import patch_discriminator
 from ..parts.pool import ImagePool
+from ..parts.rates import whole_then_falling
 from ..parts.resnet import resnet_generator
 from ..parts.whole import in_multiples
 from ..settings import Settings
@@ -144,9 +145,7 @@ def parts(cfg: Config, data, rng):
     )
     pool_x, pool_y = (ImagePool(cfg.pool, shape) for shape in shapes)
 
-    def falling(n):
-        return min(1.0, 2 * (1 - n / cfg.steps))
-
+    falling = whole_then_falling(cfg.steps)
     return {
         **{"G": G, "F": F, "Dx": Dx, "Dy": Dy, "opt_g": opt_g, "opt_d": opt_d},
         **{"rate_g": LambdaLR(opt_g, falling), "rate_d": LambdaLR(opt_d, falling)},

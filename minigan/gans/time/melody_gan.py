@@ -40,6 +40,7 @@ from minigan.optim.lr_scheduler import LambdaLR
 from ..parts import sequences
 from ..parts.latent import normal
 from ..parts.penalties import gradient_penalty
+from ..parts.rates import whole_then_falling
 from ..parts.words import as_weights, gumbel_noise
 from ..settings import WordSettings
 
@@ -225,9 +226,7 @@ def parts(cfg: Config, data, rng):
     lr_g, lr_d = cfg.rates
     opt_g, opt_d = Adam(G.parameters(), lr_g, cfg.betas), Adam(D.parameters(), lr_d, cfg.betas)
 
-    def falling(n):
-        return min(1.0, max(0.0, 2.0 - 2.0 * n / cfg.steps))
-
+    falling = whole_then_falling(cfg.steps)
     rates = {"rate_g": LambdaLR(opt_g, falling), "rate_d": LambdaLR(opt_d, falling)}
     return {"G": G, "D": D, "opt_g": opt_g, "opt_d": opt_d, **rates}
 

@@ -45,6 +45,7 @@ from minigan.optim.lr_scheduler import LambdaLR
 from ..parts import convolutions
 from ..parts.conditioning import join
 from ..parts.gaussian import divergences, drawn, mean_and_log_var
+from ..parts.rates import whole_then_falling
 from ..parts.reading import TextEncoder, WordAttention
 from ..settings import Settings
 
@@ -103,9 +104,7 @@ def parts(cfg: Config, data, rng):
     opt_g = Adam(G.parameters(), cfg.lr, (cfg.beta1, 0.999))
     opt_d = Adam([*D.parameters(), *E.parameters()], cfg.lr_d, (cfg.beta1, 0.999))
 
-    def falling(n):
-        return min(1.0, 2 * (1 - n / cfg.steps))
-
+    falling = whole_then_falling(cfg.steps)
     return {
         **{"E": E, "G": G, "D": D, "opt_g": opt_g, "opt_d": opt_d},
         **{"rate_g": LambdaLR(opt_g, falling), "rate_d": LambdaLR(opt_d, falling)},

@@ -54,7 +54,7 @@ KERNEL, STRIDE, PADDING = 25, 4, 11  # so that a layer makes a sound exactly fou
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LabelledSettings):
+class Config(LabelledSettings, NoiseSettings):
     steps: int = 4000
     batch_size: int = 32
     size: int | None = None
