@@ -99,7 +99,9 @@ def _counting(name):
     ]
 
 
-def _decoded(root, films, T, size, channels, shown) -> Iterator[np.ndarray]:
+def _decoded(
+    root: Path, films: list[Film], T: int, size: int, channels: int | None, shown: bool
+) -> Iterator[np.ndarray]:
     """The frames of all films that are in clips, a clip at a time: (T, `channels` or 3, size, size). What
     there is to say of the pictures is said at the end."""
     noted: set[str] = set()

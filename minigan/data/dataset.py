@@ -185,8 +185,10 @@ class Dataset:
     def part(self, indices: Any) -> "Dataset":
         """The dataset of the samples at `indices` alone; it has no copy of them."""
         rows = np.arange(len(self))[indices] if self.rows is None else self.rows[indices]
-        known = {name: getattr(self, name) for name in ("labels", "factors", "text")}
-        return replace(self, rows=rows, **{k: of if of is None else of[indices] for k, of in known.items()})
+        labels, factors, text = (
+            of if of is None else of[indices] for of in (self.labels, self.factors, self.text)
+        )
+        return replace(self, rows=rows, labels=labels, factors=factors, text=text)
 
     def stored(self, indices: Any) -> np.ndarray:
         """The samples at `indices` as they are stored, read from where they are."""

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from minigan.data.dataset import Drawn
+from minigan.data.dataset import Dataset, Drawn
 from minigan.data.digits import load_digits
 from minigan.data.held import hold_out
 from minigan.errors import MiniganError, did_you_mean
@@ -50,7 +50,7 @@ def load_moving_digits(how: str = "", size: int | None = None, split: str = "tra
     )
 
 
-def held_digits(split: str):
+def held_digits(split: str) -> Dataset:
     """The dataset of those digits that are in the films of a split."""
     return dict(zip(("train", "test"), hold_out(load_digits()), strict=True))[split]
 
@@ -79,16 +79,17 @@ class Told:
             if word in told:
                 raise MiniganError(f"moving-digits: {word} is there twice")
             told[word] = _number(value)
-        told = cls(**told)
+        all_told = cls(**told)
+        digits, frames, speed = all_told.digits, all_told.frames, all_told.speed
         for word, right, expected in (
-            ("digits", told.digits in (1, 2), "1 or 2"),
-            ("frames", told.frames % 1 == 0 and 2 <= told.frames <= 1000, "an integer from 2 to 1000"),
-            ("speed", 0 < told.speed <= 4, "above 0 and up to 4"),
+            ("digits", digits in (1, 2), "1 or 2"),
+            ("frames", frames % 1 == 0 and 2 <= frames <= 1000, "an integer from 2 to 1000"),
+            ("speed", 0 < speed <= 4, "above 0 and up to 4"),
         ):
             if not right:
                 given = dict(part.split("=") for part in how.replace(" ", "").split(","))[word]
                 raise MiniganError(f"moving-digits: {word} is {expected}, got {given!r}")
-        return cls(int(told.digits), int(told.frames), told.speed)
+        return cls(int(digits), int(frames), speed)
 
     def flights(self, n: int, rng: Generator) -> np.ndarray:
         """float64 (n, digits, frames, 2): where the left upper corner of each digit is, x and y in units."""

@@ -121,7 +121,7 @@ def count_frames(file: Path) -> int:
 
     try:
         with Image.open(file) as stored:
-            return stored.n_frames if _has_frames(stored) else 1
+            return getattr(stored, "n_frames", 1) if _has_frames(stored) else 1
     except Exception as error:  # as above
         raise _unreadable(file, error) from error
 

@@ -73,7 +73,9 @@ def read_sentences(numbers: np.ndarray) -> dict[str, np.ndarray]:
     all of many. gender: of those, that the possessive is "their", or that of the noun. right: all of it.
     """
     found = np.array([_read(row) for row in numbers], bool).reshape(len(numbers), 3)
-    return dict(zip(("form", "number", "gender"), found.T, strict=True)) | {"right": found.all(axis=1)}
+    return dict(zip(("form", "number", "gender"), found.T, strict=True)) | {
+        "right": np.asarray(found.all(axis=1))
+    }
 
 
 def _read(numbers):

@@ -53,7 +53,7 @@ def load_sounds(path: str | Path, size: int | None = None) -> Dataset:
             report(i + 1)
     if damaged:
         raise MiniganError(refusal(damaged, len(found), "sounds"))
-    heard = samples.any(axis=(1, 2))
+    heard = np.asarray(samples.any(axis=(1, 2)))
     silent = [root.joinpath(*one.parts) for one, is_heard in zip(found, heard, strict=True) if not is_heard]
     if len(silent) == len(found):
         raise MiniganError(
@@ -90,7 +90,7 @@ def read_sound(file: Path, length: int) -> np.ndarray:
     return found
 
 
-def _read(file) -> tuple[np.ndarray, int]:
+def _read(file: Path) -> tuple[np.ndarray, int]:
     """(the numbers of a WAV file as they are stored, (n,) or (n, channels), how many a second has)."""
     from scipy.io import wavfile
 
