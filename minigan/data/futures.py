@@ -42,7 +42,7 @@ def load_two_futures(size: int | None = None, split: str = "train") -> Drawn:
     return Drawn(
         "two-futures",
         draw(UNITS if size is None else size),
-        labels=digits.labels[chosen],
+        labels=digits.labels[chosen],  # type: ignore[index]  # digits have them
         factors=factors,
         values=VALUES,
         draw=draw,

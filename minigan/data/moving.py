@@ -45,7 +45,9 @@ def load_moving_digits(how: str = "", size: int | None = None, split: str = "tra
     return Drawn(
         f"moving-digits:{how}" if how else "moving-digits",
         draw(UNITS if size is None else size),
-        labels=digits.labels[chosen[:, 0]] if told.digits == 1 else None,
+        labels=digits.labels[chosen[:, 0]]  # type: ignore[index]  # digits have them
+        if told.digits == 1
+        else None,
         draw=draw,
     )
 
