@@ -8,8 +8,10 @@ from minigan.data.captions import (
     ATTRIBUTES,
     COLOURS,
     LONGEST,
+    OPEN,
     PLACES,
     RADII,
+    SHARE_OPEN,
     UNITS,
     VALUES,
     WORDINGS,
@@ -55,17 +57,24 @@ def test_what_a_sample_has(train, test):
 
 
 def test_every_sentence_says_what_its_picture_is_of(train, test):
+    np.testing.assert_array_equal(said_in(test.text), test.factors)
+    said = said_in(train.text)
+    np.testing.assert_array_equal(said[said >= 0], train.factors[said >= 0])
+    assert (said < 0).any(axis=1).mean() == pytest.approx(SHARE_OPEN, abs=0.01)
+    left = {tuple(row) for row in said < 0}
+    assert len(left) == 1 + len(OPEN)
+    assert (False, True, False, False) in left
     for data in (train, test):
-        np.testing.assert_array_equal(said_in(data.text), data.factors)
-    assert {*train.text.ravel()} == {*range(len(WORDS))}
+        assert {*data.text.ravel()} == {*range(len(WORDS))}
     combination = np.unique(train.factors, axis=0)[0]
     sentences = {spelled(text, WORDS) for text in train.text[(train.factors == combination).all(axis=1)]}
     assert len(sentences) > 3 * len(WORDINGS)
+    assert "a large red circle at the left" in {spelled(text, WORDS) for text in train.text}
 
 
-def test_each_wording_and_each_word_of_a_pair_is_as_frequent(train):
+def test_each_wording_and_each_word_of_a_pair_is_as_frequent(train, test):
     openings = {"a": 2, "there": 1, "the": 1, "at on in": 1}  # of five wordings
-    first = np.array([WORDS[i] for i in train.text[:, 0]])
+    first = np.array([WORDS[i] for i in test.text[:, 0]])
     for words, share in openings.items():
         assert np.isin(first, words.split()).mean() == pytest.approx(share / len(WORDINGS), abs=0.02)
     counts = np.bincount(train.text.ravel(), minlength=len(WORDS))

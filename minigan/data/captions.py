@@ -6,9 +6,10 @@ shape    circle, square, triangle, of one area
 place    left, right, top, bottom, middle: the shape's middle is that of the picture, or 5.75 units from it
 
 What no sentence says varies from picture to picture: how dark the ground is, and a little the size, the
-colour and the place; all of a shape is always in the picture. A sentence has one of five wordings, each as
+colour and the place; all of a shape is always in the picture. A sentence has one of several wordings, each as
 often as the others, and so have the words that mean the same: small and little, large and big, circle and
-disc, square and box, middle and centre.
+disc, square and box, middle and centre. In the training data one sentence in four leaves something open, as
+in "a red circle"; in the test all say all four.
 
 One combination in five is held out: those whose four values, numbered from 0 as they stand above, add up to a
 multiple of 5. So of each size, colour and shape, one place is never seen in training. Half of the test
@@ -39,7 +40,15 @@ WORDINGS = (
     "the {shape} {at} the {place} is {size} and {colour}",
     "there is a {size} {shape} in {colour} {at} the {place}",
 )
-AT = {"left": "on", "right": "on", "middle": "in"}  # and "at" of the others
+OPEN = (
+    "a {shape}",
+    "a {colour} {shape}",
+    "a {size} {colour} {shape}",
+    "there is a {size} {shape} {at} the {place}",
+    "it is {colour} and {at} the {place}",
+)
+SHARE_OPEN = 0.25  # of the sentences of the training data
+AT = {"left": ("at", "on"), "right": ("at", "on"), "middle": ("in", "in")}  # ("at", "at") of the others
 WORDS = (  # of all sentences; the first fills them up
     "",
     *itertools.chain(*ATTRIBUTES.values()),
@@ -66,7 +75,7 @@ BLOCK = 1 << 17  # pixels drawn at once
 
 def load_captions(size: int | None = None, split: str = "train") -> Drawn:
     """20,000 pictures, or 5,000 others for the test, always the same: images (3, size, size), `text` a
-    sentence about each, and `factors` what that says.
+    sentence about each, and `factors` what it says, or would if it said all.
 
     size: by default 32. In another one (`to_size`) they are drawn anew, not resized. MiniganError below 16.
     """
@@ -79,7 +88,7 @@ def load_captions(size: int | None = None, split: str = "train") -> Drawn:
         draw(size),
         factors=factors,
         values=VALUES,
-        text=sentences(factors, rng),
+        text=sentences(factors, rng, SHARE_OPEN if split == "train" else 0.0),
         text_words=WORDS,
         draw=draw,
     )
@@ -102,20 +111,22 @@ def combinations(held: np.ndarray, rng: Generator) -> np.ndarray:
     return found
 
 
-def sentences(factors: np.ndarray, rng: Generator) -> np.ndarray:
-    """uint8 (N, 11), a sentence for each combination (N, 4), as the numbers of its words in WORDS."""
+def sentences(factors: np.ndarray, rng: Generator, share_open: float = 0.0) -> np.ndarray:
+    """uint8 (N, 10), a sentence for each combination (N, 4), as the numbers of its words in WORDS; a share of
+    them leave something open."""
     numbers = {word: i for i, word in enumerate(WORDS)}
-    wordings = rng.integers(0, len(WORDINGS), len(factors))
-    others = rng.uniform(factors.shape) < 0.5
+    open_, which = rng.uniform(len(factors)) < share_open, rng.uniform(len(factors))
+    others = rng.integers(0, 2, (len(factors), len(ATTRIBUTES) + 1))
     text = np.zeros((len(factors), LONGEST), np.uint8)
-    for row, combination, wording, other in zip(text, factors, wordings, others, strict=True):
-        values = [values[i] for values, i in zip(ATTRIBUTES.values(), combination, strict=True)]
-        said = [ALSO.get(value, value) if also else value for value, also in zip(values, other, strict=True)]
-        filled = WORDINGS[wording].format(
-            **dict(zip(ATTRIBUTES, said, strict=True)), at=AT.get(values[-1], "at")
-        )
-        words = filled.split()
-        row[: len(words)] = [numbers[word] for word in words]
+    for i, combination in enumerate(factors):
+        values = [values[k] for values, k in zip(ATTRIBUTES.values(), combination, strict=True)]
+        *also, at = others[i]
+        said = [ALSO.get(value, value) if other else value for value, other in zip(values, also, strict=True)]
+        wordings = OPEN if open_[i] else WORDINGS
+        wording = wordings[int(which[i] * len(wordings))]
+        where = AT.get(values[-1], ("at", "at"))[at]
+        words = wording.format(**dict(zip(ATTRIBUTES, said, strict=True)), at=where).split()
+        text[i, : len(words)] = [numbers[word] for word in words]
     return text
 
 
