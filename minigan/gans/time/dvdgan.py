@@ -269,7 +269,7 @@ def train(data, rng, cfg: Config, G, opt_g, opt_d, D_S=None, D_T=None):
 
 
 def pictures(show, rng, cfg: Config, G):
-    """A row a class, a column the same noise."""
-    K, columns = min(cfg.classes, 10), 6
-    z = np.tile(backend.to_numpy(rng.normal((columns, cfg.latent))), (K, 1))
-    show("A row a class, a column the same noise.", G(Tensor(z), np.arange(K).repeat(columns)))
+    """A film of each class, of the same noise."""
+    K = min(cfg.classes, 10)
+    z = np.repeat(backend.to_numpy(rng.normal((1, cfg.latent))), K, axis=0)
+    show("A row a class, from frame to frame; all are of the same noise.", G(Tensor(z), np.arange(K)))

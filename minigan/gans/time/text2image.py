@@ -226,4 +226,4 @@ def pictures(show, rng, cfg: Config, data, E, G):
     n, z, noise = 8, rng.normal((8, cfg.latent)), rng.normal((8, cfg.condition))
     for text in data.text[:6].astype(np.int64):
         made = make(Tensor(z), Tensor(noise), np.tile(text, (n, 1)), E, G)
-        show(f"{E.sentence(text).capitalize()}.", made)
+        show(f"{E.sentence(text).capitalize()}.", *(made[i : i + 1] for i in range(n)))

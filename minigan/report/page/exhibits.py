@@ -47,7 +47,7 @@ class Exhibits:
     def _drawn(self, arrays):
         if arrays[0].ndim == IMAGES:
             return tiles(*side_by_side(arrays))
-        return picture(arrays, self.field)
+        return picture(arrays, self.field, len(arrays) if len(arrays) > 1 else None)
 
     @property
     def kind(self) -> str:

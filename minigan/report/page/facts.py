@@ -35,7 +35,7 @@ class Facts:
         if self.model.shows:
             return [*self.model.shows]
         made = [*self.model.makes] or ["samples"]
-        given = [name for name in self.model.names("make") if name in self.fields]
+        given = [name for name in self.model.names("make") if name in self.fields.seen]
         return [*given, *made, *self.model.makes.values()]
 
     @property
