@@ -12,7 +12,7 @@ from minigan.testing import assert_close, check_model
 from minigan.training import Options, Session
 
 MODEL = model_named("dvdgan")
-TINY = {"width": 2, "latent": 4, "batch_size": 4}
+TINY = {"width": 2, "width_d": 4, "latent": 4, "batch_size": 4}
 
 
 def fields(T=6, channels=1, size=16, classes=3):

@@ -81,11 +81,11 @@ class G(tnn.Module):
     def forward(self, z, y):
         said = torch.cat([z, y], 1)
         first = self.first(said).reshape(len(z), -1, 4, 4)
-        h = first[:, None].expand(-1, T, -1, -1, -1)
+        h = first[:, None].expand(-1, 2 + T, -1, -1, -1)
         for i, (memory, of) in enumerate(zip(self.memories, self.norms, strict=True)):
             h = all_frames(self.larger[i - 1], h) if i else h
             h = torch.relu(of(memory(h), said))
-        return torch.tanh(all_frames(self.last, h))
+        return torch.tanh(all_frames(self.last, h[:, 2:]))
 
 
 def features(widths):
@@ -108,7 +108,7 @@ class Projection(tnn.Module):
 class FrameJudge(tnn.Module):
     def __init__(self, size, channels):
         super().__init__()
-        widths = [channels, WIDTH, 2 * WIDTH, *([4 * WIDTH] if size == 32 else [])]
+        widths = [channels, 2 * WIDTH, 4 * WIDTH, *([8 * WIDTH] if size == 32 else [])]
         self.image, self.said = features(widths), Projection(2 * widths[-1])
 
     def forward(self, x, y):
@@ -147,7 +147,14 @@ def chosen(films, drawn, k):
 )
 def test_ten_steps_are_those_of_a_twin_in_pytorch(judges, size, channels):
     fields = Fields({"clip": Field("clip", (T, channels, size, size)), "label": Field("label", (), CLASSES)})
-    settings = {"batch_size": N, "latent": LATENT, "width": WIDTH, "seen": 3, "lr_d": 2e-3}
+    settings = {
+        "batch_size": N,
+        "latent": LATENT,
+        "width": WIDTH,
+        "width_d": 2 * WIDTH,
+        "seen": 3,
+        "lr_d": 2e-3,
+    }
     cfg, rng = MODEL.Config(judges=judges, **settings).fitted(fields), Generator(0)
     data = [rng.uniform((N, T, channels, size, size), -1, 1, np.float64) for _ in range(STEPS)]
     labels = np.eye(CLASSES)[[0, 2, 1, 1]]  # as weights, which are in float64

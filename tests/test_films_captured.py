@@ -15,7 +15,11 @@ KERNELS = "matmul", "linear", "conv2d", "conv2d_input", "conv2d_weight"  # one e
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("dvdgan", {"latent": 3}), ("next-frame", {"latent": 2}), ("next-frame", {"game": "none"})],
+    [
+        ("dvdgan", {"latent": 3, "width_d": 2}),
+        ("next-frame", {"latent": 2}),
+        ("next-frame", {"game": "none"}),
+    ],
     ids=str,
 )
 def test_captured_steps_are_those_of_the_plain_ones_and_go_on_from_a_checkpoint(name, settings, monkeypatch):

@@ -249,7 +249,7 @@ def with_more_room(place):
 
 def film(place, **settings):
     fields = Fields({"clip": Field("clip", (5, 1, 16, 16)), "label": Field("label", (), 3)})
-    return gan_run("dvdgan", fields, place, batch_size=6, latent=5, width=4, seen=3, **settings)
+    return gan_run("dvdgan", fields, place, batch_size=6, latent=5, width=4, width_d=8, seen=3, **settings)
 
 
 def film_without_motion(place):

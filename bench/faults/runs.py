@@ -43,7 +43,7 @@ SETTINGS = {
     "pix2pix": SHORT | {"width": 2},
     "cyclegan": SHORT | {"batch-size": 2, "width": 2, "blocks": 1, "pool": 7},
     "srgan": SHORT | {"width": 2, "blocks": 1, "size": 16},
-    "dvdgan": TINY | {"width": 2, "ema": 0.9},
+    "dvdgan": TINY | {"width": 2, "width-d": 4, "ema": 0.9},
     "next-frame": TINY | {"width": 4},
     "wavegan": TINY | {"width": 2, "ema": 0.9, "n-critic": 2},
     "melody-gan": TINY | {"width": 4, "noise": 2, "hidden": 8, "n-critic": 2, "ema": 0.9},

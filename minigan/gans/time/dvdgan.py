@@ -10,17 +10,17 @@ them at half the size. Both are told the class y, and play by the hinge loss (se
 Without D_T (`--judges frames`) nothing is wrong with any order of good frames, and G has no reason to move
 them as the data do.
 
-    G     a linear layer of [z, e(y)] to 4 x 4, the same for all frames; then at each size a ConvGRU over the
-          frames, and a residual block that doubles it          figure 3, appendix A: up to two of each, 4 of
-          32 pixels and more
-          batch norm over the frames of all films, scaled and shifted by [z, e(y)]        section 3.1
-    D_S   residual blocks; the mean over k frames, drawn anew   section 3.2: k = 8, their sum
-    D_T   frames averaged to half the size, two residual blocks of 3-D convolutions, then 2-D ones; the mean
-          over places and times
+    G     a linear layer of [z, y] to 4 x 4, the same for all frames; then at each size a ConvGRU over the
+          frames, and a transposed convolution that doubles them          figure 3: residual blocks
+          batch norm over the frames of all films, scaled and shifted by [z, y]               section 3.1
+          two frames before the first one, which nobody sees: its state would be like no other's
+    D_S   convolutions that halve; the mean over k frames, drawn anew     section 3.2: k = 8, and their sum
+    D_T   frames averaged to half the size, 3-D convolutions, then 2-D ones; the mean over the frames
     y     in both judges by projection, in their last layer: Miyato, Koyama, "cGANs with projection
           discriminator", 2018
-    spectral norm of all of D's weights       section 3.1 has it in G, too
-    Adam 5e-4 for G and D, betas 0, 0.999     appendix B: 1e-4, 5e-4, two steps of D for one of G; here one
+    spectral norm of D's convolutions         section 3.1 has it of all weights, G's too; without it on the
+                                              last layer the class is learned sooner
+    Adam 1e-3 for G, 2e-3 for D, betas 0, 0.999     appendix B: 1e-4 and 5e-4, and two steps of D for one of G
     batch 32, films of 8 frames of 16 pixels, latent 32     section 4: 512, 12 to 48 frames of 64 to 256
 """
 
@@ -47,11 +47,12 @@ from ..settings import LabelledSettings
 TAKES = "clip", "label"
 DATA = "moving-digits"
 CRITIC = True  # D gives numbers, above 1 and below -1
+UNSEEN = 2  # frames before the first one: a ConvGRU begins with a state of zeros, which is like no other
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(LabelledSettings):
-    steps: int = 1000
+    steps: int = 1500
     batch_size: int = 32
     size: Literal[16, 32, 64] | None = None
     """Pixels a side; by default the smallest that the data fits in."""
@@ -61,18 +62,21 @@ class Config(LabelledSettings):
     """k, how many frames of a film D_S sees; fewer where a film has fewer."""
     latent: int = 32
     """Length of the noise vector z."""
-    width: int = 16
-    """Channels of the maps next to the frames; they double as it halves."""
-    lr: float = 5e-4
-    """Adam's learning rate: G's, and D's unless lr_d is given."""
-    lr_d: float | None = None
-    """That of both judges; by default that of G."""
+    width: int = 24
+    """Channels of G's maps that are half as large as the frames; they double as it halves."""
+    width_d: int = 64
+    """The same of D_S's maps; D_T, whose frames are half as large, has half as many."""
+    lr: float = 1e-3
+    """Adam's learning rate of G."""
+    lr_d: float = 2e-3
+    """That of both judges."""
     beta1: float = 0.0
     """Adam's first decay rate."""
 
     def __post_init__(self):
         super().__post_init__()
         require(self, "seen", "latent", "width", at_least=1)
+        require(self, "width_d", at_least=2)
         require(self, "lr", "lr_d")
         require(self, "beta1", below=1)
 
@@ -90,7 +94,7 @@ def parts(cfg: Config, data, rng):
     """G: z (N, latent), labels (N,) or weights (N, classes) -> films (N, T, C, S, S) in [-1, 1]. D_S: frames
     of films, labels -> numbers (N, 1). D_T: films, labels -> numbers (N, 1)."""
     shape = (*data.shape[:2], cfg.size, cfg.size)
-    betas, lr_d = (cfg.beta1, 0.999), cfg.lr if cfg.lr_d is None else cfg.lr_d
+    betas = cfg.beta1, 0.999
     G = Generator(cfg, shape, rng)
     found = {"G": G, "opt_g": Adam(G.parameters(), cfg.lr, betas)}
     if cfg.judges != "motion":
@@ -98,7 +102,7 @@ def parts(cfg: Config, data, rng):
     if cfg.judges != "frames":
         found["D_T"] = MotionJudge(cfg, shape, rng)
     of_judges = [p for name in ("D_S", "D_T") if name in found for p in found[name].parameters()]
-    return found | {"opt_d": Adam(of_judges, lr_d, betas)}
+    return found | {"opt_d": Adam(of_judges, cfg.lr_d, betas)}
 
 
 class Generator(nn.Module):
@@ -119,11 +123,11 @@ class Generator(nn.Module):
     def forward(self, z, labels):
         said = F.concat([z, one_hot(labels, self.classes)], axis=1)
         h = F.unflatten(self.first(said), 1, (-1, 4, 4))
-        h = F.stack([h] * self.frames, axis=1)
+        h = F.stack([h] * (UNSEEN + self.frames), axis=1)
         for larger, memory, norm in zip([None, *self.larger], self.memories, self.norms, strict=True):
             h = h if larger is None else in_frames(larger, h)
             h = F.relu(norm(memory(h), said))
-        return F.tanh(in_frames(self.last, h))
+        return F.tanh(in_frames(self.last, h[:, UNSEEN:]))
 
 
 class ToldNorm(nn.Module):
@@ -144,7 +148,7 @@ class FrameJudge(nn.Module):
 
     def __init__(self, cfg, shape, rng):
         super().__init__()
-        widths = [shape[1], *convolutions.layer_widths(cfg.width, shape[1:])]
+        widths = [shape[1], *convolutions.layer_widths(cfg.width_d, shape[1:])]
         self.image = features(widths, rng)
         self.said = Projection(2 * widths[-1], cfg.classes, rng)
 
@@ -158,7 +162,7 @@ class MotionJudge(nn.Module):
 
     def __init__(self, cfg, shape, rng):
         super().__init__()
-        w, C, halvings = cfg.width, shape[1], len(convolutions.layer_widths(1, shape[1:])) - 2
+        w, C, halvings = cfg.width_d // 2, shape[1], len(convolutions.layer_widths(1, shape[1:])) - 2
         self.film = nn.Sequential(
             normed(nn.Conv3d(C, w, (3, 4, 4), (1, 2, 2), 1, generator=rng), rng),
             nn.LeakyReLU(0.2),
