@@ -66,7 +66,9 @@ def judge(channels):
 def test_ten_steps_are_those_of_a_twin_in_pytorch(channels, settings):
     shape = (T, channels, SIZE, SIZE)
     fields, rng = Fields({"clip": Field("clip", shape)}), Generator(0)
-    cfg = MODEL.Config(batch_size=N, past=P, latent=LATENT, width=WIDTH, **settings).fitted(fields)
+    cfg = MODEL.Config(steps=STEPS, batch_size=N, past=P, latent=LATENT, width=WIDTH, **settings).fitted(
+        fields
+    )
     draws = 1 if cfg.game == "none" else cfg.draws
     data = [rng.uniform((N, *shape), -1, 1, np.float64) for _ in range(STEPS)]
     n = N * (T - P)
@@ -88,7 +90,8 @@ def test_ten_steps_are_those_of_a_twin_in_pytorch(channels, settings):
         opts[name].step()
 
     loop = MODEL.train(parts, iter(data), GivenFirst(noise), cfg)
-    for seen, films, z in zip(loop, data, noise, strict=True):
+    for i, (seen, films, z) in enumerate(zip(loop, data, noise, strict=True)):
+        opts["G"].param_groups[0]["lr"] = cfg.lr * min(1, 2 * (1 - i / STEPS))
         films = torch.from_numpy(films)
         past = torch.cat([films[:, t - P : t].flatten(1, 2) for t in range(P, T)])
         following = torch.cat([films[:, t] for t in range(P, T)])

@@ -20,8 +20,8 @@ precipitation nowcasting using deep generative models of radar", 2021, whose for
           (convolutions; in the paper an LSTM between an encoder and a decoder, and no z)
     D     convolutions of P + 1 frames, with spectral norm
     λ 4, four draws, hinge loss    the paper: λ 1 beside 2e-4 of the cross-entropy of rotated faces
-    Adam 1e-3 for G, 1e-4 for D, betas 0.5, 0.999; batch 16 films, every frame from the fifth on of each
-    the paper: RMSprop, and D's step smaller than G's
+    Adam 1e-3 for G, in the second half of the steps falling to nothing, 1e-4 for D, betas 0.5, 0.999
+    batch 16 films, every frame from the fifth on of each
 
 Several frames ahead are made by feeding back: what was made is among the last frames of the next. Samples
 are films that begin with the first frames of held-out ones.
@@ -40,9 +40,11 @@ from minigan.graph import graph
 from minigan.metrics.pictures import gradient_energy
 from minigan.nn.utils.parametrizations import spectral_norm
 from minigan.optim import Adam
+from minigan.optim.lr_scheduler import LambdaLR
 
 from ..parts.conditioning import join
 from ..parts.held_out import some_of
+from ..parts.rates import whole_then_falling
 from ..settings import Settings
 
 TAKES = ("clip",)
@@ -53,7 +55,7 @@ LEAK = 0.2  # slope of the LeakyReLUs
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings):
-    steps: int = 1000
+    steps: int = 1200
     batch_size: int = 16
     past: int = 4
     """P, how many frames G sees."""
@@ -68,7 +70,7 @@ class Config(Settings):
     width: int = 32
     """Channels of the maps next to the frames; half as large, they are twice as many."""
     lr: float = 1e-3
-    """Adam's learning rate of G."""
+    """Adam's learning rate of G: in the first half of the steps, then falling to nothing."""
     lr_d: float = 1e-4
     """That of D."""
     beta1: float = 0.5
@@ -102,7 +104,8 @@ def parts(cfg: Config, data, rng):
     -> numbers (N, 1)."""
     channels, betas = data.shape[1], (cfg.beta1, 0.999)
     G = Predictor(cfg, channels, rng)
-    found = {"G": G, "opt_g": Adam(G.parameters(), cfg.lr, betas)}
+    opt_g = Adam(G.parameters(), cfg.lr, betas)
+    found = {"G": G, "opt_g": opt_g, "schedule": LambdaLR(opt_g, whole_then_falling(cfg.steps))}
     if cfg.game == "none":
         return found
     D = judge_of(cfg, channels, rng)
@@ -178,7 +181,7 @@ def windows(films, P):
     return F.concat(past, axis=0), F.concat([films[:, t] for t in range(P, T)], axis=0)
 
 
-def train(data, rng, cfg: Config, G, opt_g, D=None, opt_d=None):
+def train(data, rng, cfg: Config, G, opt_g, schedule, D=None, opt_d=None):
     """One step of D, if there is one, then one of G, on all frames of a batch of films that have enough of
     them before. Yields the losses, the squared error and what D said."""
     draws = 1 if cfg.game == "none" else cfg.draws
@@ -203,7 +206,9 @@ def train(data, rng, cfg: Config, G, opt_g, D=None, opt_d=None):
         return seen | {"g_loss": g_loss}
 
     for films in data:
-        yield step(films)
+        seen = step(films)
+        schedule.step()  # after the launch, which takes the rate of the day
+        yield seen
 
 
 def pictures(show, data, rng, cfg: Config, G):
