@@ -345,9 +345,9 @@ def test_the_page_shows_sentences_with_what_is_made_of_them(run):
     sampler.call("pictures", 1, data=data, show=lambda text, *arrays: shown.append((text, arrays)))
     words = sampler.parts["E"].words
     assert len(shown) == 6
-    for row, (text, (images,)) in zip(data.text, shown, strict=False):
+    for row, (text, images) in zip(data.text, shown, strict=False):
         assert text == " ".join(words[i] for i in row if i).capitalize() + "."
-        assert images.shape == (8, 3, 16, 16)
+        assert [image.shape for image in images] == [(1, 3, 16, 16)] * 8
     assert Run(run.path, {}).page.exists()
     assert shown[0][0] in run.page.read_text(encoding="utf-8")
 

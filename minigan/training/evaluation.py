@@ -132,7 +132,9 @@ def evaluate_archive(
         raise MiniganError(f"say with --data what the samples in {path} are to be compared with")
     archive = Archive(path, how.get("seed", 0))
     data = EvaluationData.load(name, size, data_dir, archive.labels is not None, channels, flip, say=say)
-    shape = archive.samples.shape[1:]
+    shape, dtype = archive.samples.shape[1:], archive.samples.dtype
+    if dtype.kind != "f" and not data.train.words:
+        raise MiniganError(f"{path} has samples of dtype {dtype}, expected floats")
     if shape != data.train.shape:
         raise MiniganError(
             f"{path} has samples of shape {shape}, {name} has {data.train.shape}; --size, and of a "
