@@ -38,8 +38,8 @@ def sample(
         model that enlarges.
     n
         How many samples; by default 64, or a sheet with a column a class; fewer of clips, sounds, melodies
-        and texts. With --input, how many of each
-        picture, the second with the noise of the next seed; by default 1.
+        and texts. With --input, how many of each picture, the second with the noise of the next seed; by
+        default 1.
     seed
         Seed of the noise.
     out

@@ -20,6 +20,7 @@ from functools import partial
 
 import numpy as np
 
+from minigan.data.asked import words_in
 from minigan.data.dataset import Drawn
 from minigan.errors import MiniganError, did_you_mean
 from minigan.random import Generator
@@ -85,18 +86,10 @@ class Told:
     def parsed(cls, how: str) -> "Told":
         """What the words say. MiniganError for a word or a factor that is unknown, or a value it cannot
         have."""
-        told: dict = {}
-        for part in how.split(",") if how else ():
-            word, equals, value = (text.strip() for text in part.partition("="))
-            if word not in WORDS or not equals:
-                raise MiniganError(
-                    f"factors: {part!r} is not a word with its value, as in factors:known=0.1,without=x-y; "
-                    f"{did_you_mean(word, WORDS)}"
-                )
-            if word in told:
-                raise MiniganError(f"factors: {word} is there twice")
-            told[word] = share(value) if word == "known" else named(word, value)
-        return cls(**told)
+        told = words_in("factors", how, WORDS, "known=0.1,without=x-y")
+        return cls(
+            **{word: share(value) if word == "known" else named(word, value) for word, value in told.items()}
+        )
 
     def drawn(self, n: int, rng: Generator) -> np.ndarray:
         """int64 (n, 6): the factors of n pictures, as the numbers of their values."""

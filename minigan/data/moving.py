@@ -13,10 +13,11 @@ from functools import partial
 
 import numpy as np
 
+from minigan.data.asked import words_in
 from minigan.data.dataset import Dataset, Drawn
 from minigan.data.digits import load_digits
 from minigan.data.held import hold_out
-from minigan.errors import MiniganError, did_you_mean
+from minigan.errors import MiniganError
 from minigan.random import Generator
 
 FILMS = {"train": 8000, "test": 2000}
@@ -69,28 +70,16 @@ class Told:
     def parsed(cls, how: str) -> "Told":
         """What the words say. MiniganError for a word that is unknown or there twice, or a value it cannot
         have."""
-        told: dict = {}
-        for part in how.split(",") if how else ():
-            word, equals, value = (text.strip() for text in part.partition("="))
-            words = [field.name for field in fields(cls)]
-            if word not in words or not equals:
-                raise MiniganError(
-                    f"moving-digits: {part!r} is not a word with its value, as in "
-                    f"moving-digits:digits=2,frames=12,speed=2; {did_you_mean(word, words)}"
-                )
-            if word in told:
-                raise MiniganError(f"moving-digits: {word} is there twice")
-            told[word] = _number(value)
-        all_told = cls(**told)
-        digits, frames, speed = all_told.digits, all_told.frames, all_told.speed
+        given = words_in("moving-digits", how, [f.name for f in fields(cls)], "digits=2,frames=12,speed=2")
+        asked = cls(**{word: _number(value) for word, value in given.items()})
+        digits, frames, speed = asked.digits, asked.frames, asked.speed
         for word, right, expected in (
             ("digits", digits in (1, 2), "1 or 2"),
             ("frames", frames % 1 == 0 and 2 <= frames <= 1000, "an integer from 2 to 1000"),
             ("speed", 0 < speed <= 4, "above 0 and up to 4"),
         ):
             if not right:
-                given = dict(part.split("=") for part in how.replace(" ", "").split(","))[word]
-                raise MiniganError(f"moving-digits: {word} is {expected}, got {given!r}")
+                raise MiniganError(f"moving-digits: {word} is {expected}, got {given[word]!r}")
         return cls(int(digits), int(frames), speed)
 
     def flights(self, n: int, rng: Generator) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from minigan.data.captions import ATTRIBUTES
 from minigan.errors import MiniganError, did_you_mean
 
 # What is measured while training: the metrics, and of each quantity whether more or less is better.
@@ -11,9 +12,7 @@ QUICK = {
     "precision-recall": {"precision": max, "recall": max, "density": max, "coverage": max},
     "label-accuracy": {"label-accuracy": max},
     "captions": {
-        f"{these}-{attribute}": max
-        for these in ("caption", "unseen")
-        for attribute in ("size", "colour", "shape", "place", "all")
+        f"{these}-{attribute}": max for these in ("caption", "unseen") for attribute in (*ATTRIBUTES, "all")
     },
     "stacked-modes": {"stacked-modes": max, "stacked-kl": min},
     "modes": {"modes": max, "high-quality": max, "reverse-kl": min},
